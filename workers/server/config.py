@@ -1,0 +1,81 @@
+"""What the master tells its workers: the completed options that workers need, and this server's own paths.
+
+The master fills every field whose name is a flag's (dashes as underscores) from the completed options, so a flag that a
+worker needs is one field here. Durations are seconds; lists are tuples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Completed configuration, the same in all workers of one server."""
+
+    # this server
+    instance: str
+    run_dir: str  # 0700; holds core.sock, extensions.sock, aggregator.sock, control.sock, logs/
+    service_ip: str  # the server's own service IP: address 1 of the service range
+    loopback_token: str  # user system:apiserver, group system:masters
+    aggregator_workers: int = 1
+    core_workers: int = 1
+    extensions_workers: int = 1
+    kubernetes_version: str = "1.36"
+
+    # etcd
+    etcd_servers: tuple[str, ...] = ()
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    etcd_prefix: str = "/registry"
+    etcd_compaction_interval: float = 300.0
+    event_ttl: float = 3600.0
+
+    # serving
+    bind_address: str = "0.0.0.0"
+    secure_port: int = 6443
+    advertise_address: str = ""
+    external_hostname: str = ""
+    tls_cert_file: str = ""
+    tls_private_key_file: str = ""
+    tls_min_version: str = ""
+    tls_cipher_suites: tuple[str, ...] = ()
+    tls_sni_cert_key: tuple[str, ...] = ()
+    client_ca_file: str = ""
+    requestheader_client_ca_file: str = ""
+    requestheader_allowed_names: tuple[str, ...] = ()
+    requestheader_username_headers: tuple[str, ...] = ()
+    requestheader_group_headers: tuple[str, ...] = ()
+    requestheader_extra_headers_prefix: tuple[str, ...] = ()
+    proxy_client_cert_file: str = ""
+    proxy_client_key_file: str = ""
+
+    # authentication, authorization, admission
+    anonymous_auth: bool = True
+    token_auth_file: str = ""
+    authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    allow_privileged: bool = False
+    service_account_issuer: tuple[str, ...] = ()
+    service_account_key_file: tuple[str, ...] = ()
+    service_account_signing_key_file: str = ""
+    api_audiences: tuple[str, ...] = ()
+
+    # limits
+    request_timeout: float = 60.0
+    min_request_timeout: float = 1800.0
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    cors_allowed_origins: tuple[str, ...] = ()
+    strict_transport_security_directives: tuple[str, ...] = ()
+    profiling: bool = True
+    goaway_chance: float = 0.0
+
+    # networking
+    service_cluster_ip_range: str = "10.0.0.0/24"
+    service_node_port_range: str = "30000-32767"
+    kubernetes_service_node_port: int = 0
+    runtime_config: tuple[str, ...] = ()
+    v: int = 0
