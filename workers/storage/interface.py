@@ -1,0 +1,172 @@
+"""The storage contract on one page: what the registry asks of etcd and of the watch cache.
+
+A stored value is the object's JSON without resourceVersion, starting `{"kind":...,"apiVersion":...,"metadata":{"` with a
+never-empty metadata. Revisions are etcd's mod revisions; an object's resourceVersion is the revision that wrote it.
+Writes are compare-and-swap on the mod revision, always. Every call has a deadline and raises `Unavailable` past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Entry(Protocol):
+    """One stored object at one revision. Shared by all readers: never change `obj`."""
+
+    key: str
+    value: bytes  # as stored
+    mod_revision: int
+
+    @property
+    def body(self) -> bytes:
+        """The object's JSON with its resourceVersion: what a GET answers."""
+        ...
+
+    @property
+    def obj(self) -> dict[str, Any]:
+        """The parsed object with metadata.resourceVersion; parsed at first use and kept. Read-only: copy to change."""
+        ...
+
+
+@dataclass(slots=True)
+class Event:
+    """A change. ADDED: `previous` is None. DELETED: `entry` is the last state, its revision that of the deletion."""
+
+    type: str  # ADDED, MODIFIED, DELETED
+    entry: Entry
+    previous: Entry | None
+
+
+@dataclass(slots=True)
+class Listing:
+    """A page of entries in key order at `revision`; `remaining` counts the matching keys behind the page."""
+
+    entries: Sequence[Entry]
+    revision: int
+    remaining: int
+
+
+class StorageError(Exception):
+    """Base of the errors below."""
+
+
+class KeyExists(StorageError):
+    """create: the key is there already."""
+
+
+class Mismatch(StorageError):
+    """update, delete: the key's mod revision is another one. `current` is the present entry, None if the key is gone."""
+
+    def __init__(self, current: Entry | None) -> None:
+        super().__init__("mod revision differs")
+        self.current = current
+
+
+class Compacted(StorageError):
+    """The revision asked for has been compacted. `revision` is the compact revision (0 if unknown)."""
+
+    def __init__(self, revision: int = 0) -> None:
+        super().__init__("required revision has been compacted")
+        self.revision = revision
+
+
+class FutureRevision(StorageError):
+    """The revision asked for was not reached in time. `current` is the newest one known."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__("revision not reached")
+        self.current = current
+
+
+class Unavailable(StorageError):
+    """etcd did not answer within the deadline, or has no leader. Whether a write took place is unknown."""
+
+
+class Storage(Protocol):
+    """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
+
+    async def get(self, key: str, revision: int = 0) -> Entry | None: ...
+
+    async def list(self, prefix: str, *, start_key: str = "", limit: int = 0, revision: int = 0) -> Listing:
+        """Keys below `prefix` from `start_key` on (inclusive), at `revision` (0: now). Raises Compacted, FutureRevision."""
+        ...
+
+    async def create(self, key: str, value: bytes, *, ttl: float = 0) -> int:
+        """The new revision. `ttl` in seconds attaches a lease (shared by writes of one window). Raises KeyExists."""
+        ...
+
+    async def update(self, key: str, value: bytes, mod_revision: int, *, ttl: float = 0) -> int:
+        """The new revision. Raises Mismatch."""
+        ...
+
+    async def delete(self, key: str, mod_revision: int) -> int:
+        """The deletion's revision. Raises Mismatch."""
+        ...
+
+    async def current_revision(self) -> int:
+        """A linearizable revision, read after this call began. Calls that wait at the same time share one probe."""
+        ...
+
+    def watch(self, prefix: str, start_revision: int) -> AsyncIterator[list[Event]]:
+        """Batches of events from `start_revision` on, whole revisions, in order. Raises Compacted."""
+        ...
+
+
+class Subscription(Protocol):
+    """Events of one watcher, in order, without a gap; `aclose` ends it. A watcher that lags too far gets SlowWatcher."""
+
+    def __aiter__(self) -> AsyncIterator[list[Event]]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class SlowWatcher(StorageError):
+    """The watcher did not take its events in time and was dropped."""
+
+
+class ResourceCache(Protocol):
+    """One resource's objects (all keys below one resource prefix) in this worker's memory."""
+
+    revision: int  # everything up to this revision is in the cache (may be far above the newest object)
+
+    async def fresh(self) -> int:
+        """Wait until the cache holds all that was written before this call; the revision reached. Raises Unavailable."""
+        ...
+
+    async def at_least(self, revision: int, timeout: float = 3.0) -> int:
+        """Wait until the cache has reached `revision`. Raises FutureRevision after `timeout` seconds."""
+        ...
+
+    def get(self, key: str) -> Entry | None: ...
+
+    def list(self, key_prefix: str) -> Sequence[Entry]:
+        """Entries below `key_prefix` in key order; a snapshot that later events do not change."""
+        ...
+
+    def list_body(self, key_prefix: str) -> list[bytes]:
+        """The same entries' bodies joined with commas, as a few long segments: what a LIST puts between [ and ]."""
+        ...
+
+    async def watch(self, key_prefix: str, since: int) -> Subscription:
+        """All events after revision `since`, from memory, or from etcd's history if older. Raises Compacted,
+        FutureRevision (if `since` is beyond what etcd has; waits up to 3 s for it)."""
+        ...
+
+
+class WatchCache(Protocol):
+    """All resources' caches, fed by one watch on the whole prefix."""
+
+    async def start(self) -> None:
+        """Load and follow; returns when the first load is complete."""
+        ...
+
+    def resource(self, storage_prefix: str) -> ResourceCache:
+        """The cache of `/registry/<storage_prefix>/`."""
+        ...
+
+    @property
+    def healthy(self) -> bool: ...
+
+    async def stop(self) -> None: ...
