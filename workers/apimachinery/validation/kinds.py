@@ -1,0 +1,14 @@
+"""Which rules each kind has: the tables of all groups' modules, put together."""
+
+from __future__ import annotations
+
+from workers.apimachinery.validation.rules import KindValidation
+
+DEFAULT = KindValidation()
+
+_KINDS: dict[tuple[str, str], KindValidation] = {}
+
+
+def kind_validation(group: str, kind: str) -> KindValidation:
+    """The rules of a kind; metadata alone is checked where a kind has none of its own."""
+    return _KINDS.get((group, kind), DEFAULT)
