@@ -1,0 +1,25 @@
+"""App: what each of the three servers gives its workers to run.
+
+`workers.ROLE.app:create(config) -> App` is called once in the arbiter, before it forks: load schemas and tables there,
+so that workers share that memory, but open no connection and touch no event loop. `startup` runs in each worker.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from workers.server.http import Request, Response
+
+
+class App(Protocol):
+    """One server, as its worker processes see it."""
+
+    async def startup(self) -> None:
+        """Connect, fill caches. The worker accepts connections when it returns."""
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request. May raise ApiError."""
+        ...
+
+    async def shutdown(self) -> None:
+        """Called when no request runs any more."""

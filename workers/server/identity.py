@@ -1,0 +1,28 @@
+"""How the front tells the workers behind it who asks: one internal header, trusted by where it comes from.
+
+A worker group's socket lies in a 0700 folder and the peer's uid is checked, so only processes of this server can
+connect. The front drops every header that starts with PREFIX from clients' requests before it adds its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from workers.apimachinery.user import UserInfo
+
+PREFIX = "x-apiserver-internal-"
+USER_HEADER = PREFIX + "user"
+IMPERSONATOR_HEADER = PREFIX + "impersonator"
+
+
+@functools.lru_cache(maxsize=4096)
+def decode_user(value: str) -> UserInfo:
+    """The user that `encode_user` wrote. Equal headers give the same object."""
+    name, uid, groups, extra = json.loads(value)
+    return UserInfo(name=name, uid=uid, groups=tuple(groups), extra=extra)
+
+
+def encode_user(user: UserInfo) -> str:
+    """The header's value: ASCII JSON, so that no name can break the framing."""
+    return json.dumps([user.name, user.uid, user.groups, user.extra], separators=(",", ":"))
