@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from workers.apimachinery.validation import networking, rbac, small_groups
 from workers.apimachinery.validation.rules import KindValidation
 
 DEFAULT = KindValidation()
 
-_KINDS: dict[tuple[str, str], KindValidation] = {}
+_KINDS: dict[tuple[str, str], KindValidation] = {
+    **networking.KINDS,
+    **rbac.KINDS,
+    **small_groups.KINDS,
+}
 
 
 def kind_validation(group: str, kind: str) -> KindValidation:

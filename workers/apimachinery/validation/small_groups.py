@@ -1,0 +1,165 @@
+"""Groups whose kinds have few rules: coordination, scheduling, storage classes, policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery.validation import names
+from workers.apimachinery.validation.field import (
+    Errors,
+    at_least_zero,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    one_of,
+    required,
+    section,
+    unchanged,
+)
+from workers.apimachinery.validation.rules import KindValidation
+from workers.apimachinery.validation.selectors import validate_label_selector
+
+HIGHEST_USER_PRIORITY = 1_000_000_000
+SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
+PREEMPTION_POLICIES = ("Never", "PreemptLowerPriority")
+EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
+
+
+def validate_lease(obj: dict[str, Any]) -> Errors:
+    """pkg/apis/coordination/validation."""
+    spec = section(obj, "spec")
+    errors: Errors = []
+    duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if duration is not None and duration <= 0:
+        errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
+    if transitions is not None and transitions < 0:
+        errors.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+    if strategy := spec.get("strategy"):
+        errors += [invalid("spec.strategy", strategy, fault) for fault in names.is_qualified_name(strategy)]
+    return errors
+
+
+def validate_priority_class(obj: dict[str, Any]) -> Errors:
+    """pkg/apis/scheduling/validation."""
+    name, value = obj["metadata"].get("name", ""), obj.get("value") or 0
+    errors: Errors = []
+    if name.startswith("system-"):
+        known = SYSTEM_PRIORITIES.get(name)
+        if known is None:
+            problem = f"{name} is not a known system priority class"
+        else:
+            problem = "" if known == value else f"value of {name} PriorityClass must be {known}"
+        if problem:
+            text = "priority class names with 'system-' prefix are reserved for system use only. error: "
+            errors.append(forbidden("metadata.name", text + problem))
+    elif value > HIGHEST_USER_PRIORITY:
+        text = f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
+        errors.append(forbidden("value", text))
+    return errors + one_of(obj.get("preemptionPolicy"), PREEMPTION_POLICIES, "preemptionPolicy")
+
+
+def _priority_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    errors: Errors = []
+    if (new.get("value") or 0) != (old.get("value") or 0):
+        errors.append(forbidden("value", "may not be changed in an update."))
+    return errors + unchanged(new.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy")
+
+
+def validate_pod_disruption_budget(obj: dict[str, Any]) -> Errors:
+    """pkg/apis/policy/validation."""
+    spec = section(obj, "spec")
+    low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
+    errors: Errors = []
+    if low is not None and high is not None:
+        shown = {
+            "MinAvailable": low,
+            "Selector": spec.get("selector"),
+            "MaxUnavailable": high,
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+        }
+        errors.append(invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set"))
+    for field, value in (("minAvailable", low), ("maxUnavailable", high)):
+        errors += validate_int_or_percent(value, f"spec.{field}")
+    errors += validate_label_selector(spec.get("selector"), "spec.selector")
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in EVICTION_POLICIES:
+        errors.append(not_supported("spec.unhealthyPodEvictionPolicy", policy, EVICTION_POLICIES))
+    return errors
+
+
+def validate_int_or_percent(value: int | str | None, path: str) -> Errors:
+    """ValidatePositiveIntOrPercent and IsNotMoreThan100Percent."""
+    if isinstance(value, str):
+        if faults := names.is_valid_percent(value):
+            return [invalid(path, value, fault) for fault in faults]
+        return [] if int(value[:-1]) <= 100 else [invalid(path, value, "must not be greater than 100%")]
+    return at_least_zero(value, path)
+
+
+def _budget_status_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    errors: Errors = []
+    for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
+        errors += at_least_zero(section(new, "status").get(field), f"status.{field}")
+    return errors
+
+
+def validate_storage_class(obj: dict[str, Any]) -> Errors:
+    """pkg/apis/storage/validation."""
+    errors: Errors = []
+    provisioner = obj.get("provisioner")
+    if not provisioner:
+        errors.append(required("provisioner"))
+    else:
+        lowered = provisioner.lower()
+        errors += [invalid("provisioner", provisioner, fault) for fault in names.is_qualified_name(lowered)]
+    parameters = obj.get("parameters") or {}
+    if len(parameters) > 512:
+        errors.append(invalid("parameters", "StorageClass Provisioner Parameters", "exceeds 512 items"))
+    if "" in parameters:
+        errors.append(invalid("parameters", "", "field can not be empty."))
+    errors += one_of(obj.get("reclaimPolicy"), ("Delete", "Retain"), "reclaimPolicy")
+    if obj.get("volumeBindingMode") is None:
+        errors.append(required("volumeBindingMode"))
+    else:
+        errors += one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode")
+    return errors + _validate_topologies(obj.get("allowedTopologies"))
+
+
+def _validate_topologies(terms: list[dict[str, Any]] | None) -> Errors:
+    errors: Errors = []
+    for path, term in each("allowedTopologies", terms):
+        for at, expression in each(f"{path}.matchLabelExpressions", term.get("matchLabelExpressions")):
+            if not expression.get("values"):
+                errors.append(required(f"{at}.values"))
+            name = expression.get("key", "")
+            errors += [invalid(f"{at}.key", name, fault) for fault in names.is_qualified_name(name)]
+    return errors
+
+
+def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    errors: Errors = []
+    if (new.get("parameters") or {}) != (old.get("parameters") or {}):
+        errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+    if new.get("provisioner") != old.get("provisioner"):
+        errors.append(forbidden("provisioner", "updates to provisioner are forbidden."))
+    if new.get("reclaimPolicy") != old.get("reclaimPolicy"):
+        errors.append(forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
+    return errors + unchanged(new.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
+
+
+KINDS = {
+    ("coordination.k8s.io", "Lease"): KindValidation(
+        create=validate_lease, updates={"": lambda new, old: validate_lease(new)}
+    ),
+    ("scheduling.k8s.io", "PriorityClass"): KindValidation(
+        create=validate_priority_class, updates={"": _priority_class_update}
+    ),
+    ("policy", "PodDisruptionBudget"): KindValidation(
+        create=validate_pod_disruption_budget,
+        updates={"": lambda new, old: validate_pod_disruption_budget(new), "status": _budget_status_update},
+    ),
+    ("storage.k8s.io", "StorageClass"): KindValidation(
+        create=validate_storage_class, updates={"": _storage_class_update}
+    ),
+}
