@@ -1,0 +1,1 @@
+"""Who may do what: attributes of a request, authorizers by mode, and the union that asks them in order."""
