@@ -1,0 +1,19 @@
+"""One strategy per stored kind: the tables of all modules, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.apimachinery.resources import ResourceInfo
+from workers.registry.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from workers.registry.registry import Registry
+
+# (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {}
+
+
+def strategy_for(info: ResourceInfo, registry: Registry) -> Strategy:
+    """The strategy of a stored resource."""
+    return STRATEGIES.get((info.group, info.resource), Strategy)(info, registry)
