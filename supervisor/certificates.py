@@ -1,0 +1,198 @@
+"""The server's own certificates: three authorities, the serving pair, client pairs and the service account key.
+
+All live in `DATA_DIR/pki`, keys 0600, and are reused at the next start. A pair is made anew when it is about to expire,
+when its authority changed, or when it no longer covers the names that are asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LEAF_LIFE = datetime.timedelta(days=365)
+AUTHORITY_LIFE = datetime.timedelta(days=3650)
+RENEW_BEFORE = datetime.timedelta(days=30)
+CLOCK_SKEW = datetime.timedelta(hours=1)
+SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+_CURVE = ec.SECP256R1()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Paths of a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a leaf certificate speaks for, and as what."""
+
+    common_name: str
+    organizations: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # DNS names and IP addresses
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+ADMIN = Subject("kubernetes-admin", ("system:masters",))
+PROXY_CLIENT = Subject("front-proxy-client")
+
+
+class Pki:
+    """The folder of certificates. Each method returns what is there and good, or makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._now = datetime.datetime.now(datetime.UTC)
+
+    def authority(self, name: str) -> Pair:
+        """A certificate authority called `name`."""
+        pair = self._pair(name)
+        if not self._valid(pair):
+            key = ec.generate_private_key(_CURVE)
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+            builder = self._builder(subject, subject, key.public_key(), AUTHORITY_LIFE)
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            builder = builder.add_extension(_key_usage(authority=True), critical=True)
+            self._write(pair, builder.sign(key, hashes.SHA256()), key)
+        return pair
+
+    def leaf(self, name: str, authority: Pair, subject: Subject) -> Pair:
+        """A pair for `subject` signed by `authority`."""
+        pair = self._pair(name)
+        if not self._valid(pair, authority, subject):
+            issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+            issuer_key = serialization.load_pem_private_key(authority.key.read_bytes(), None)
+            assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+            key = ec.generate_private_key(_CURVE)
+            builder = self._builder(_name(subject), issuer.subject, key.public_key(), LEAF_LIFE)
+            builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            builder = builder.add_extension(_key_usage(authority=False), critical=True)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([subject.usage]), critical=False)
+            identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            )
+            builder = builder.add_extension(identifier, critical=False)
+            if subject.names:
+                names = x509.SubjectAlternativeName([_general_name(name) for name in subject.names])
+                builder = builder.add_extension(names, critical=False)
+            self._write(pair, builder.sign(issuer_key, hashes.SHA256()), key)
+        return pair
+
+    def service_account_key(self) -> Path:
+        """An RSA key: its tokens are RS256, which every client library verifies."""
+        path = self.folder / "sa.key"
+        if not path.exists():
+            write_private(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+        return path
+
+    def _pair(self, name: str) -> Pair:
+        return Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
+
+    def _builder(
+        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: datetime.timedelta
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - CLOCK_SKEW)
+            .not_valid_after(self._now + life)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        )
+
+    def _valid(self, pair: Pair, authority: Pair | None = None, subject: Subject | None = None) -> bool:
+        try:
+            certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+            key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+            if authority:
+                issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+                certificate.verify_directly_issued_by(issuer)
+        except (OSError, ValueError, TypeError, InvalidSignature):
+            return False
+        return (
+            certificate.not_valid_after_utc - RENEW_BEFORE > self._now
+            and key.public_key() == certificate.public_key()
+            and (subject is None or (certificate.subject == _name(subject) and _covers(certificate, subject.names)))
+        )
+
+    def _write(self, pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        write_private(pair.key, _pem(key))
+        write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def serving_subject(advertise_address: str, service_ip: str, bind_address: str, external_hostname: str) -> Subject:
+    """The serving certificate's names: upstream's, and those by which this machine reaches the server."""
+    addresses = [advertise_address, service_ip, "127.0.0.1", "::1", bind_address]
+    names = [*SERVICE_NAMES, "localhost", external_hostname.rpartition(":")[0] or external_hostname]
+    unspecified = ("", "0.0.0.0", "::")
+    wanted = [name for name in (*names, *addresses) if name not in unspecified]
+    return Subject("kube-apiserver", (), tuple(dict.fromkeys(wanted)), ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read."""
+    write_atomically(path, content, mode=0o600)
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file so that a reader sees the old content or the new one; `mode` holds from the first byte on."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    os.replace(temporary, path)
+
+
+def _name(subject: Subject) -> x509.Name:
+    organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
+    return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _covers(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    try:
+        present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return not names
+    return {_general_name(name) for name in names} <= set(present)
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        key_encipherment=False,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption())

@@ -1,0 +1,78 @@
+"""generic flags."""
+
+from supervisor.options.flag import DURATION, FLOAT, INT, IP, STRING, STRINGS, Flag, FlagGroup
+from supervisor.options.validators import between, cors_origins, hsts, not_negative
+
+GROUP = FlagGroup(
+    "Generic",
+    (
+        Flag(
+            "advertise-address",
+            IP,
+            "",
+            "IP address published to the cluster as this server's endpoint. By default that of --bind-address or, if that is not specific, of the interface with the default route.",
+        ),
+        Flag(
+            "cors-allowed-origins",
+            STRINGS,
+            (),
+            "Regular expressions of the origins that get CORS headers, such as ^https://example\\.com$.",
+            cors_origins,
+        ),
+        Flag(
+            "external-hostname",
+            STRING,
+            "",
+            "Host name used in URLs of this server in discovery. By default the advertise address.",
+        ),
+        Flag(
+            "goaway-chance",
+            FLOAT,
+            0.0,
+            "Share of requests whose connection is closed, so that clients spread over several servers; at most 0.02.",
+            between(0, 0.02),
+        ),
+        Flag(
+            "max-mutating-requests-inflight",
+            INT,
+            200,
+            "Writing requests served at the same time; beyond that 429 is answered.",
+            not_negative,
+        ),
+        Flag(
+            "max-requests-inflight",
+            INT,
+            400,
+            "Reading requests served at the same time; beyond that 429 is answered.",
+            not_negative,
+        ),
+        Flag(
+            "min-request-timeout",
+            INT,
+            1800,
+            "Seconds that a watch without a timeout lives at least; it ends at a random moment before twice that.",
+            not_negative,
+        ),
+        Flag(
+            "request-timeout",
+            DURATION,
+            60.0,
+            "How long a request may take, unless it is long-running such as a watch.",
+            not_negative,
+        ),
+        Flag(
+            "shutdown-delay-duration",
+            DURATION,
+            0.0,
+            "How long the server goes on serving after SIGTERM while /readyz fails already.",
+            not_negative,
+        ),
+        Flag(
+            "strict-transport-security-directives",
+            STRINGS,
+            (),
+            "Contents of the Strict-Transport-Security header: max-age=N, includeSubDomains, preload.",
+            hsts,
+        ),
+    ),
+)

@@ -1,0 +1,61 @@
+"""misc flags."""
+
+from supervisor.options.flag import BOOL, CIDRS, DURATION, INT, PORT_RANGE, STRING, Flag, FlagGroup
+from supervisor.options.validators import between, not_negative, one_of, positive, readable
+
+GROUP = FlagGroup(
+    "Misc",
+    (
+        Flag("allow-privileged", BOOL, False, "Permit privileged containers."),
+        Flag(
+            "apiserver-count",
+            INT,
+            1,
+            "How many servers there are, for the master-count reconciler.",
+            positive,
+            deprecated="the lease reconciler needs no count",
+        ),
+        Flag(
+            "endpoint-reconciler-type",
+            STRING,
+            "lease",
+            "Who maintains the endpoints of the kubernetes service: lease, master-count or none.",
+            one_of("lease", "master-count", "none", ""),
+        ),
+        Flag("event-ttl", DURATION, 3600.0, "How long events are kept.", not_negative),
+        Flag(
+            "kubernetes-service-node-port",
+            INT,
+            0,
+            "If not 0, the kubernetes service is of type NodePort with this port.",
+            between(0, 65535),
+        ),
+        Flag(
+            "proxy-client-cert-file",
+            STRING,
+            "",
+            "Client certificate shown to aggregated servers and webhooks.",
+            readable,
+        ),
+        Flag("proxy-client-key-file", STRING, "", "Key of that certificate.", readable),
+        Flag(
+            "service-account-signing-key-file",
+            STRING,
+            "",
+            "Key that signs service account tokens. Made at the first start if no service account key is given.",
+            readable,
+        ),
+        Flag(
+            "service-cluster-ip-range",
+            CIDRS,
+            "10.0.0.0/24",
+            "Range of services' cluster IPs; its first address is the server's own.",
+        ),
+        Flag(
+            "service-node-port-range",
+            PORT_RANGE,
+            "30000-32767",
+            "Ports for services of type NodePort, both ends included.",
+        ),
+    ),
+)

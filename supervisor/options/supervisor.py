@@ -1,0 +1,30 @@
+"""The supervisor's own flags, which upstream does not have."""
+
+from supervisor.options.flag import INT, STRING, Flag, FlagGroup
+from supervisor.options.validators import creatable_folder, instance_name, one_of, positive
+
+GROUP = FlagGroup(
+    "Supervisor",
+    (
+        Flag("aggregator-workers", INT, 1, "Worker processes that face the clients.", positive),
+        Flag("core-workers", INT, 1, "Worker processes that serve the built-in API.", positive),
+        Flag(
+            "data-dir",
+            STRING,
+            "",
+            "Folder of etcd's data and the certificates. By default data in the state folder.",
+            creatable_folder,
+        ),
+        Flag("extensions-workers", INT, 1, "Worker processes that serve custom resources.", positive),
+        Flag("instance", STRING, "default", "Name that keeps several servers on one machine apart.", instance_name),
+        Flag("kubernetes-version", STRING, "1.36", "Kubernetes minor version that is served.", one_of("1.36")),
+        Flag("ready-fd", INT, -1, "File descriptor that gets the line ready when the server is, and is closed then."),
+        Flag(
+            "run-dir",
+            STRING,
+            "",
+            "Folder of sockets, logs and admin.kubeconfig. By default a private folder under $XDG_RUNTIME_DIR or the state folder.",
+            creatable_folder,
+        ),
+    ),
+)
