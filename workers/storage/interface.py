@@ -8,7 +8,7 @@ Writes are compare-and-swap on the mod revision, always. Every call has a deadli
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -37,6 +37,7 @@ class Event:
     type: str  # ADDED, MODIFIED, DELETED
     entry: Entry
     previous: Entry | None
+    derived: dict[Any, Any] = field(default_factory=dict)  # readers keep here what one makes for all: encoded frames
 
 
 @dataclass(slots=True)
@@ -109,15 +110,25 @@ class Storage(Protocol):
         """A linearizable revision, read after this call began. Calls that wait at the same time share one probe."""
         ...
 
-    def watch(self, prefix: str, start_revision: int) -> AsyncIterator[list[Event]]:
+    def watch(self, prefix: str, start_revision: int) -> AsyncIterator[Sequence[Event]]:
         """Batches of events from `start_revision` on, whole revisions, in order. Raises Compacted."""
         ...
 
 
 class Subscription(Protocol):
-    """Events of one watcher, in order, without a gap; `aclose` ends it. A watcher that lags too far gets SlowWatcher."""
+    """Events of one watcher, in order, without a gap: `async for` or `next`. `aclose` ends it. Raises SlowWatcher when
+    the watcher lags too far, Compacted when events were lost to compaction."""
 
-    def __aiter__(self) -> AsyncIterator[list[Event]]: ...
+    @property
+    def revision(self) -> int:
+        """Every event up to this revision has been handed over: what a bookmark may say."""
+        ...
+
+    async def next(self, timeout: float | None = None) -> Sequence[Event]:
+        """The next batch; empty when `timeout` seconds passed without one."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Event]]: ...
 
     async def aclose(self) -> None: ...
 
@@ -127,9 +138,15 @@ class SlowWatcher(StorageError):
 
 
 class ResourceCache(Protocol):
-    """One resource's objects (all keys below one resource prefix) in this worker's memory."""
+    """One resource's objects (all keys below one resource prefix) in this worker's memory.
 
-    revision: int  # everything up to this revision is in the cache (may be far above the newest object)
+    A `key_prefix` that ends in `/` stands for everything below it, any other for that key alone.
+    """
+
+    @property
+    def revision(self) -> int:
+        """Everything up to this revision is in the cache (it may be far above the newest object's)."""
+        ...
 
     async def fresh(self) -> int:
         """Wait until the cache holds all that was written before this call; the revision reached. Raises Unavailable."""
@@ -145,8 +162,8 @@ class ResourceCache(Protocol):
         """Entries below `key_prefix` in key order; a snapshot that later events do not change."""
         ...
 
-    def list_body(self, key_prefix: str) -> list[bytes]:
-        """The same entries' bodies joined with commas, as a few long segments: what a LIST puts between [ and ]."""
+    def list_body(self, key_prefix: str) -> Sequence[bytes]:
+        """The same entries' bodies as a few long segments, commas included: what a LIST puts between [ and ]."""
         ...
 
     async def watch(self, key_prefix: str, since: int) -> Subscription:

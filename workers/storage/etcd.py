@@ -1,0 +1,250 @@
+"""The storage on etcd: each verb is one call, each write one compare-and-swap transaction.
+
+A write whose answer was lost may have happened. Repeating the same compare-and-swap is safe, because at most one of the
+two can succeed; if the repetition succeeds the outcome is known. If it meets another revision, only a created object can
+prove that the first attempt was ours (its uid is made for this one request); anything else stays `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from workers.storage import etcdrpc_pb2 as rpc
+from workers.storage.entry import Decoder, EntryFactory, JSONEntry
+from workers.storage.etcd_api import (
+    COMPACT,
+    LEASE_GRANT,
+    LEASE_NOT_FOUND,
+    RANGE,
+    STATUS,
+    TXN,
+    WATCH,
+    Method,
+    prefix_end,
+    translate,
+)
+from workers.storage.interface import (
+    Compacted,
+    Event,
+    FutureRevision,
+    KeyExists,
+    Listing,
+    Mismatch,
+    StorageError,
+    Unavailable,
+)
+from workers.storage.leases import LeaseManager
+from workers.storage.read_index import ReadIndex
+from workers.storage.transport.channel import Channel
+from workers.storage.transport.streams import RpcError
+
+PROBE_KEY = b"compact_rev_key"
+RETRY_PAUSE = 0.1
+UID = b'"uid":"'
+
+
+class EtcdStorage:
+    """Storage (interface.py) on an etcd cluster. Connects at the first call, on the loop that makes it."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        tls: ssl.SSLContext | None = None,
+        timeout: float = 10.0,
+        probe_timeout: float = 3.0,
+        decode_protobuf: Decoder | None = None,
+    ) -> None:
+        self.channel = Channel(endpoints, tls=tls)
+        self.entry = EntryFactory(decode_protobuf or _no_protobuf)
+        self._timeout = timeout
+        self._probe_timeout = probe_timeout
+        self._read_index = ReadIndex(self._probe)
+        self._leases = LeaseManager(self._grant)
+
+    async def close(self) -> None:
+        """Close the connections; calls under way raise Unavailable."""
+        await self.channel.close()
+
+    # reads
+
+    async def get(self, key: str, revision: int = 0) -> JSONEntry | None:
+        """The entry at `key` (at `revision`, 0: now, linearizable). Raises Compacted, FutureRevision, Unavailable."""
+        answer = await self._call(RANGE, rpc.RangeRequest(key=key.encode(), revision=revision))
+        return self._entry(answer.kvs[0]) if answer.kvs else None
+
+    async def list(self, prefix: str, *, start_key: str = "", limit: int = 0, revision: int = 0) -> Listing:
+        """A page of the keys below `prefix`. Raises Compacted, FutureRevision, Unavailable."""
+        request = rpc.RangeRequest(
+            key=(start_key or prefix).encode(), range_end=prefix_end(prefix.encode()), limit=limit, revision=revision
+        )
+        try:
+            answer = await self._call(RANGE, request)
+        except FutureRevision:
+            raise FutureRevision(await self.current_revision()) from None
+        entries = [self._entry(kv) for kv in answer.kvs]
+        return Listing(entries, revision or answer.header.revision, answer.count - len(entries))
+
+    async def current_revision(self) -> int:
+        """A linearizable revision, read after this call began. Raises Unavailable."""
+        return await self._read_index.current()
+
+    async def status(self) -> rpc.StatusResponse:
+        """The state of the member that answers (version, database size, leader). Raises Unavailable."""
+        return await self._call(STATUS, rpc.StatusRequest())
+
+    # writes
+
+    async def create(self, key: str, value: bytes, *, ttl: float = 0) -> int:
+        """The new revision. Raises KeyExists, Unavailable."""
+        answer, repeated = await self._put(key, value, 0, ttl)
+        if answer.succeeded:
+            return answer.header.revision
+        current = self._current(answer)
+        if not repeated:
+            raise KeyExists(key)
+        if current is not None and current.value == value and UID in value:
+            return current.mod_revision
+        raise Unavailable("the outcome of the write is unknown")
+
+    async def update(self, key: str, value: bytes, mod_revision: int, *, ttl: float = 0) -> int:
+        """The new revision. Raises Mismatch, Unavailable."""
+        return self._outcome(*await self._put(key, value, mod_revision, ttl))
+
+    async def delete(self, key: str, mod_revision: int) -> int:
+        """The deletion's revision. Raises Mismatch, Unavailable."""
+        name = key.encode()
+        change = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=name))
+        return self._outcome(*await self._swap(_transaction(name, mod_revision, change)))
+
+    async def compact(self, revision: int) -> None:
+        """Forget the history before `revision`. Raises Compacted if that has happened already."""
+        await self._call(COMPACT, rpc.CompactionRequest(revision=revision))
+
+    async def transact(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
+        """Any other transaction, sent once. Raises Unavailable when its outcome is unknown."""
+        return await self._call(TXN, request)
+
+    # watching
+
+    async def watch(self, prefix: str, start_revision: int) -> AsyncIterator[Sequence[Event]]:
+        """Batches of events, resumed after failures. Raises Compacted."""
+        key, end = prefix.encode(), prefix_end(prefix.encode())
+        while True:
+            try:
+                async for answer in self.watch_stream(key, end, start_revision, prev_kv=True):
+                    start_revision = max(start_revision, answer.header.revision + 1 if answer.events else 0)
+                    if events := [event for change in answer.events if (event := self._event(change))]:
+                        yield events
+            except Unavailable:
+                await asyncio.sleep(RETRY_PAUSE)
+
+    async def watch_stream(
+        self, key: bytes, range_end: bytes, start_revision: int, *, prev_kv: bool = False
+    ) -> AsyncIterator[rpc.WatchResponse]:
+        """etcd's answers of one watch, the one that says "created" first. Raises Compacted, Unavailable."""
+        create = rpc.WatchCreateRequest(key=key, range_end=range_end, start_revision=start_revision, prev_kv=prev_kv)
+        try:
+            stream = await self.channel.open(WATCH, rpc.WatchRequest(create_request=create), self._timeout)
+        except RpcError as error:
+            raise translate(error) from None
+        try:
+            async for message in stream:
+                answer = rpc.WatchResponse.FromString(message)
+                if answer.canceled:
+                    raise (
+                        Compacted(answer.compact_revision)
+                        if answer.compact_revision
+                        else Unavailable(f"watch cancelled: {answer.cancel_reason}")
+                    )
+                yield answer
+            raise Unavailable("watch ended")
+        except RpcError as error:
+            raise translate(error) from None
+        finally:
+            stream.close()
+
+    # below the verbs
+
+    async def _call(self, method: Method[Any], request: Any) -> Any:
+        try:
+            return await self.channel.call(method, request, self._timeout)
+        except RpcError as error:
+            raise translate(error) from None
+
+    async def _probe(self) -> int:
+        request = rpc.RangeRequest(key=PROBE_KEY, count_only=True)
+        try:
+            answer = await self.channel.call(RANGE, request, self._probe_timeout)
+        except RpcError as error:
+            raise translate(error) from None
+        return answer.header.revision
+
+    async def _grant(self, seconds: int) -> int:
+        answer = await self._call(LEASE_GRANT, rpc.LeaseGrantRequest(TTL=seconds))
+        return answer.ID
+
+    async def _put(self, key: str, value: bytes, mod_revision: int, ttl: float) -> tuple[rpc.TxnResponse, bool]:
+        name = key.encode()
+        while True:
+            lease = await self._leases.lease_for(ttl) if ttl else 0
+            change = rpc.RequestOp(request_put=rpc.PutRequest(key=name, value=value, lease=lease))
+            try:
+                return await self._swap(_transaction(name, mod_revision, change))
+            except StorageError as error:
+                if str(error) != LEASE_NOT_FOUND:
+                    raise
+                self._leases.forget(lease)
+
+    async def _swap(self, request: rpc.TxnRequest) -> tuple[rpc.TxnResponse, bool]:
+        """The transaction's answer, and whether it was sent more than once because an outcome was unknown."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        repeated = False
+        while True:
+            try:
+                return await self.channel.call(TXN, request, deadline - loop.time()), repeated
+            except RpcError as error:
+                failure = translate(error)
+                if not isinstance(failure, Unavailable) or loop.time() + RETRY_PAUSE >= deadline:
+                    raise failure from None
+                repeated = repeated or not error.unsent
+                await asyncio.sleep(RETRY_PAUSE)
+
+    def _outcome(self, answer: rpc.TxnResponse, repeated: bool) -> int:
+        if answer.succeeded:
+            return answer.header.revision
+        if repeated:
+            raise Unavailable("the outcome of the write is unknown")
+        raise Mismatch(self._current(answer))
+
+    def _current(self, answer: rpc.TxnResponse) -> JSONEntry | None:
+        kvs = answer.responses[0].response_range.kvs
+        return self._entry(kvs[0]) if kvs else None
+
+    def _entry(self, kv: rpc.KeyValue) -> JSONEntry:
+        return self.entry(kv.key.decode(), kv.value, kv.mod_revision)
+
+    def _event(self, change: rpc.Event) -> Event | None:
+        """None for a deletion whose last state has been compacted."""
+        kv = change.kv
+        previous = self._entry(change.prev_kv) if change.HasField("prev_kv") else None
+        if change.type == rpc.Event.PUT:
+            return Event("MODIFIED" if previous else "ADDED", self._entry(kv), previous)
+        return Event("DELETED", previous.at(kv.mod_revision), previous) if previous else None
+
+
+def _transaction(key: bytes, mod_revision: int, change: rpc.RequestOp) -> rpc.TxnRequest:
+    """`change` if the key is at `mod_revision` (0: absent), else a read of the key."""
+    return rpc.TxnRequest(
+        compare=[rpc.Compare(target=rpc.Compare.MOD, key=key, mod_revision=mod_revision)],
+        success=[change],
+        failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
+    )
+
+
+def _no_protobuf(value: bytes) -> dict[str, Any]:
+    raise StorageError("the stored object is protobuf, which this storage was not set up to read")
