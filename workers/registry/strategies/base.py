@@ -36,7 +36,7 @@ class Strategy:
         self.registry = registry
         self.traits: Traits = traits_of(info)
         self.has_status = "status" in info.subresources
-        kind = types.model().kind(info.group, info.version, info.kind)
+        kind = types.model().find(info.group, info.version, info.kind)
         status = kind.fields.get("status") if kind else None
         self._status_type = status.type if status else None
 
