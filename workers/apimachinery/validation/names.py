@@ -14,6 +14,7 @@ Checker = Callable[[str], list[str]]
 
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
+UNDERSCORED = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 QUALIFIED_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE = f"({QUALIFIED_NAME})?"
@@ -62,6 +63,13 @@ _label = pattern_checker(
 is_dns1123_subdomain = pattern_checker(
     SUBDOMAIN,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    "and must start and end with an alphanumeric character",
+    "example.com",
+    limit=253,
+)
+is_search_domain = pattern_checker(
+    rf"{UNDERSCORED}(\.{UNDERSCORED})*",
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
     "and must start and end with an alphanumeric character",
     "example.com",
     limit=253,

@@ -1,0 +1,262 @@
+"""Pod specs and templates, wherever they stand (pkg/apis/core/validation ValidatePodSpec, ValidatePodTemplateSpec).
+
+The order of the checks is upstream's, because the order of causes is what clients see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery.validation import names
+from workers.apimachinery.validation.containers import (
+    validate_containers,
+    validate_ephemeral_containers,
+    validate_init_containers,
+)
+from workers.apimachinery.validation.field import Errors, each, forbidden, invalid, not_supported, one_of, required
+from workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from workers.apimachinery.validation.resource_lists import validate_overhead, validate_pod_resources
+from workers.apimachinery.validation.scheduling import (
+    validate_affinity,
+    validate_tolerations,
+    validate_topology_spread,
+)
+from workers.apimachinery.validation.security import validate_pod_security_context
+from workers.apimachinery.validation.volumes import validate_volumes
+
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+MAX_INT32 = 2**31 - 1
+
+
+def validate_pod_template(template: dict[str, Any], path: str) -> Errors:
+    """ValidatePodTemplateSpec: labels and annotations of the template, then its pod spec."""
+    meta = template.get("metadata") or {}
+    errors = validate_labels(meta.get("labels"), f"{path}.labels")
+    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
+    spec = template.get("spec") or {}
+    errors += validate_pod_spec(spec, f"{path}.spec")
+    if spec.get("ephemeralContainers"):
+        errors.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
+    return errors
+
+
+def validate_pod_spec(spec: dict[str, Any], path: str) -> Errors:
+    """All faults of a pod spec that are visible in it alone."""
+    errors, volumes = validate_volumes(spec.get("volumes"), f"{path}.volumes")
+    claims, faults = _validate_resource_claims(spec.get("resourceClaims"), f"{path}.resourceClaims")
+    errors += faults
+    errors += validate_containers(spec, f"{path}.containers", volumes=volumes, claims=claims)
+    if spec.get("initContainers"):
+        errors += validate_init_containers(spec, f"{path}.initContainers", volumes=volumes, claims=claims)
+    if spec.get("ephemeralContainers"):
+        errors += validate_ephemeral_containers(spec, f"{path}.ephemeralContainers", volumes=volumes)
+    if spec.get("resources"):
+        errors += validate_pod_resources(spec, f"{path}.resources", claims=claims)
+    errors += one_of(spec.get("restartPolicy"), RESTART_POLICIES, f"{path}.restartPolicy", needed=True)
+    errors += one_of(spec.get("dnsPolicy"), DNS_POLICIES, f"{path}.dnsPolicy", needed=True)
+    if selector := spec.get("nodeSelector"):
+        errors += validate_labels(selector, f"{path}.nodeSelector")
+    errors += validate_pod_security_context(spec, path)
+    for at, reference in each(f"{path}.imagePullSecrets", spec.get("imagePullSecrets")):
+        if list(reference) != ["name"] and reference.get("name"):
+            errors.append(invalid(at, reference, "only name may be set"))
+    if affinity := spec.get("affinity"):
+        errors += validate_affinity(affinity, f"{path}.affinity")
+    errors += _validate_dns_config(spec, f"{path}.dnsConfig")
+    return errors + _validate_rest(spec, path)
+
+
+def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    for at, gate in each(f"{path}.readinessGates", spec.get("readinessGates")):
+        condition = gate.get("conditionType", "")
+        errors += [invalid(f"{at}.conditionType", condition, fault) for fault in names.is_qualified_name(condition)]
+    errors += _validate_scheduling_gates(spec.get("schedulingGates"), f"{path}.schedulingGates")
+    errors += validate_topology_spread(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints")
+    for field, check in NAMES:
+        if value := spec.get(field):
+            errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
+        if field == "nodeName" and (deadline := spec.get("activeDeadlineSeconds")) is not None:
+            if not 1 <= deadline <= MAX_INT32:
+                text = f"must be between 1 and {MAX_INT32}, inclusive"
+                errors.append(invalid(f"{path}.activeDeadlineSeconds", deadline, text))
+    errors += validate_tolerations(spec.get("tolerations"), f"{path}.tolerations")
+    errors += _validate_host_aliases(spec.get("hostAliases"), f"{path}.hostAliases")
+    for field in ("priorityClassName", "runtimeClassName"):
+        if value := spec.get(field):
+            errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_dns1123_subdomain(value)]
+    preemption = spec.get("preemptionPolicy")
+    errors += one_of(preemption, ("PreemptLowerPriority", "Never"), f"{path}.preemptionPolicy")
+    if overhead := spec.get("overhead"):
+        errors += validate_overhead(overhead, f"{path}.overhead")
+    return errors + _validate_os(spec, path)
+
+
+# Names in a pod spec and their rules, in the order in which they are checked.
+NAMES: tuple[tuple[str, names.Checker], ...] = (
+    ("serviceAccountName", names.is_dns1123_subdomain),
+    ("nodeName", names.is_dns1123_subdomain),
+    ("hostname", names.is_dns1123_label),
+    ("subdomain", names.is_dns1123_label),
+)
+
+
+def _validate_resource_claims(claims: list[dict[str, Any]] | None, path: str) -> tuple[frozenset[str], Errors]:
+    errors: Errors = []
+    seen: set[str] = set()
+    for at, claim in each(path, claims):
+        name = claim.get("name", "")
+        if not name:
+            errors.append(required(f"{at}.name"))
+        elif name in seen:
+            errors.append(invalid(f"{at}.name", name, f"Duplicate value: {name}"))
+        else:
+            errors += [invalid(f"{at}.name", name, fault) for fault in names.is_dns1123_label(name)]
+        seen.add(name)
+        errors += _validate_claim_source(claim, at)
+    return frozenset(seen), errors
+
+
+def _validate_claim_source(claim: dict[str, Any], path: str) -> Errors:
+    sources = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(field) is not None]
+    if len(sources) != 1:
+        shown = {
+            "Name": claim.get("name", ""),
+            "ResourceClaimName": claim.get("resourceClaimName"),
+            "ResourceClaimTemplateName": claim.get("resourceClaimTemplateName"),
+        }
+        how = "at most one of" if sources else "must specify one of:"
+        text = f"{how} `resourceClaimName`, `resourceClaimTemplateName`" + (" may be specified" if sources else "")
+        return [invalid(path, shown, text)]
+    value = claim[sources[0]]
+    return [invalid(f"{path}.{sources[0]}", value, fault) for fault in names.is_dns1123_subdomain(value)]
+
+
+def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
+    config = spec.get("dnsConfig")
+    errors: Errors = []
+    servers = (config or {}).get("nameservers") or []
+    if spec.get("dnsPolicy") == "None":
+        if config is None:
+            return [required(path, "must provide `dnsConfig` when `dnsPolicy` is None")]
+        if not servers:
+            errors.append(
+                required(f"{path}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None")
+            )
+    if config is None:
+        return errors
+    if len(servers) > 3:
+        errors.append(invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers"))
+    for at, server in each(f"{path}.nameservers", servers):
+        errors += [invalid(at, server, fault) for fault in names.is_ip(server)]
+    searches = config.get("searches") or []
+    if len(searches) > 32:
+        errors.append(invalid(f"{path}.searches", searches, "must not have more than 32 search paths"))
+    if len(" ".join(searches)) > 2048:
+        text = "must not have more than 2048 characters (including spaces) in the search list"
+        errors.append(invalid(f"{path}.searches", searches, text))
+    for at, search in each(f"{path}.searches", searches):
+        bare = search.removesuffix(".")
+        if bare:
+            errors += [invalid(at, bare, fault) for fault in names.is_search_domain(bare)]
+    for at, option in each(f"{path}.options", config.get("options")):
+        if not option.get("name"):
+            errors.append(required(at, "must not be empty"))
+    return errors
+
+
+def _validate_scheduling_gates(gates: list[dict[str, Any]] | None, path: str) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for at, gate in each(path, gates):
+        name = gate.get("name", "")
+        errors += [invalid(f"{at}.name", name, fault) for fault in names.is_qualified_name(name)]
+        if name in seen:
+            errors.append(invalid(at, name, "duplicate scheduling gate"))
+        seen.add(name)
+    return errors
+
+
+def _validate_host_aliases(aliases: list[dict[str, Any]] | None, path: str) -> Errors:
+    errors: Errors = []
+    for at, alias in each(path, aliases):
+        address = alias.get("ip", "")
+        errors += [invalid(f"{at}.ip", address, fault) for fault in names.is_ip(address)]
+        for host_path, host in each(f"{at}.hostnames", alias.get("hostnames")):
+            errors += [invalid(host_path, host, fault) for fault in names.is_dns1123_subdomain(host)]
+    return errors
+
+
+def _validate_os(spec: dict[str, Any], path: str) -> Errors:
+    system = spec.get("os")
+    if system is None:
+        return []
+    name = system.get("name", "")
+    if not name:
+        return [required(f"{path}.os.name", "cannot be empty")]
+    if name not in ("linux", "windows"):
+        return [not_supported(f"{path}.os", name, ("linux", "windows"))]
+    if name == "windows":
+        return _forbid(spec, WINDOWS_FORBIDS, path, "windows")
+    return _forbid(spec, LINUX_FORBIDS, path, "linux")
+
+
+def _forbid(spec: dict[str, Any], fields: tuple[tuple[str, ...], ...], path: str, system: str) -> Errors:
+    errors: Errors = []
+    for steps in fields:
+        for at, holder in _holders(spec, steps[:-1], path):
+            if holder.get(steps[-1]) not in (None, False, [], ""):
+                errors.append(forbidden(f"{at}.{steps[-1]}", f"cannot be set for a {system} pod"))
+    return errors
+
+
+def _holders(node: dict[str, Any], steps: tuple[str, ...], path: str) -> list[tuple[str, dict[str, Any]]]:
+    """The structs at `steps` below `node`; a list's elements are each one."""
+    found = [(path, node)]
+    for step in steps:
+        inner: list[tuple[str, dict[str, Any]]] = []
+        for at, holder in found:
+            child = holder.get(step)
+            if isinstance(child, list):
+                inner += list(each(f"{at}.{step}", child))
+            elif child:
+                inner.append((f"{at}.{step}", child))
+        found = inner
+    return found
+
+
+LINUX_FORBIDS: tuple[tuple[str, ...], ...] = (
+    ("securityContext", "windowsOptions"),
+    ("initContainers", "securityContext", "windowsOptions"),
+    ("containers", "securityContext", "windowsOptions"),
+)
+_CONTAINER_LINUX_ONLY = (
+    "seLinuxOptions",
+    "seccompProfile",
+    "appArmorProfile",
+    "capabilities",
+    "readOnlyRootFilesystem",
+    "privileged",
+    "allowPrivilegeEscalation",
+    "procMount",
+    "runAsUser",
+    "runAsGroup",
+)
+WINDOWS_FORBIDS: tuple[tuple[str, ...], ...] = (
+    ("securityContext", "appArmorProfile"),
+    ("securityContext", "seLinuxOptions"),
+    ("hostUsers",),
+    ("hostPID",),
+    ("hostIPC",),
+    ("securityContext", "seccompProfile"),
+    ("securityContext", "fsGroup"),
+    ("securityContext", "fsGroupChangePolicy"),
+    ("securityContext", "sysctls"),
+    ("shareProcessNamespace",),
+    ("securityContext", "runAsUser"),
+    ("securityContext", "runAsGroup"),
+    ("securityContext", "supplementalGroups"),
+    ("securityContext", "supplementalGroupsPolicy"),
+    *(("containers", "securityContext", field) for field in _CONTAINER_LINUX_ONLY),
+)

@@ -1,0 +1,202 @@
+"""Resource requests and limits (pkg/apis/core/validation ValidateResourceRequirements)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workers.apimachinery.quantity import parse
+from workers.apimachinery.validation import names
+from workers.apimachinery.validation.field import (
+    NOT_NEGATIVE,
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    key,
+    not_found,
+    required,
+)
+
+CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
+STANDARD_RESOURCES = CONTAINER_RESOURCES | frozenset(
+    [
+        "pods",
+        "services",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "storage",
+        "services.nodeports",
+        "services.loadbalancers",
+        "requests.cpu",
+        "requests.memory",
+        "requests.storage",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+    ]
+)
+INTEGER_RESOURCES = frozenset(
+    [
+        "pods",
+        "services",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services.nodeports",
+        "services.loadbalancers",
+    ]
+)
+NATIVE_PREFIX = "kubernetes.io/"
+POD_LEVEL_RESOURCES = ("cpu", "memory")
+
+
+NANO = 10**9
+
+
+def _nano(value: str) -> int:
+    return parse(value).nano
+
+
+def is_hugepages(name: str) -> bool:
+    return name.startswith("hugepages-")
+
+
+def is_native(name: str) -> bool:
+    """A resource without a domain, or in Kubernetes' own."""
+    return "/" not in name or NATIVE_PREFIX in name
+
+
+def is_extended(name: str) -> bool:
+    """A resource of somebody's own domain, requested in whole units that cannot be overcommitted."""
+    if is_native(name) or name.startswith("requests."):
+        return False
+    return not names.is_qualified_name(f"requests.{name}")
+
+
+def validate_resource_name(name: str, path: str) -> Errors:
+    """ValidateResourceName: any resource."""
+    if faults := names.is_qualified_name(name):
+        return [invalid(path, name, fault) for fault in faults]
+    if "/" not in name and name not in STANDARD_RESOURCES and not is_hugepages(name):
+        return [invalid(path, name, "must be a standard resource type or fully qualified")]
+    return []
+
+
+def validate_container_resource_name(name: str, path: str) -> Errors:
+    errors = validate_resource_name(name, path)
+    if "/" not in name:
+        if name not in CONTAINER_RESOURCES and not is_hugepages(name):
+            errors.append(invalid(path, name, "must be a standard resource for containers"))
+    elif not is_native(name) and not is_extended(name):
+        errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
+    return errors
+
+
+def validate_quantity(name: str, value: str, path: str) -> Errors:
+    """ValidateResourceQuantityValue: not negative, whole where the resource counts things."""
+    nano = parse(value).nano
+    if nano < 0:
+        return [invalid(path, value, NOT_NEGATIVE)]
+    whole = name in INTEGER_RESOURCES or is_extended(name)
+    return [] if not whole or nano % NANO == 0 else [invalid(path, value, "must be an integer")]
+
+
+def validate_requirements(resources: dict[str, Any], path: str, *, claims: frozenset[str] = frozenset()) -> Errors:
+    """A container's resources: names, amounts, requests within limits, claims that the pod has."""
+    return _validate_requirements(resources, path, validate_container_resource_name, claims)
+
+
+def _validate_requirements(
+    resources: dict[str, Any], path: str, check_name: Callable[[str, str], Errors], claims: frozenset[str]
+) -> Errors:
+    errors: Errors = []
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    for name, value in sorted(limits.items()):
+        at = key(f"{path}.limits", name)
+        errors += check_name(name, at) + validate_quantity(name, value, at)
+    for name, value in sorted(requests.items()):
+        at = key(f"{path}.requests", name)
+        errors += check_name(name, at) + validate_quantity(name, value, at)
+        errors += _validate_within_limit(name, value, limits.get(name), f"{path}.requests")
+    huge = any(map(is_hugepages, (*limits, *requests)))
+    if huge and not {"cpu", "memory"} & {*limits, *requests}:
+        errors.append(forbidden(path, "HugePages require cpu or memory"))
+    seen: set[tuple[str, str]] = set()
+    for at, claim in each(f"{path}.claims", resources.get("claims")):
+        errors += _validate_claim(claim, at, claims, seen)
+    return errors
+
+
+def _validate_within_limit(name: str, request: str, limit: str | None, path: str) -> Errors:
+    overcommit = name in CONTAINER_RESOURCES
+    if limit is None:
+        if not overcommit and (is_extended(name) or is_hugepages(name)):
+            return [required("limits", "Limit must be set for non overcommitable resources")]
+        return []
+    if not overcommit and _nano(request) != _nano(limit):
+        return [invalid(path, request, f"must be equal to {name} limit of {limit}")]
+    if overcommit and _nano(request) > _nano(limit):
+        return [invalid(path, request, f"must be less than or equal to {name} limit of {limit}")]
+    return []
+
+
+def _validate_claim(claim: dict[str, Any], path: str, known: frozenset[str], seen: set[tuple[str, str]]) -> Errors:
+    name, request = claim.get("name", ""), claim.get("request", "")
+    if not name:
+        return [required(f"{path}.name")]
+    errors: Errors = []
+    if (name, request) in seen:
+        errors.append(duplicate(path, name if not request else f"{name}/{request}"))
+    if name not in known:
+        errors.append(not_found(f"{path}.name", name))
+    seen.add((name, request))
+    return errors
+
+
+def validate_pod_resources(spec: dict[str, Any], path: str, *, claims: frozenset[str]) -> Errors:
+    """Pod-level resources: of a few names, and not below what the containers ask for together."""
+
+    def check_name(name: str, at: str) -> Errors:
+        if name in POD_LEVEL_RESOURCES or is_hugepages(name):
+            return []
+        return [invalid(at, name, "must be a standard resource for pods")]
+
+    resources = spec["resources"]
+    errors = _validate_requirements(resources, path, check_name, claims)
+    if resources.get("claims"):
+        errors.append(forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level"))
+    containers = [container.get("resources") or {} for container in spec.get("containers") or ()]
+    for name, value in sorted((resources.get("requests") or {}).items()):
+        amounts = [_nano((each_one.get("requests") or {}).get(name, "0")) for each_one in containers]
+        if sum(amounts) > _nano(value):
+            total = _shown_sum(containers, "requests", name)
+            text = f"must be greater than or equal to aggregate container requests of {total}"
+            errors.append(invalid(key(f"{path}.requests", name), value, text))
+    for name, value in sorted((resources.get("limits") or {}).items()):
+        for index, each_one in enumerate(containers):
+            limit = (each_one.get("limits") or {}).get(name)
+            if limit is not None and _nano(limit) > _nano(value):
+                at = key(f"{path.removesuffix('.resources')}.containers[{index}].resources.limits", name)
+                errors.append(invalid(at, limit, f"must be less than or equal to pod limits of {value}"))
+    return errors
+
+
+def _shown_sum(containers: list[dict[str, Any]], field: str, name: str) -> str:
+    values = [each_one[field][name] for each_one in containers if name in (each_one.get(field) or {})]
+    return str(Quantity(sum(map(_nano, values)), parse(values[0]).format))
+
+
+def validate_overhead(overhead: dict[str, str], path: str) -> Errors:
+    errors: Errors = []
+    for name, value in sorted(overhead.items()):
+        at = key(path, name)
+        errors += validate_container_resource_name(name, at) + validate_quantity(name, value, at)
+    return errors
