@@ -1,0 +1,1 @@
+"""Who asks: authenticators in upstream's order, from certificates and tokens to UserInfo."""

@@ -1,0 +1,125 @@
+"""Client certificates: the CN is the user, the Os are its groups (k8s.io/apiserver/.../request/x509).
+
+The TLS layer hands over the certificate that the client proved to own. Whether a CA of ours signed it, for clients and
+for now, is decided here, once per certificate: later requests only look at its dates again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from workers.apimachinery.user import UserInfo
+from workers.server.authentication.files import WatchedFile
+from workers.server.authentication.interface import AuthenticationError, Response
+from workers.server.http import Request
+
+UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+CLIENT_USAGES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+MAX_REMEMBERED = 4096
+
+
+@dataclass(slots=True, frozen=True)
+class ClientCertificate:
+    """A verified certificate: what it says, and until when it holds (Unix times)."""
+
+    common_name: str
+    organizations: tuple[str, ...]
+    uid: str
+    fingerprint: str
+    not_before: float
+    not_after: float
+
+
+class CertificateVerifier:
+    """Verifies certificates against a CA file. Verdicts are remembered by the certificate's bytes while the file stays."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._authorities = WatchedFile(ca_file, x509.load_pem_x509_certificates)
+        self._known: dict[bytes, ClientCertificate | AuthenticationError] = {}
+        self._known_by: list[x509.Certificate] = []
+
+    def verify(self, der: bytes) -> ClientCertificate:
+        """What the certificate says. Raises AuthenticationError if it is not for us to trust."""
+        authorities = self._authorities.value
+        if authorities is not self._known_by or len(self._known) >= MAX_REMEMBERED:
+            self._known, self._known_by = {}, authorities
+        verdict = self._known.get(der)
+        if verdict is None:
+            verdict = self._known[der] = _judge(der, authorities)
+        if isinstance(verdict, AuthenticationError):
+            raise AuthenticationError(str(verdict))
+        if not verdict.not_before <= time.time() <= verdict.not_after:
+            raise AuthenticationError("x509: certificate has expired or is not yet valid")
+        return verdict
+
+
+def _judge(der: bytes, authorities: list[x509.Certificate]) -> ClientCertificate | AuthenticationError:
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        extensions = certificate.extensions
+    except ValueError:
+        return AuthenticationError("x509: malformed certificate")
+    authority = next((authority for authority in authorities if _issued_by(certificate, authority)), None)
+    if authority is None:
+        return AuthenticationError("x509: certificate signed by unknown authority")
+    try:
+        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        usages = None
+    if usages is not None and not any(usage in usages for usage in CLIENT_USAGES):
+        return AuthenticationError("x509: certificate specifies an incompatible key usage")
+    return _read(certificate, der, authority)
+
+
+def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _read(
+    certificate: x509.Certificate, der: bytes, authority: x509.Certificate
+) -> ClientCertificate | AuthenticationError:
+    common_names, organizations, uids = (
+        [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
+        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, UID_OID)
+    )
+    if len(uids) > 1:
+        return AuthenticationError("unable to parse UID: multiple UIDs")
+    if uids == [""]:
+        return AuthenticationError("unable to parse UID: UID cannot be an empty string")
+    chain = (certificate, authority)
+    return ClientCertificate(
+        common_name=common_names[-1] if common_names else "",
+        organizations=tuple(organizations),
+        uid=uids[0] if uids else "",
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        not_before=max(link.not_valid_before_utc.timestamp() for link in chain),
+        not_after=min(link.not_valid_after_utc.timestamp() for link in chain),
+    )
+
+
+class ClientCertificates:
+    """Authenticates requests by --client-ca-file. A certificate without a common name names nobody."""
+
+    def __init__(self, verifier: CertificateVerifier) -> None:
+        self._verifier = verifier
+
+    async def authenticate(self, request: Request) -> Response | None:
+        if request.peer_certificate is None:
+            return None
+        certificate = self._verifier.verify(request.peer_certificate)
+        if not certificate.common_name:
+            return None
+        extra = {CREDENTIAL_ID: [f"X509SHA256={certificate.fingerprint}"]}
+        user = UserInfo(certificate.common_name, certificate.uid, certificate.organizations, extra)
+        return Response(user)

@@ -1,0 +1,30 @@
+"""WithAuthentication: the request gets its user, or is answered Unauthorized."""
+
+from __future__ import annotations
+
+import logging
+
+from workers.apimachinery.errors import unauthorized
+from workers.server.authentication.interface import AuthenticationError
+from workers.server.authentication.union import ServerAuthenticator
+from workers.server.http import Handler, Request, Response
+
+log = logging.getLogger(__name__)
+
+
+class Authentication:
+    """Sets request.user. Why credentials were refused goes to the log, never to the client."""
+
+    def __init__(self, handler: Handler, authenticator: ServerAuthenticator) -> None:
+        self._handler = handler
+        self._authenticator = authenticator
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            request.user = await self._authenticator.authenticate(request)
+        except AuthenticationError as error:
+            log.warning("unable to authenticate the request: %s", error)
+            raise unauthorized() from None
+        if request.user is None:
+            raise unauthorized()
+        return await self._handler(request)
