@@ -29,6 +29,10 @@ class Entry(Protocol):
         """The parsed object with metadata.resourceVersion; parsed at first use and kept. Read-only: copy to change."""
         ...
 
+    def at(self, revision: int) -> Entry:
+        """The same state under another revision, as a deletion reports it."""
+        ...
+
 
 @dataclass(slots=True)
 class Event:

@@ -1,0 +1,31 @@
+"""GET: one object from the cache, as fresh as the request asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.registry.interpret import interpret, parse_revision, unreadable_revision
+from workers.storage.interface import Entry, StorageError
+
+if TYPE_CHECKING:
+    from workers.registry.store import Store
+
+
+async def get(store: Store, namespace: str, name: str, resource_version: str = "") -> Entry:
+    """The object's entry. Raises ApiError: 404, 504 for a revision that does not exist yet, 500 for no number."""
+    cache = store.cache
+    revision = 0
+    try:
+        if not resource_version:
+            await cache.fresh()
+        elif resource_version != "0":
+            revision = parse_revision(resource_version)
+            await cache.at_least(revision)
+    except ValueError:
+        raise unreadable_revision(resource_version) from None
+    except StorageError as error:
+        raise interpret(error, store.info, "get", revision) from error
+    entry = cache.get(store.key(namespace, name))
+    if entry is None:
+        raise store.not_found(name)
+    return entry

@@ -1,0 +1,63 @@
+"""Registry: the stores of one server, each made when it is first asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery.resources import ResourceInfo, builtin_resources, resource
+from workers.registry.attributes import Admission
+from workers.registry.store import Store
+from workers.registry.strategies import strategy_for
+from workers.storage.interface import Storage, WatchCache
+
+
+class Registry:
+    """All stored resources over one storage and one watch cache.
+
+    `settings` are the completed options that strategies read (service ranges, event TTL, ...), `admission` the chain.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        cache: WatchCache,
+        admission: Admission,
+        settings: Any,
+        etcd_prefix: str = "/registry",
+    ) -> None:
+        self.storage = storage
+        self.cache = cache
+        self.admission = admission
+        self.settings = settings
+        self.etcd_prefix = etcd_prefix
+        self._stores: dict[ResourceInfo, Store] = {}
+
+    def store(self, group: str, name: str) -> Store:
+        """The store of a built-in resource by its plural name. Raises KeyError."""
+        return self.store_of(_stored_info(group, name))
+
+    def store_of(self, info: ResourceInfo) -> Store:
+        """The store behind a served resource: that of the version that is stored."""
+        if info.stored_as != (info.group, info.version):
+            stored = resource(*info.stored_as, info.resource)
+            assert stored is not None, f"{info.qualified_resource} is stored as an unknown version"
+            info = stored
+        found = self._stores.get(info)
+        if found is None:
+            found = self._stores[info] = Store(
+                info,
+                storage=self.storage,
+                cache=self.cache.resource(info.storage_prefix),
+                strategy=strategy_for(info, self),
+                admission=self.admission,
+                etcd_prefix=self.etcd_prefix,
+            )
+        return found
+
+
+def _stored_info(group: str, name: str) -> ResourceInfo:
+    for info in builtin_resources().values():
+        if info.group == group and info.resource == name and info.stored_as == (info.group, info.version):
+            return info
+    raise KeyError((group, name))

@@ -1,0 +1,92 @@
+"""Store: one stored resource, with one file per verb (k8s.io/apiserver/pkg/registry/generic/registry.Store).
+
+Objects are in the stored version; keys are `<prefix>/<resource prefix>/[namespace/]name`. Whatever etcd holds is never
+trusted to be current before a write: every write compares the modification revision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery import errors
+from workers.apimachinery.errors import ApiError
+from workers.apimachinery.resources import ResourceInfo
+from workers.registry import create as creation
+from workers.registry import delete as deletion
+from workers.registry import get as getting
+from workers.registry import list as listing
+from workers.registry import update as updating
+from workers.registry import watch as watching
+from workers.registry.attributes import Admission, Attributes
+from workers.registry.context import Context
+from workers.registry.interpret import interpret
+from workers.registry.strategies.base import Strategy
+from workers.storage.interface import Entry, ResourceCache, Storage, StorageError
+
+
+class Store:
+    """One stored resource: its keys, its cache, and the verbs."""
+
+    def __init__(
+        self,
+        info: ResourceInfo,
+        *,
+        storage: Storage,
+        cache: ResourceCache,
+        strategy: Strategy,
+        admission: Admission,
+        etcd_prefix: str = "/registry",
+    ) -> None:
+        self.info = info
+        self.storage = storage
+        self.cache = cache
+        self.strategy = strategy
+        self.admission = admission
+        self.root = f"{etcd_prefix}/{info.storage_prefix}/"
+
+    create = creation.create
+    get = getting.get
+    list = listing.list_page
+    update = updating.update
+    delete = deletion.delete
+    delete_collection = deletion.delete_collection
+    watch = watching.watch
+
+    def key(self, namespace: str, name: str) -> str:
+        return f"{self.root}{namespace}/{name}" if namespace else self.root + name
+
+    def prefix(self, namespace: str) -> str:
+        """What the keys of a namespace's objects begin with; of all objects for ""."""
+        return f"{self.root}{namespace}/" if namespace else self.root
+
+    async def latest(self, key: str) -> Entry | None:
+        """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
+        try:
+            await self.cache.fresh()
+        except StorageError as error:
+            raise interpret(error, self.info, "get") from error
+        return self.cache.get(key)
+
+    def not_found(self, name: str) -> ApiError:
+        return errors.not_found(self.info.resource, self.info.group, name)
+
+    def conflict(self, name: str, why: str) -> ApiError:
+        return errors.conflict(self.info.resource, self.info.group, name, why)
+
+    def attributes(
+        self, operation: str, context: Context, obj: dict[str, Any] | None, old: dict[str, Any] | None
+    ) -> Attributes:
+        """What admission sees of this write."""
+        return Attributes(
+            operation,
+            self.info,
+            context.subresource,
+            context.namespace,
+            context.name,
+            obj,
+            old,
+            context.user,
+            context.dry_run,
+            context.options,
+            context.warnings,
+        )

@@ -1,0 +1,70 @@
+"""WATCH: the stored events of one resource from a revision on, with initial events where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.apimachinery.errors import resource_expired
+from workers.registry.interpret import interpret, parse_revision, unreadable_revision
+from workers.registry.list import Selects, selection
+from workers.registry.options import ListOptions
+from workers.storage.interface import Compacted, Entry, FutureRevision, StorageError, Subscription
+
+if TYPE_CHECKING:
+    from workers.registry.store import Store
+
+
+@dataclass(slots=True)
+class Watch:
+    """An open watch. Events up to `revision` are told by `initial` or have passed; `bookmark_initial` asks for the
+    bookmark that ends the initial events.
+    """
+
+    initial: Sequence[Entry]
+    subscription: Subscription
+    revision: int
+    selects: Selects | None
+    bookmark_initial: bool
+
+
+async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
+    """Open the watch that the options ask for; the caller closes its subscription. Raises ApiError."""
+    prefix = store.prefix(namespace)
+    selects = selection(store, options)
+    since = 0
+    try:
+        since = parse_revision(options.resource_version)
+        if not options.resource_version:
+            await store.cache.fresh()
+        if since and not options.send_initial_events:
+            return Watch((), await _subscribe(store, prefix, since), since, selects, False)
+        if since:
+            await store.cache.at_least(since)
+        return await _from_now(store, prefix, options, selects)
+    except ValueError:
+        raise unreadable_revision(options.resource_version) from None
+    except Compacted as error:
+        raise resource_expired(f"too old resource version: {since} ({error.revision})") from error
+    except StorageError as error:
+        raise interpret(error, store.info, "watch", since) from error
+
+
+async def _from_now(store: Store, prefix: str, options: ListOptions, selects: Selects | None) -> Watch:
+    cache = store.cache
+    revision = cache.revision
+    initial: Sequence[Entry] = ()
+    if options.send_initial_events:
+        initial = [entry for entry in cache.list(prefix) if selects is None or selects(entry.obj)]
+    subscription = await cache.watch(prefix, revision)
+    bookmark = bool(options.send_initial_events) and options.allow_bookmarks
+    return Watch(initial, subscription, revision, selects, bookmark)
+
+
+async def _subscribe(store: Store, prefix: str, since: int) -> Subscription:
+    """A watch may start in the future: it stays silent until then."""
+    try:
+        return await store.cache.watch(prefix, since)
+    except FutureRevision as error:
+        return await store.cache.watch(prefix, error.current)
