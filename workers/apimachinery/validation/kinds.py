@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from workers.apimachinery.validation import networking, rbac, small_groups
+from workers.apimachinery.validation import apps, networking, pods, rbac, small_groups
 from workers.apimachinery.validation.rules import KindValidation
 
 DEFAULT = KindValidation()
 
 _KINDS: dict[tuple[str, str], KindValidation] = {
+    **apps.KINDS,
     **networking.KINDS,
+    **pods.KINDS,
     **rbac.KINDS,
     **small_groups.KINDS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workers.apimachinery.quantity import parse
+from workers.apimachinery.quantity import parse, write
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     NOT_NEGATIVE,
@@ -191,7 +191,7 @@ def validate_pod_resources(spec: dict[str, Any], path: str, *, claims: frozenset
 
 def _shown_sum(containers: list[dict[str, Any]], field: str, name: str) -> str:
     values = [each_one[field][name] for each_one in containers if name in (each_one.get(field) or {})]
-    return str(Quantity(sum(map(_nano, values)), parse(values[0]).format))
+    return values[0] if len(values) == 1 else write(sum(map(_nano, values)), parse(values[0]).format)
 
 
 def validate_overhead(overhead: dict[str, str], path: str) -> Errors:
