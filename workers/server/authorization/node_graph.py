@@ -119,9 +119,11 @@ def volume_links(volume: dict[str, Any]) -> tuple[Vertex, set[Vertex]] | None:
 
 
 def _volume_secrets(source: dict[str, Any], claim_namespace: str) -> Iterator[Vertex]:
-    """VisitPVSecretNames: every `...secretRef`, and Azure's and StorageOS' by their own fields."""
+    """The secrets that a kubelet mounts the volume with: every `...secretRef` but those of controllers, and Azure's."""
     for name, value in source.items():
-        if isinstance(value, dict) and name.lower().endswith("secretref") and value.get("name"):
+        if name.startswith("controller") or not isinstance(value, dict):
+            continue
+        if name.lower().endswith("secretref") and value.get("name"):
             yield "secrets", value.get("namespace") or claim_namespace, value["name"]
     if source.get("shareName") and source.get("secretName"):
         yield "secrets", source.get("secretNamespace") or claim_namespace, source["secretName"]
