@@ -34,6 +34,15 @@ class JSONEntry:
         return orjson.dumps(self.obj)
 
     @property
+    def item(self) -> bytes:
+        """The body as a list holds it: without kind and apiVersion, which the list's own kind implies."""
+        value = self.value
+        inner = value.find(b"{", 1) + 1
+        if value[inner - 12 : inner] == b'"metadata":{' and value[inner] == 34:
+            return b'{"metadata":{"resourceVersion":"%d",%b' % (self.mod_revision, value[inner:])
+        return orjson.dumps({name: value for name, value in self.obj.items() if name not in ("kind", "apiVersion")})
+
+    @property
     def obj(self) -> dict[str, Any]:
         """The parsed object with metadata.resourceVersion."""
         obj = self._obj

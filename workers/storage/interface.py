@@ -25,8 +25,17 @@ class Entry(Protocol):
         ...
 
     @property
+    def item(self) -> bytes:
+        """The body without kind and apiVersion, as lists of built-in kinds hold it."""
+        ...
+
+    @property
     def obj(self) -> dict[str, Any]:
         """The parsed object with metadata.resourceVersion; parsed at first use and kept. Read-only: copy to change."""
+        ...
+
+    def at(self, revision: int) -> Entry:
+        """The same state under another revision, as a deletion reports it."""
         ...
 
     def at(self, revision: int) -> Entry:
