@@ -10,6 +10,8 @@ import functools
 import json
 
 from workers.apimachinery.user import UserInfo
+from workers.server.http import Handler, Request, Response
+from workers.server.request_info import request_info
 
 PREFIX = "x-apiserver-internal-"
 USER_HEADER = PREFIX + "user"
@@ -26,3 +28,19 @@ def decode_user(value: str) -> UserInfo:
 def encode_user(user: UserInfo) -> str:
     """The header's value: ASCII JSON, so that no name can break the framing."""
     return json.dumps([user.name, user.uid, user.groups, user.extra], separators=(",", ":"))
+
+
+def behind_the_front(handler: Handler) -> Handler:
+    """A handler for requests that the front has authenticated: with their RequestInfo and the user it found.
+
+    Such requests come over inner connections only, whose peer has been checked by the protocol.
+    """
+
+    async def handle(request: Request) -> Response:
+        request.info = request_info(request.method, request.path, request.raw_query)
+        user = request.headers.get(USER_HEADER)
+        if user is not None:
+            request.user = decode_user(user)
+        return await handler(request)
+
+    return handle

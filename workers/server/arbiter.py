@@ -1,0 +1,97 @@
+"""One worker group: a gunicorn arbiter on a socket that the master opened, keeping a number of workers alive.
+
+The socket is the master's, so it outlives this process and clients only wait while a group starts again. A worker that
+dies is replaced at once; one whose event loop does not stamp its heartbeat within TIMEOUT is killed and replaced. If
+workers cannot even start, the arbiter gives up and the master starts the group again, with back-off.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import socket
+import ssl
+import sys
+from typing import Any
+
+import gunicorn.util
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+
+from workers.server.config import ServerConfig
+from workers.server.process import set_title
+from workers.server.tls import ServingTLS
+from workers.server.worker import Application, GroupWorker
+
+TIMEOUT = 10
+GRACEFUL_TIMEOUT = 2
+BACKLOG = 2048
+LOG_FORMAT = "%(asctime)s %(process)d %(levelname).1s %(name)s: %(message)s"
+
+FRONT = "aggregator"
+WORKERS = {
+    "aggregator": lambda config: config.aggregator_workers,
+    "core": lambda config: config.core_workers,
+    "extensions": lambda config: config.extensions_workers,
+}
+
+
+class GroupApplication(BaseApplication):
+    """gunicorn's settings for a group, and its App, loaded once before the workers are forked."""
+
+    def __init__(self, role: str, config: ServerConfig, notify_fd: int, *, tls: bool) -> None:
+        self.role = role
+        self.config = config
+        self.notify_fd = notify_fd
+        self.tls = ServingTLS(config) if tls else None
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "workers": WORKERS[self.role](self.config),
+            "worker_class": GroupWorker,
+            "timeout": TIMEOUT,
+            "graceful_timeout": GRACEFUL_TIMEOUT,
+            "backlog": BACKLOG,
+            "preload_app": True,
+            "control_socket_disable": True,
+            "proc_name": f"{self.role} ({self.config.instance})",
+            "pre_fork": lambda arbiter, worker: gc.freeze(),
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Application:
+        app = importlib.import_module(f"workers.{self.role}.app").create(self.config)
+        gc.collect()
+        return Application(app, front=self.role == FRONT)
+
+    def ssl_context(self, *_: Any) -> ssl.SSLContext:
+        assert self.tls is not None
+        return self.tls.listening
+
+
+class GroupArbiter(Arbiter):
+    """gunicorn's arbiter on a socket that is not its own: it neither opens nor unlinks it."""
+
+    def __init__(self, app: GroupApplication, listener: socket.socket) -> None:
+        super().__init__(app)
+        self.LISTENERS = [listener]
+        self.systemd = True  # gunicorn's word for "the socket belongs to another"
+
+
+def run_arbiter(role: str, config: ServerConfig, sock_fd: int, notify_fd: int) -> None:
+    """Run the group `role` (aggregator, core or extensions) on the listening socket `sock_fd`; never returns.
+
+    To be called in a process forked for it, with its output directed to the group's log. Each worker that serves sends
+    the datagram {"event": "ready", "role", "pid"} to `notify_fd`. SIGTERM stops the group gracefully, SIGQUIT at once,
+    SIGHUP replaces its workers, SIGTTIN and SIGTTOU add and remove one. Raises SystemExit.
+    """
+    logging.basicConfig(stream=sys.stderr, format=LOG_FORMAT, level=logging.DEBUG if config.v >= 4 else logging.INFO)
+    logging.captureWarnings(True)
+    gunicorn.util._setproctitle = lambda title: None  # gunicorn would put its own name over ours
+    set_title(role, "arbiter", config.instance)
+    listener = socket.socket(fileno=sock_fd)
+    tls = listener.family != socket.AF_UNIX
+    GroupArbiter(GroupApplication(role, config, notify_fd, tls=tls), listener).run()

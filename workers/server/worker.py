@@ -1,0 +1,121 @@
+"""A worker process: uvicorn's server running one App behind our own HTTP protocol.
+
+The event loop itself stamps the heartbeat that the arbiter watches, so a blocked loop or a stopped process is found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+from workers.server.app import App
+from workers.server.http import Handler
+from workers.server.identity import behind_the_front
+from workers.server.process import die_with_parent, set_title
+from workers.server.protocol import HttpProtocol
+
+HEARTBEAT = 1.0
+GRACE = 1.5  # for running requests, once the worker stops
+GC_THRESHOLDS = (20_000, 50, 100)
+
+logger = logging.getLogger("apiserver.worker")
+
+
+class Application:
+    """What uvicorn is given as its app: ASGI for the lifespan only; the protocol calls `handle` itself."""
+
+    def __init__(self, app: App, *, front: bool) -> None:
+        self._app = app
+        self.handle: Handler = app.handle if front else behind_the_front(app.handle)
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        assert scope["type"] == "lifespan"
+        await receive()
+        try:
+            await self._app.startup()
+        except Exception as error:
+            logger.exception("startup failed")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._app.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class GroupServer(Server):
+    """uvicorn's server that tells the master when it serves and sweeps connections that make no progress."""
+
+    def __init__(self, config: Any, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        gc.collect()
+        gc.freeze()  # caches are full: what lives now lives on
+        gc.set_threshold(*GC_THRESHOLDS)
+        self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                connection.expire(now)  # type: ignore[union-attr]
+        return await super().on_tick(counter)
+
+
+class GroupWorker(UvicornWorker):
+    """The gunicorn worker class of all three groups. `app` is the arbiter's GroupApplication."""
+
+    def __init__(self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any) -> None:
+        self.CONFIG_KWARGS = {
+            "loop": "uvloop",
+            "http": HttpProtocol,
+            "ws": "none",
+            "lifespan": "on",
+            "interface": "asgi3",
+            "proxy_headers": False,
+            "timeout_notify": HEARTBEAT,
+            "timeout_graceful_shutdown": GRACE,
+        }
+        if app.tls is not None:
+            self.CONFIG_KWARGS["ssl_context_factory"] = app.ssl_context
+        super().__init__(age, ppid, sockets, app, timeout, cfg, log)
+
+    def init_process(self) -> None:
+        die_with_parent(self.ppid)
+        set_title(self.app.role, "worker", self.app.config.instance)
+        super().init_process()
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self._install_sigquit_handler()
+        watcher = self.app.tls.watch() if self.app.tls is not None else None
+        task = asyncio.create_task(watcher) if watcher is not None else None
+        server = GroupServer(self.config, self._ready)
+        await server.serve(sockets=self.sockets)
+        if task is not None:
+            task.cancel()
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def _ready(self) -> None:
+        """Tell the master. A master that is busy or gone must not stop the worker."""
+        message = json.dumps({"event": "ready", "role": self.app.role, "pid": os.getpid()}).encode()
+        with socket.socket(fileno=os.dup(self.app.notify_fd)) as channel:
+            try:
+                channel.send(message, socket.MSG_DONTWAIT)
+            except OSError as error:
+                logger.warning("cannot tell the master: %s", error)
