@@ -5,8 +5,8 @@ Hugepages limits follow the containers' limits; requests follow the containers' 
 
 from __future__ import annotations
 
-from workers.apimachinery.defaults.resource_lists import amount, canonical
 from workers.apimachinery.defaults.rules import Object
+from workers.apimachinery.quantity import parse, write
 
 HUGEPAGES = "hugepages-"
 
@@ -32,7 +32,7 @@ def set_pod_level_resources(spec: Object) -> None:
 
 
 def _aggregate(spec: Object, field: str) -> dict[str, str]:
-    """What the containers need together: the sum of those that run side by side, or the most an init container needs."""
+    """What the containers need together: the sum of those side by side, or the most that an init container needs."""
     total: dict[str, str] = {}
     for container in spec.get("containers") or ():
         _add(total, _of(container, field))
@@ -58,10 +58,13 @@ def _of(container: Object, field: str) -> dict[str, str]:
 
 def _add(total: dict[str, str], more: dict[str, str]) -> None:
     for name, quantity in more.items():
-        total[name] = canonical(amount(total[name]) + amount(quantity), total[name]) if name in total else quantity
+        if name in total:
+            first = parse(total[name])
+            quantity = write(first.nano + parse(quantity).nano, first.format)
+        total[name] = quantity
 
 
 def _max(most: dict[str, str], other: dict[str, str]) -> None:
     for name, quantity in other.items():
-        if name not in most or amount(quantity) > amount(most[name]):
+        if name not in most or parse(quantity).nano > parse(most[name]).nano:
             most[name] = quantity

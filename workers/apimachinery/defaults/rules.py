@@ -1,7 +1,7 @@
 """Defaults as data: a rule names a path to structs and the fields that get a value when they have none.
 
-Two kinds of absence exist, as in the Go types: a pointer is defaulted when it is nil (the key is missing), a plain
-value when it is zero (the key is missing, or present with "" or 0). A rule never makes the struct it applies to: an
+Two kinds of absence exist, as in the Go types: a pointer is defaulted when it is nil (the key is missing, or null
+where Go writes null), a plain value when it is zero (the key is missing, or present with "" or 0). A rule never makes the struct it applies to: an
 optional struct that is not there has no defaults, and required ones are there in a normalised object.
 """
 
@@ -51,7 +51,7 @@ def pointers(path: str, **fields: Any) -> Defaulter:
     def default(obj: Object) -> None:
         for struct in structs(obj, steps):
             for name, value in fields.items():
-                if name not in struct:
+                if struct.get(name) is None:
                     struct[name] = _fresh(value)
 
     return default

@@ -25,11 +25,11 @@ def columns(info: ResourceInfo, *, kind: str = "") -> Sequence[Column]:
     return info.columns if info.columns and kind in ("", info.kind) else _default_columns()
 
 
-def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, kind: str = "") -> list[Row]:
+def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, kind: str = "") -> list[Row] | None:
     """A row for each object: its cells, conditions if it has any, and the object itself.
 
     `now` is Unix time. Rows are in the order of the objects, but for flow schemas, which are shown in the order in
-    which they match.
+    which they match. No objects make an empty list, and None (null in the answer, as upstream) in the default table.
     """
     shown = kind or info.kind
     printer = _printer(info, shown)
@@ -37,7 +37,8 @@ def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, k
         objects = sorted(objects, key=_matching_order)
     if shown == "Pod":
         return [_pod_row(obj, now) for obj in objects]
-    return [{"cells": printer(obj, now), "object": obj} for obj in objects]
+    made = [{"cells": printer(obj, now), "object": obj} for obj in objects]
+    return made or (None if printer is DEFAULT else made)
 
 
 def _printer(info: ResourceInfo, kind: str) -> Printer:
@@ -46,8 +47,10 @@ def _printer(info: ResourceInfo, kind: str) -> Printer:
 
 def _pod_row(pod: dict[str, Any], now: float) -> Row:
     conditions = pods.conditions(pod)
-    row: Row = {"cells": pods.cells(pod, now), "object": pod}
-    return {"cells": row["cells"], "conditions": conditions, "object": pod} if conditions else row
+    cells = pods.cells(pod, now)
+    if conditions:
+        return {"cells": cells, "conditions": conditions, "object": pod}
+    return {"cells": cells, "object": pod}
 
 
 def _matching_order(schema: dict[str, Any]) -> tuple[int, str]:
