@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from workers.storage import etcdrpc_pb2 as rpc
@@ -73,7 +74,7 @@ class EtcdStorage:
 
     async def get(self, key: str, revision: int = 0) -> JSONEntry | None:
         """The entry at `key` (at `revision`, 0: now, linearizable). Raises Compacted, FutureRevision, Unavailable."""
-        answer = await self._call(RANGE, rpc.RangeRequest(key=key.encode(), revision=revision))
+        answer = await self.call(RANGE, rpc.RangeRequest(key=key.encode(), revision=revision))
         return self._entry(answer.kvs[0]) if answer.kvs else None
 
     async def list(self, prefix: str, *, start_key: str = "", limit: int = 0, revision: int = 0) -> Listing:
@@ -82,7 +83,7 @@ class EtcdStorage:
             key=(start_key or prefix).encode(), range_end=prefix_end(prefix.encode()), limit=limit, revision=revision
         )
         try:
-            answer = await self._call(RANGE, request)
+            answer = await self.call(RANGE, request)
         except FutureRevision:
             raise FutureRevision(await self.current_revision()) from None
         entries = [self._entry(kv) for kv in answer.kvs]
@@ -94,7 +95,7 @@ class EtcdStorage:
 
     async def status(self) -> rpc.StatusResponse:
         """The state of the member that answers (version, database size, leader). Raises Unavailable."""
-        return await self._call(STATUS, rpc.StatusRequest())
+        return await self.call(STATUS, rpc.StatusRequest())
 
     # writes
 
@@ -122,11 +123,7 @@ class EtcdStorage:
 
     async def compact(self, revision: int) -> None:
         """Forget the history before `revision`. Raises Compacted if that has happened already."""
-        await self._call(COMPACT, rpc.CompactionRequest(revision=revision))
-
-    async def transact(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
-        """Any other transaction, sent once. Raises Unavailable when its outcome is unknown."""
-        return await self._call(TXN, request)
+        await self.call(COMPACT, rpc.CompactionRequest(revision=revision))
 
     # watching
 
@@ -135,16 +132,17 @@ class EtcdStorage:
         key, end = prefix.encode(), prefix_end(prefix.encode())
         while True:
             try:
-                async for answer in self.watch_stream(key, end, start_revision, prev_kv=True):
-                    start_revision = max(start_revision, answer.header.revision + 1 if answer.events else 0)
-                    if events := [event for change in answer.events if (event := self._event(change))]:
-                        yield events
+                async with aclosing(self.watch_stream(key, end, start_revision, prev_kv=True)) as answers:
+                    async for answer in answers:
+                        if answer.events:
+                            start_revision = answer.events[-1].kv.mod_revision + 1
+                            yield [event for change in answer.events if (event := self.event(change))]
             except Unavailable:
                 await asyncio.sleep(RETRY_PAUSE)
 
     async def watch_stream(
         self, key: bytes, range_end: bytes, start_revision: int, *, prev_kv: bool = False
-    ) -> AsyncIterator[rpc.WatchResponse]:
+    ) -> AsyncGenerator[rpc.WatchResponse, None]:
         """etcd's answers of one watch, the one that says "created" first. Raises Compacted, Unavailable."""
         create = rpc.WatchCreateRequest(key=key, range_end=range_end, start_revision=start_revision, prev_kv=prev_kv)
         try:
@@ -167,9 +165,18 @@ class EtcdStorage:
         finally:
             stream.close()
 
+    def event(self, change: rpc.Event) -> Event | None:
+        """The event of a change that came with its previous value; None for a deletion whose last state is compacted."""
+        kv = change.kv
+        previous = self._entry(change.prev_kv) if change.HasField("prev_kv") else None
+        if change.type == rpc.Event.PUT:
+            return Event("MODIFIED" if previous else "ADDED", self._entry(kv), previous)
+        return Event("DELETED", previous.at(kv.mod_revision), previous) if previous else None
+
     # below the verbs
 
-    async def _call(self, method: Method[Any], request: Any) -> Any:
+    async def call(self, method: Method[Any], request: Any) -> Any:
+        """One call with the default deadline. Raises StorageError."""
         try:
             return await self.channel.call(method, request, self._timeout)
         except RpcError as error:
@@ -184,7 +191,7 @@ class EtcdStorage:
         return answer.header.revision
 
     async def _grant(self, seconds: int) -> int:
-        answer = await self._call(LEASE_GRANT, rpc.LeaseGrantRequest(TTL=seconds))
+        answer = await self.call(LEASE_GRANT, rpc.LeaseGrantRequest(TTL=seconds))
         return answer.ID
 
     async def _put(self, key: str, value: bytes, mod_revision: int, ttl: float) -> tuple[rpc.TxnResponse, bool]:
@@ -227,14 +234,6 @@ class EtcdStorage:
 
     def _entry(self, kv: rpc.KeyValue) -> JSONEntry:
         return self.entry(kv.key.decode(), kv.value, kv.mod_revision)
-
-    def _event(self, change: rpc.Event) -> Event | None:
-        """None for a deletion whose last state has been compacted."""
-        kv = change.kv
-        previous = self._entry(change.prev_kv) if change.HasField("prev_kv") else None
-        if change.type == rpc.Event.PUT:
-            return Event("MODIFIED" if previous else "ADDED", self._entry(kv), previous)
-        return Event("DELETED", previous.at(kv.mod_revision), previous) if previous else None
 
 
 def _transaction(key: bytes, mod_revision: int, change: rpc.RequestOp) -> rpc.TxnRequest:

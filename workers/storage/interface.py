@@ -38,10 +38,6 @@ class Entry(Protocol):
         """The same state under another revision, as a deletion reports it."""
         ...
 
-    def at(self, revision: int) -> Entry:
-        """The same state under another revision, as a deletion reports it."""
-        ...
-
 
 @dataclass(slots=True)
 class Event:
@@ -176,7 +172,7 @@ class ResourceCache(Protocol):
         ...
 
     def list_body(self, key_prefix: str) -> Sequence[bytes]:
-        """The same entries' bodies as a few long segments, commas included: what a LIST puts between [ and ]."""
+        """The same entries' `item`s as a few long segments, commas included: what a LIST puts between [ and ]."""
         ...
 
     async def watch(self, key_prefix: str, since: int) -> Subscription:
