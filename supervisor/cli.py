@@ -1,0 +1,184 @@
+"""The command line. Commands import what they need when they run, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+FOREIGN_OPTIONS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.group(context_settings=CONTEXT)
+def main() -> None:
+    """A Kubernetes API server whose processes are supervised.
+
+    \b
+    apiserver-supervisor start          serve until Ctrl-C; prints the URL and a kubeconfig
+    apiserver-supervisor status         the processes of the running server
+    apiserver-supervisor kubeconfig --merge && kubectl get namespaces
+
+    Every command takes --instance NAME to tell several servers on one machine apart.
+    """
+
+
+def _which_server(command: Any) -> Any:
+    instance = click.option("--instance", default="default", metavar="NAME", help="Which server, by its name.")
+    run_dir = click.option("--run-dir", metavar="DIR", help="Which server, by its run folder.")
+    return instance(run_dir(command))
+
+
+def _folder(instance: str, run_dir: str | None) -> Path:
+    from supervisor.completion import default_run_dir
+
+    return Path(run_dir) if run_dir else default_run_dir(instance)
+
+
+def _ask(folder: Path, command: str, **arguments: Any) -> Any:
+    from supervisor.control import ControlError, NotRunning, request
+
+    try:
+        return request(folder, command, **arguments)
+    except (NotRunning, ControlError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command(context_settings=FOREIGN_OPTIONS, add_help_option=False, short_help="Start a server in the foreground.")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def start(flags: tuple[str, ...]) -> None:
+    """Start a server in the foreground; `start --help` lists its flags."""
+    if "--help" in flags or "-h" in flags:
+        from supervisor.options.help import render, terminal_width
+
+        click.echo(render(terminal_width()), nl=False)
+        return
+    from supervisor.starting import start as run
+
+    sys.exit(run(flags))
+
+
+@main.command()
+@_which_server
+@click.option("-o", "--output", type=click.Choice(["tree", "json"]), default="tree", help="How to print it.")
+def status(instance: str, run_dir: str | None, output: str) -> None:
+    """Show the processes: pid, uptime, restarts, memory.
+
+    Exits with 1 when no server runs, and with 2 when it is not ready.
+    """
+    found = _ask(_folder(instance, run_dir), "status")
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(found, indent=2))
+    else:
+        from supervisor.tree import render
+
+        click.echo(f"{found['instance']}: {found['state']} at {found['url']}\n\n{render(found['tree'])}")
+    sys.exit(0 if found["ready"] else 2)
+
+
+@main.command()
+@_which_server
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for its end.")
+def stop(instance: str, run_dir: str | None, timeout: float) -> None:
+    """Stop a server in an orderly way and wait for its end."""
+    import time
+
+    from supervisor.run_folder import held
+
+    folder = _folder(instance, run_dir)
+    _ask(folder, "stop")
+    deadline = time.monotonic() + timeout
+    while held(folder):
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"it still runs after {timeout:g} s")
+        time.sleep(0.02)
+
+
+@main.command()
+@_which_server
+@click.argument("role")
+def restart(instance: str, run_dir: str | None, role: str) -> None:
+    """Restart a ROLE: aggregator, core, extensions or etcd.
+
+    The workers of a group are replaced while its socket stays open.
+    """
+    folder = _folder(instance, run_dir)
+    _ask(folder, "restart", role=role)
+    _wait_until_ready(folder)
+
+
+@main.command()
+@_which_server
+@click.argument("size", metavar="ROLE=N")
+def scale(instance: str, run_dir: str | None, size: str) -> None:
+    """Give a group N workers, for example core=4."""
+    role, _, number = size.partition("=")
+    if not number.isdecimal():
+        raise click.UsageError(f'"{size}" is not of the form ROLE=N')
+    folder = _folder(instance, run_dir)
+    _ask(folder, "scale", role=role, workers=int(number))
+    _wait_until_ready(folder)
+
+
+def _wait_until_ready(folder: Path, timeout: float = 30.0) -> None:
+    import time
+
+    deadline = time.monotonic() + timeout
+    while not _ask(folder, "status")["ready"]:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"not ready after {timeout:g} s, see {folder / 'logs'}")
+        time.sleep(0.1)
+
+
+@main.command()
+@_which_server
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+@click.option("-n", "--lines", default=200, show_default=True, help="How many lines of the past.")
+@click.argument("role", required=False)
+def logs(instance: str, run_dir: str | None, follow: bool, lines: int, role: str | None) -> None:
+    """Print the logs of all processes, or of one ROLE: master, etcd, aggregator, core, extensions."""
+    from supervisor.logs import show
+
+    folder = _folder(instance, run_dir) / "logs"
+    files = sorted(folder.glob(f"{role or '*'}.log"))
+    if not files:
+        raise click.ClickException(f"no logs of {role or 'any role'} in {folder}")
+    show(files, lines=lines, follow=follow)
+
+
+@main.command()
+@_which_server
+@click.option("--merge", is_flag=True, help="Put it into your kubeconfig and make it current.")
+def kubeconfig(instance: str, run_dir: str | None, merge: bool) -> None:
+    """Print the administrator's kubeconfig, or merge it into yours."""
+    from supervisor.kubeconfig import merge as merge_into
+    from supervisor.kubeconfig import users_file
+    from supervisor.run_folder import KUBECONFIG
+
+    path = _folder(instance, run_dir) / KUBECONFIG
+    if not path.exists():
+        raise click.ClickException(f"no server runs in {path.parent}")
+    if not merge:
+        click.echo(path.read_text(), nl=False)
+        return
+    name = merge_into(path, users_file())
+    click.echo(f'context "{name}" is in {users_file()} and current')
+
+
+@main.command()
+def version() -> None:
+    """Print this program's version and the Kubernetes version that it serves."""
+    from importlib.metadata import version as installed
+
+    from supervisor.options import FLAGS
+
+    click.echo(f"apiserver-supervisor {installed('apiserver-supervisor')}")
+    click.echo(f"Kubernetes {FLAGS['kubernetes-version'].default}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,382 @@
+"""The master: one loop that starts the processes of a server, keeps them alive and ends them in order.
+
+It opens the listening sockets itself, so that they outlive any process that serves on them, and forks the arbiters. All
+runs in one thread, but for the endpoint reconciler. Signals only wake the loop, which has one handler for each; the
+second signal to stop ends everything at once, because no child outlives the master.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import importlib
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from supervisor import etcd as embedded
+from supervisor.children import Child, WorkerGroup
+from supervisor.control import ControlError, ControlSocket
+from supervisor.options.parsing import Options
+from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
+from supervisor.processes import fork
+from supervisor.progress import Progress, say
+from supervisor.readiness import Notifier, serves
+from supervisor.reconcilers import Loop as EndpointLoop
+from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, lock, make_private
+from supervisor.tree import child_node, etcd_label, node, render
+from workers.server.config import ServerConfig
+
+log = logging.getLogger("supervisor")
+
+READY_WITHIN = 60.0
+TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
+STOP_GROUP_WITHIN = 5.0
+# loaded before forking, so that all processes share the memory
+PRELOADED = ("workers.server.arbiter", *(f"workers.{role}.app" for role in ROLES))
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why."""
+
+
+class Master:
+    """One server. `run` returns the exit status."""
+
+    def __init__(self, options: Options, progress: Progress) -> None:
+        self.options = options
+        self.folder = RunFolder(options.run_dir)
+        self.children: dict[str, Child] = {}
+        self.state = "starting"
+        self._progress = progress
+        self._notifier = Notifier(options.ready_fd)
+        self._selector = selectors.DefaultSelector()
+        self._steps: dict[str, Callable[[], bool]] = {}
+        self._etcd: embedded.Etcd | None = None
+        self._reconciler: EndpointLoop | None = None
+        self._began = time.monotonic()
+        self._signals: deque[int] = deque()
+        self._told_to_stop = False
+
+    # starting
+
+    def run(self) -> int:
+        """Start, serve until a signal or `stop`, stop. Raises StartError and OSError if it cannot start."""
+        self._handle_signals()
+        try:
+            self._take_folders()
+            self._front = self._listen()
+            self._start_etcd()
+            config = self._prepare()
+            self._open_sockets()
+            self._start_groups(config)
+            while self.state in ("starting", "ready"):
+                self._turn()
+            self._stop()
+            return 0
+        finally:
+            for child in self.children.values():
+                child.signal(signal.SIGKILL)
+            self.folder.leave()
+
+    def _take_folders(self) -> None:
+        self.folder.take()
+        _log_to(self.folder.log("master"))
+        data = Path(self.options.data_dir)
+        make_private(data)
+        self._data_lock = lock(data / "lock", f"--data-dir {data}")
+
+    def _listen(self) -> socket.socket:
+        address, port = self.options.bind_address or "0.0.0.0", self.options.secure_port
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            front = socket.create_server((address, 0 if port == "auto" else port), family=family, backlog=1024)
+        except OSError as error:
+            hint = "; --secure-port=auto takes a free one" if error.errno == 98 else ""
+            raise StartError(f"failed to listen on {address}:{port}: {error.strerror}{hint}") from None
+        self.options = self.options.with_values(secure_port=front.getsockname()[1])
+        return front
+
+    def _start_etcd(self) -> None:
+        if self.options.etcd_servers:
+            return
+        folder, data = self.folder.path / "etcd", Path(self.options.data_dir, "etcd")
+        self._etcd = embedded.find(folder=folder, data=data, log=Path(self.folder.log("etcd")))
+        self.options = self.options.with_values(etcd_servers=(self._etcd.url,))
+        self._add(Child("etcd", self._etcd.start))
+
+    def _prepare(self) -> ServerConfig:
+        self.options = with_certificates(self.options)
+        config = server_config(self.options)
+        write_kubeconfig(self.options, self.folder.path / KUBECONFIG, config.loopback_token)
+        self._progress.done("certificates", str(Path(self.options.tls_cert_file).parent))
+        self._token = config.loopback_token
+        return config
+
+    def _open_sockets(self) -> None:
+        self._sockets = {role: self.folder.socket(f"{role}.sock") for role in ROLES if role != "aggregator"}
+        self._sockets["aggregator"] = self._front
+        self._events, self._events_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._events.setblocking(False)
+        self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
+        commands: dict[str, Callable[..., Any]] = {
+            "status": self.status,
+            "stop": self.stop,
+            "restart": self.restart,
+            "scale": self.scale,
+        }
+        control = ControlSocket(self.folder.socket(CONTROL), commands)
+        self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
+
+    def _start_groups(self, config: ServerConfig) -> None:
+        self._config = config
+        for module in PRELOADED:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
+        for role in ROLES:
+            workers = getattr(config, f"{role}_workers")
+            self._add(WorkerGroup(role, workers, lambda role=role: self._fork_arbiter(role)))  # type: ignore[misc]
+        self._reconciler = EndpointLoop(self.options)
+        if self._etcd:
+            self._steps["etcd"] = self._etcd.healthy
+        for role in ROLES:
+            self._steps[role] = lambda role=role: self._group(role).ready  # type: ignore[misc]
+        self._steps["readyz"] = lambda: serves(self._address(), self._token)
+        self._progress.expect(*self._steps)
+
+    def _add(self, child: Child) -> None:
+        self.children[child.role] = child
+        child.start()
+
+    def _fork_arbiter(self, role: str) -> int:
+        group = self.children[role]
+        assert isinstance(group, WorkerGroup)
+        workers: dict[str, Any] = {f"{role}_workers": group.workers}
+        config = dataclasses.replace(self._config, **workers)
+        listener, events = self._sockets[role].fileno(), self._events_out.fileno()
+
+        def run() -> None:
+            from workers.server.arbiter import run_arbiter
+
+            log.handlers.clear()  # its file is closed here
+            run_arbiter(role, config, listener, events)
+
+        return fork(run, log=self.folder.log(role), keep=(listener, events))
+
+    # the loop
+
+    def _turn(self) -> None:
+        """One round: what is ready on a socket, children that died, steps that completed."""
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        while self._signals:
+            self._handle_signal(self._signals.popleft())
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.check(now):
+                log.warning("%s ended with %s and was started again", child.role, child.last_exit)
+        if self.state == "starting":
+            self._follow_start(now)
+
+    def _patience(self) -> float:
+        due = min((child.waiting for child in self.children.values()), default=1.0)
+        return min(due, 0.02 if self.state == "starting" else 1.0)
+
+    def _follow_start(self, now: float) -> None:
+        for child in self.children.values():
+            if child.crashes >= TOO_MANY_CRASHES:
+                raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
+        if now - self._began > READY_WITHIN:
+            raise StartError(f"not ready within {READY_WITHIN:.0f} s, waiting for {', '.join(self._steps)}")
+        for step, completed in list(self._steps.items()):
+            if step == "readyz" and len(self._steps) > 1:
+                break
+            if completed():
+                del self._steps[step]
+                self._progress.done(step, self._detail(step))
+        self._progress.refresh()
+        if not self._steps and self.state == "starting":
+            self._become_ready()
+
+    def _detail(self, step: str) -> str:
+        if step == "etcd":
+            return etcd_label(self._etcd)
+        count = len(self._group(step).serving) if step in ROLES else 0
+        return f"{count} worker{'s' if count > 1 else ''}" if count else ""
+
+    def _become_ready(self) -> None:
+        self.state = "ready"
+        self._progress.__exit__(None, None, None)
+        log.info("ready after %.2f s", time.monotonic() - self._began)
+        self._notifier.ready()
+        if self._reconciler:
+            self._reconciler.serving()
+        say(self._summary())
+
+    def _summary(self) -> str:
+        kubeconfig = self.folder.path / KUBECONFIG
+        warning = f"\n  warning     {self._etcd.warning}" if self._etcd and self._etcd.warning else ""
+        return (
+            f"\n  ready       {local_url(self.options)}\n  kubeconfig  {kubeconfig}\n"
+            f"  logs        {self.folder.path / 'logs'}{warning}\n\n{render(self.status()['tree'])}\n\n"
+            f"  Try: kubectl --kubeconfig={kubeconfig} get namespaces\n"
+        )
+
+    def _last_lines(self, role: str, count: int = 15) -> str:
+        try:
+            lines = Path(self.folder.log(role)).read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {self.folder.log(role)})"])
+
+    def _read_events(self) -> None:
+        while True:
+            try:
+                event = json.loads(self._events.recv(65536))
+            except BlockingIOError:
+                return
+            except ValueError:
+                continue
+            group = self.children.get(event.get("role", ""))
+            if event.get("event") == "ready" and isinstance(group, WorkerGroup):
+                group.worker_ready(event["pid"])
+
+    # commands
+
+    def status(self) -> dict[str, Any]:
+        """The server and its processes."""
+        tree = node("master", os.getpid(), 0, [child_node(child) for child in self.children.values()])
+        ready = all(child.ready for child in self._groups()) and self.state == "ready"
+        return {
+            "instance": self.options.instance,
+            "state": self.state,
+            "ready": ready,
+            "url": local_url(self.options),
+            "kubeconfig": str(self.folder.path / KUBECONFIG),
+            "dataDir": self.options.data_dir,
+            "etcd": etcd_label(self._etcd),
+            "tree": tree,
+        }
+
+    def restart(self, role: str) -> None:
+        """Restart a role: workers one after the other with the sockets open, etcd at once."""
+        child = self._child(role)
+        if isinstance(child, WorkerGroup):
+            child.retire()
+            child.signal(signal.SIGHUP)
+        else:
+            child.signal(signal.SIGTERM)
+
+    def scale(self, role: str, workers: int) -> None:
+        """Let a group have this many workers."""
+        group = self._child(role)
+        if not isinstance(group, WorkerGroup):
+            raise ControlError(f"{role} cannot be scaled, only {', '.join(ROLES)}")
+        if not 1 <= workers <= 64:
+            raise ControlError("the number of workers must be between 1 and 64")
+        step = signal.SIGTTIN if workers > group.workers else signal.SIGTTOU
+        for _ in range(abs(workers - group.workers)):
+            group.signal(step)
+            time.sleep(0.01)  # equal signals that are pending together count once
+        group.workers = workers
+
+    def _child(self, role: str) -> Child:
+        if role not in self.children:
+            raise ControlError(f'unknown role "{role}", there are {", ".join(self.children)}')
+        return self.children[role]
+
+    def _group(self, role: str) -> WorkerGroup:
+        group = self.children[role]
+        assert isinstance(group, WorkerGroup)
+        return group
+
+    def _groups(self) -> Iterator[WorkerGroup]:
+        return (child for child in self.children.values() if isinstance(child, WorkerGroup))
+
+    def _address(self) -> tuple[str, int]:
+        return local_host(self.options), self.options.secure_port
+
+    # signals and stopping
+
+    def _handle_signals(self) -> None:
+        wake_in, wake_out = socket.socketpair()
+        wake_in.setblocking(False)
+        wake_out.setblocking(False)
+        signal.set_wakeup_fd(wake_out.fileno(), warn_on_full_buffer=False)
+        self._wake = wake_in, wake_out
+        self._selector.register(wake_in, selectors.EVENT_READ, lambda: wake_in.recv(4096))
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note_signal)
+
+    def _note_signal(self, number: int, _: Any) -> None:
+        """Runs between two instructions of the loop, so it only takes a note, unless it is the second one to stop."""
+        if number in (signal.SIGTERM, signal.SIGINT):
+            if self._told_to_stop:
+                os._exit(1)
+            self._told_to_stop = True
+        self._signals.append(number)
+
+    def _handle_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self.reload()
+        elif number in (signal.SIGTERM, signal.SIGINT):
+            self.stop(signal.Signals(number).name)
+
+    def reload(self) -> None:
+        """Roll all groups."""
+        log.info("reloading")
+        self._notifier.reloading()
+        for group in self._groups():
+            self.restart(group.role)
+        self._notifier.ready()
+
+    def stop(self, reason: str = "stop command") -> None:
+        """End the loop; what follows is the orderly stop."""
+        log.info("stopping: %s", reason)
+        self.state = "stopping"
+
+    def _stop(self) -> None:
+        """Upstream's order: not ready, endpoints removed while still serving, no new requests, drain, storage last."""
+        self._progress.__exit__(None, None, None)
+        say("stopping")
+        self._notifier.stopping()
+        (self.folder.path / STOPPING).touch()
+        deadline = time.monotonic() + self.options.shutdown_delay_duration
+        if self._reconciler:
+            self._reconciler.begin_stop()
+        while time.monotonic() < deadline or (self._reconciler and not self._reconciler.stopped):
+            self._turn()
+        self._front.close()
+        for roles in (("aggregator",), ("core", "extensions"), ("etcd",)):
+            self._end([self.children[role] for role in roles if role in self.children])
+        say("stopped")
+
+    def _end(self, ending: list[Child]) -> None:
+        """Stop children together, by force after a while."""
+        for child in ending:
+            child.signal(signal.SIGTERM)
+            del self.children[child.role]
+        deadline = time.monotonic() + STOP_GROUP_WITHIN
+        while any(child.alive() for child in ending):
+            if time.monotonic() > deadline:
+                for child in ending:
+                    child.signal(signal.SIGKILL)
+            time.sleep(0.005)
+
+
+def _log_to(path: str) -> None:
+    """Our own log; the root logger is left to the children."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False

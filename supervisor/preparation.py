@@ -1,0 +1,91 @@
+"""What stands before the first process: certificates, the kubeconfig, and what the workers are told."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import secrets
+from pathlib import Path
+from typing import Any
+
+from supervisor.options.parsing import Options
+from workers.server.config import ServerConfig
+
+_FIELDS = {field.name for field in dataclasses.fields(ServerConfig)}
+# beside the pair that identifies it, a front proxy needs the names of its headers
+_OWN_FRONT_PROXY: dict[str, Any] = {
+    "requestheader_allowed_names": ("front-proxy-client",),
+    "requestheader_username_headers": ("X-Remote-User",),
+    "requestheader_group_headers": ("X-Remote-Group",),
+    "requestheader_extra_headers_prefix": ("X-Remote-Extra-",),
+}
+
+
+def with_certificates(options: Options) -> Options:
+    """Options in which every certificate and key that was not given names one of our own."""
+    from supervisor.certificates import PROXY_CLIENT, Pki, serving_subject
+
+    pki = Pki(Path(options.data_dir, "pki"))
+    changes: dict[str, Any] = {}
+    if not options.tls_cert_file:
+        subject = serving_subject(
+            options.advertise_address, options.service_ip, options.bind_address, options.external_hostname
+        )
+        pair = pki.leaf("apiserver", pki.authority("ca"), subject)
+        changes |= {"tls_cert_file": str(pair.certificate), "tls_private_key_file": str(pair.key)}
+    if not options.client_ca_file:
+        changes["client_ca_file"] = str(pki.authority("client-ca").certificate)
+    if not options.requestheader_client_ca_file:
+        authority = pki.authority("front-proxy-ca")
+        changes["requestheader_client_ca_file"] = str(authority.certificate)
+        changes |= {name: value for name, value in _OWN_FRONT_PROXY.items() if not getattr(options, name)}
+        if not options.proxy_client_cert_file:
+            pair = pki.leaf("front-proxy-client", authority, PROXY_CLIENT)
+            changes |= {"proxy_client_cert_file": str(pair.certificate), "proxy_client_key_file": str(pair.key)}
+    if not (options.service_account_signing_key_file or options.service_account_key_file):
+        key = str(pki.service_account_key())
+        changes |= {"service_account_signing_key_file": key, "service_account_key_file": (key,)}
+    elif not options.service_account_key_file:
+        changes["service_account_key_file"] = (options.service_account_signing_key_file,)
+    return options.with_values(**changes)
+
+
+def write_kubeconfig(options: Options, path: Path, token: str) -> None:
+    """The administrator's kubeconfig: a client certificate of our own authority, else the loopback token."""
+    from supervisor import kubeconfig
+    from supervisor.certificates import ADMIN, Pki
+
+    pki = Pki(Path(options.data_dir, "pki"))
+    own_clients = pki.authority("client-ca")
+    own_serving = pki.authority("ca").certificate
+    trusts_us = options.client_ca_file == str(own_clients.certificate)
+    signed_by_us = Path(options.tls_cert_file).parent == own_serving.parent
+    document = kubeconfig.document(
+        "apiserver-supervisor" if options.instance == "default" else f"apiserver-supervisor-{options.instance}",
+        local_url(options),
+        own_serving if signed_by_us else Path(options.tls_cert_file),
+        client=pki.leaf("admin", own_clients, ADMIN) if trusts_us else None,
+        token=token,
+    )
+    kubeconfig.write(path, document)
+
+
+def server_config(options: Options) -> ServerConfig:
+    """What the workers need of the completed options."""
+    values = {name: value for name, value in vars(options).items() if name in _FIELDS}
+    values["runtime_config"] = tuple(f"{name}={value}" for name, value in options.runtime_config.items())
+    return ServerConfig(**values, loopback_token=secrets.token_urlsafe(32))
+
+
+def local_host(options: Options) -> str:
+    """The address by which this machine reaches the server."""
+    address = ipaddress.ip_address(options.bind_address or "0.0.0.0")
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "::1"
+    return str(address)
+
+
+def local_url(options: Options) -> str:
+    """The server's URL for clients on this machine."""
+    host = local_host(options)
+    return f"https://{f'[{host}]' if ':' in host else host}:{options.secure_port}"

@@ -1,0 +1,34 @@
+"""Which reconciler the options ask for."""
+
+from __future__ import annotations
+
+import grpc
+
+from supervisor.options.parsing import Options
+from supervisor.reconcilers.reconcilers import (
+    LeaseReconciler,
+    MasterCountReconciler,
+    NoneReconciler,
+    ReconcileError,
+    Reconciler,
+)
+from supervisor.reconcilers.store import Store, StoreError
+
+failures = (ReconcileError, StoreError, grpc.RpcError, ValueError)
+
+
+def build(options: Options) -> Reconciler:
+    """The reconciler of --endpoint-reconciler-type, connected to etcd."""
+    if options.endpoint_reconciler_type == "none":
+        return NoneReconciler()
+    store = Store(
+        options.etcd_servers,
+        options.etcd_prefix,
+        ca=options.etcd_cafile,
+        certificate=options.etcd_certfile,
+        key=options.etcd_keyfile,
+    )
+    ip, port = options.advertise_address, options.secure_port
+    if options.endpoint_reconciler_type == "master-count":
+        return MasterCountReconciler(store, ip, port, options.apiserver_count)
+    return LeaseReconciler(store, ip, port)

@@ -1,0 +1,101 @@
+"""The few etcd calls that the reconcilers need, over python-etcd3.
+
+Values are objects' JSON in the stored form: kind, apiVersion and metadata first, no resourceVersion.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # children of the master never touch gRPC
+
+import etcd3
+
+Object = dict[str, Any]
+CALL_TIMEOUT = 2.0
+_CHANNEL = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+)
+StoreError = etcd3.exceptions.Etcd3Exception
+
+
+class Conflict(Exception):
+    """Somebody else wrote the key since it was read."""
+
+
+class Store:
+    """etcd by keys relative to the prefix. Every call raises StoreError when etcd does not answer in time."""
+
+    def __init__(self, servers: tuple[str, ...], prefix: str, *, ca: str = "", certificate: str = "", key: str = ""):
+        credentials = etcd3.Etcd3Client.get_secure_creds(ca, key or None, certificate or None) if ca else None
+        endpoints = [_endpoint(server, credentials) for server in servers]
+        self._client = etcd3.MultiEndpointEtcd3Client(endpoints, timeout=CALL_TIMEOUT, failover=True)
+        self._prefix = "/" + prefix.strip("/") + "/"
+
+    def get(self, key: str) -> tuple[Object | None, int]:
+        """The object at a key and its mod revision; None and 0 if there is none."""
+        value, metadata = self._client.get(self._prefix + key)
+        return (decode(value), metadata.mod_revision) if metadata else (None, 0)
+
+    def list(self, prefix: str) -> list[Object]:
+        """All objects below a prefix."""
+        return [decode(value) for value, _ in self._client.get_prefix(self._prefix + prefix)]
+
+    def write(self, key: str, value: Object, mod_revision: int) -> None:
+        """Create (mod_revision 0) or update. Raises Conflict if the key is at another revision."""
+        transactions, name = self._client.transactions, self._prefix + key
+        succeeded, _ = self._client.transaction(
+            compare=[transactions.mod(name) == mod_revision],
+            success=[transactions.put(name, encode(value))],
+            failure=[],
+        )
+        if not succeeded:
+            raise Conflict(key)
+
+    def put_for(self, key: str, value: Object, ttl: int) -> None:
+        """Write a key that vanishes after `ttl` seconds, with a lease of its own."""
+        self._client.put(self._prefix + key, encode(value), lease=self._client.lease(ttl))
+
+    def delete(self, key: str) -> None:
+        """Remove a key, if it is there."""
+        self._client.delete(self._prefix + key)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def encode(value: Object) -> bytes:
+    """An object's JSON; the caller has put kind, apiVersion and metadata first."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(value: bytes) -> Object:
+    """An object from etcd; another server may have written it as protobuf."""
+    if value.startswith(b"k8s\0"):
+        from workers.apimachinery import protobuf
+
+        return protobuf.decode(value)
+    return json.loads(value)
+
+
+def _endpoint(server: str, credentials: Any) -> Any:
+    url = urlsplit(server if "://" in server else f"http://{server}")
+    options: list[tuple[str, Any]] = list(_CHANNEL)
+    if url.scheme == "unix":
+        # the library joins host and port by a colon, as the embedded etcd does in its socket's name
+        host, _, port = (url.netloc + url.path).rpartition(":")
+        options.append(("grpc.default_authority", "localhost"))
+        return etcd3.Endpoint(f"unix:{host}", port, secure=False, time_retry=1.0, opts=options)
+    secure = url.scheme == "https"
+    name = url.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    return etcd3.Endpoint(
+        host, url.port or 2379, secure=secure, creds=credentials if secure else None, time_retry=1.0, opts=options
+    )
