@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from workers.apimachinery.validation import apps, networking, pods, rbac, small_groups
+from workers.apimachinery.validation import apps, core, networking, pods, rbac, services, small_groups
 from workers.apimachinery.validation.rules import KindValidation
 
 DEFAULT = KindValidation()
 
 _KINDS: dict[tuple[str, str], KindValidation] = {
     **apps.KINDS,
+    **core.KINDS,
     **networking.KINDS,
     **pods.KINDS,
     **rbac.KINDS,
+    **services.KINDS,
     **small_groups.KINDS,
 }
 
