@@ -35,6 +35,9 @@ UNOWNED_METADATA = (
 
 ZEROS = {"string": "", "integer": 0, "number": 0, "boolean": False}
 
+# Forms that are structs in Go, whose zero value omitempty does not leave out.
+STRUCT_ZEROS = {"time": None, "microtime": None, "duration": "0s", "quantity": "0", "intstr": 0}
+
 
 class KeyMissing(ValueError):
     """An item of a list has no value for a key that tells items apart."""
@@ -136,7 +139,8 @@ class _Struct(Node):
 def node_of(field: Field) -> Node:
     """The node of a field's value."""
     if field.form == "object" and field.type is not None:
-        return Node(LEAF, "object") if field.map_type == "atomic" else _struct(field.type)
+        atomic = "atomic" in (field.map_type, field.type.map_type)
+        return Node(LEAF, "object") if atomic else _struct(field.type)
     if field.form == "map" and field.element is not None:
         if field.map_type == "atomic":
             return Node(LEAF, "object")
@@ -186,6 +190,8 @@ def zero(type: Type) -> dict[str, Any]:
             continue
         if field.form == "object" and field.type is not None:
             value[name] = zero(field.type)
+        elif field.form in STRUCT_ZEROS:
+            value[name] = STRUCT_ZEROS[field.form]
         elif not field.omitempty:
             value[name] = ZEROS.get(field.form)
     return value

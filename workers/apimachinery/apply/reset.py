@@ -28,6 +28,7 @@ RESETS: dict[tuple[str, str, str], Fields] = {
     ("apiextensions.k8s.io", "customresourcedefinitions", "status"): METADATA_AND_SPEC,
     ("resource.k8s.io", "devicetaintrules", "status"): METADATA_AND_SPEC,
     ("storage.k8s.io", "volumeattachments", "status"): METADATA_AND_SPEC,
+    ("certificates.k8s.io", "certificatesigningrequests", ""): field_set(("spec",), ("status",)),
     ("certificates.k8s.io", "certificatesigningrequests", "status"): field_set(("spec",), ("status", "conditions")),
     ("certificates.k8s.io", "certificatesigningrequests", "approval"): field_set(("spec",), ("status", "certificate")),
 }
