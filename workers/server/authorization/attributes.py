@@ -81,11 +81,11 @@ def of_request(request: Request) -> Attributes:
         subresource=info.subresource,
         name=info.name,
         path=info.path,
-        fields=_field_requirements(info.field_selector) if info.field_selector else (),
+        fields=parse_field_selector(info.field_selector) if info.field_selector else (),
     )
 
 
-def _field_requirements(selector: str) -> tuple[FieldRequirement, ...]:
+def parse_field_selector(selector: str) -> tuple[FieldRequirement, ...]:
     """The requirements of a field selector, none if it does not parse: authorizing without them is only stricter."""
     found = []
     for term in selector.split(","):

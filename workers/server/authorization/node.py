@@ -10,7 +10,7 @@ from collections.abc import Callable
 from workers.apimachinery.user import UserInfo
 from workers.server.authorization.attributes import Attributes, Decision
 from workers.server.authorization.node_graph import NodeGraph
-from workers.server.authorization.rules import Rule, compile_rule
+from workers.server.authorization.rules import HeldRules, Rule, compile_rule
 
 USER_PREFIX = "system:node:"
 NODES_GROUP = "system:nodes"
@@ -55,8 +55,8 @@ class NodeAuthorizer:
                 return decide(self, node, attributes)
         return ALLOW if any(rule.allows(attributes) for rule in self._rules) else SILENT
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], str]:
-        return [], UNSUPPORTED_RULES if node_of(user) is not None else ""
+    def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
+        return HeldRules() if node_of(user) is None else HeldRules(incomplete=True, error=UNSUPPORTED_RULES)
 
     def related(self, node: str, a: Attributes) -> Answer:
         if not a.name:

@@ -7,7 +7,7 @@ from typing import Any
 from workers.apimachinery.user import UserInfo
 from workers.server.authorization.attributes import Attributes, Decision
 from workers.server.authorization.policy import Policy
-from workers.server.authorization.rules import Rule
+from workers.server.authorization.rules import HeldRules
 from workers.storage.interface import Entry, Event
 
 MAX_DECISIONS = 16384
@@ -44,10 +44,10 @@ class RBACAuthorizer:
                 return Decision.ALLOW, grant.reason
         return Decision.NO_OPINION, f"RBAC: {aggregate(held.errors)}" if held.errors else ""
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], str]:
-        """All rules that the user holds in the namespace, and what could not be resolved ("" if all could)."""
+    def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
+        """All rules that the user holds in the namespace."""
         held = self.policy.held(user, namespace)
-        return [rule for grant in held.grants for rule in grant.rules], aggregate(held.errors)
+        return HeldRules([rule for grant in held.grants for rule in grant.rules], error=aggregate(held.errors))
 
 
 def aggregate(errors: list[str]) -> str:

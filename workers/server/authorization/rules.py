@@ -6,7 +6,7 @@ A PolicyRule is a dict as the API has it: verbs, apiGroups, resources, resourceN
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -56,6 +56,15 @@ class CompiledRule:
         if ALL in resources or attributes.combined_resource in resources:
             return True
         return bool(attributes.subresource) and f"*/{attributes.subresource}" in resources
+
+
+@dataclass(slots=True, frozen=True)
+class HeldRules:
+    """What a user holds: `error` is what could not be resolved, `incomplete` that the user may do more than this."""
+
+    rules: list[Rule] = field(default_factory=list)
+    incomplete: bool = False
+    error: str = ""
 
 
 def compile_rule(rule: Rule) -> CompiledRule:

@@ -16,7 +16,7 @@ from workers.server.authorization.node import NodeAuthorizer
 from workers.server.authorization.node_graph import NodeGraph
 from workers.server.authorization.policy import Policy
 from workers.server.authorization.rbac import PolicyFeed, RBACAuthorizer, aggregate
-from workers.server.authorization.rules import FULL_AUTHORITY, Rule
+from workers.server.authorization.rules import FULL_AUTHORITY, HeldRules, Rule
 from workers.server.config import ServerConfig
 from workers.server.informer import Informer
 from workers.storage.interface import WatchCache
@@ -38,8 +38,8 @@ class Always:
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         return self._answer
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], str]:
-        return self._rules, ""
+    def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
+        return HeldRules(self._rules)
 
 
 class ServerAuthorizer:
@@ -69,15 +69,14 @@ class ServerAuthorizer:
                 reasons.append(reason)
         return Decision.NO_OPINION, "\n".join(reasons)
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], str]:
-        """The rules all modes know of for the user, and why the list may be incomplete ("" if it is complete)."""
-        rules: list[Rule] = []
-        errors: list[str] = []
-        for authorizer in self._authorizers:
-            some, error = authorizer.rules_for(user, namespace)
-            rules.extend(some)
-            errors.extend([error] if error else ())
-        return rules, aggregate(errors)
+    def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
+        """The rules of the user in the namespace that all modes know of."""
+        answers = [authorizer.rules_for(user, namespace) for authorizer in self._authorizers]
+        return HeldRules(
+            rules=[rule for answer in answers for rule in answer.rules],
+            incomplete=any(answer.incomplete for answer in answers),
+            error=aggregate([answer.error for answer in answers if answer.error]),
+        )
 
     async def start(self) -> None:
         for informer in self._informers:
