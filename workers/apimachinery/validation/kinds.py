@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from workers.apimachinery.validation import apps, core, networking, pods, rbac, services, small_groups
+from workers.apimachinery.validation import apps, batch, core, networking, pods, rbac, services, small_groups
 from workers.apimachinery.validation.rules import KindValidation
 
 DEFAULT = KindValidation()
 
 _KINDS: dict[tuple[str, str], KindValidation] = {
     **apps.KINDS,
+    **batch.KINDS,
     **core.KINDS,
     **networking.KINDS,
     **pods.KINDS,
