@@ -189,7 +189,7 @@ class Master:
 
     def _patience(self) -> float:
         due = min((child.waiting for child in self.children.values()), default=1.0)
-        return min(due, 0.02 if self.state == "starting" else 1.0)
+        return min(due, 1.0 if self.state == "ready" else 0.02)
 
     def _follow_start(self, now: float) -> None:
         for child in self.children.values():
