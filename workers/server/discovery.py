@@ -1,0 +1,219 @@
+"""Discovery documents: which groups, versions and resources a server has, generated from its ResourceInfos.
+
+Two forms exist. The older is a tree: /api and /apis list versions and groups, /apis/GROUP a group, /apis/GROUP/VERSION
+its resources. The newer has all of it in one document, an APIGroupDiscoveryList, at the same /api and /apis for clients
+that accept it. Both are pure functions of the resources; serving them is discovery_endpoints.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from workers.apimachinery.resources import ResourceInfo, SubresourceInfo
+
+Document = dict[str, Any]
+# group -> version -> its resources, in the order in which they are shown
+Groups = Mapping[str, Mapping[str, Sequence[ResourceInfo]]]
+
+AGGREGATED_GROUP, AGGREGATED_VERSION = "apidiscovery.k8s.io", "v2"
+AGGREGATED_KIND = "APIGroupDiscoveryList"
+
+# (group, version) -> groupPriorityMinimum, versionPriority of the APIService: the order of groups and versions.
+API_SERVICE_PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
+    ("", "v1"): (18000, 1),
+    ("apps", "v1"): (17800, 15),
+    ("events.k8s.io", "v1"): (17750, 15),
+    ("authentication.k8s.io", "v1"): (17700, 15),
+    ("authorization.k8s.io", "v1"): (17600, 15),
+    ("autoscaling", "v1"): (17500, 15),
+    ("autoscaling", "v2"): (17500, 30),
+    ("batch", "v1"): (17400, 15),
+    ("certificates.k8s.io", "v1"): (17300, 15),
+    ("networking.k8s.io", "v1"): (17200, 15),
+    ("policy", "v1"): (17100, 15),
+    ("rbac.authorization.k8s.io", "v1"): (17000, 15),
+    ("storage.k8s.io", "v1"): (16800, 15),
+    ("apiextensions.k8s.io", "v1"): (16700, 15),
+    ("admissionregistration.k8s.io", "v1"): (16700, 15),
+    ("scheduling.k8s.io", "v1"): (16600, 15),
+    ("coordination.k8s.io", "v1"): (16500, 15),
+    ("node.k8s.io", "v1"): (16300, 15),
+    ("discovery.k8s.io", "v1"): (16200, 15),
+    ("resource.k8s.io", "v1"): (16200, 21),
+    ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
+}
+CUSTOM_PRIORITIES = (1000, 100)
+# The group of APIServices has none itself and is always first.
+FIRST_GROUP = "apiregistration.k8s.io"
+FIRST_PRIORITIES = (2**31, 15)
+
+# Resources that upstream still encodes in a version it no longer serves; clients see it only in the hash.
+ENCODED_AS = {
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): "v1beta1",
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"): "v1beta1",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "v1beta1",
+}
+
+_KUBE_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STABILITY = {None: 2, "beta": 1, "alpha": 0}
+
+
+def group_resources(resources: Iterable[ResourceInfo]) -> Groups:
+    """The resources by group and version, both in discovery order; of resources the order is kept."""
+    found: dict[str, dict[str, list[ResourceInfo]]] = {}
+    for info in resources:
+        found.setdefault(info.group, {}).setdefault(info.version, []).append(info)
+    groups = {group: dict(sorted(found[group].items(), key=_version_order(group))) for group in found}
+    return dict(sorted(groups.items(), key=_group_order))
+
+
+def _group_order(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
+    group, versions = item
+    return -max(_priorities(group, version)[0] for version in versions), group
+
+
+def _version_order(group: str) -> Callable[[tuple[str, Any]], tuple[int, ...]]:
+    def key(item: tuple[str, Any]) -> tuple[int, ...]:
+        return tuple(-part for part in (_priorities(group, item[0])[1], *version_rank(item[0])))
+
+    return key
+
+
+def _priorities(group: str, version: str) -> tuple[int, int]:
+    if group == FIRST_GROUP:
+        return FIRST_PRIORITIES
+    return API_SERVICE_PRIORITIES.get((group, version), CUSTOM_PRIORITIES)
+
+
+def version_rank(version: str) -> tuple[int, int, int]:
+    """What versions are ordered by, the highest first: v10 > v2 > v11beta2 > v10beta3 > v3alpha1 > anything else."""
+    match = _KUBE_VERSION.fullmatch(version)
+    if match is None:
+        return -1, 0, 0
+    major, stability, minor = match.groups()
+    return _STABILITY[stability], int(major), int(minor or 0)
+
+
+def storage_version_hash(info: ResourceInfo) -> str:
+    """A hash that changes when the version that objects are stored in does."""
+    group, version = info.stored_as
+    version = ENCODED_AS.get((info.group, info.resource), version)
+    digest = hashlib.sha256(f"{group}/{version}/{info.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+def is_stored(info: ResourceInfo) -> bool:
+    """Whether objects of the resource are stored, unlike reviews and component statuses."""
+    return "watch" in info.verbs
+
+
+def build_api_versions(groups: Groups, *, server_address: str) -> Document:
+    """/api: the versions of the core group, and the address at which clients reach the server."""
+    addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]
+    return {"kind": "APIVersions", "versions": list(groups.get("", ())), "serverAddressByClientCIDRs": addresses}
+
+
+def build_group_list(groups: Groups) -> Document:
+    """/apis: all groups but core."""
+    listed = [_group(group, versions) for group, versions in groups.items() if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+
+
+def build_group(group: str, versions: Iterable[str]) -> Document:
+    """/apis/GROUP."""
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}
+
+
+def _group(group: str, versions: Iterable[str]) -> Document:
+    listed = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
+
+
+def build_resource_list(group: str, version: str, resources: Iterable[ResourceInfo]) -> Document:
+    """/api/VERSION or /apis/GROUP/VERSION: its resources, each followed by its subresources."""
+    listed = []
+    for info in resources:
+        listed.append(_resource(info))
+        listed += [_subresource(info, info.subresources[name]) for name in sorted(info.subresources)]
+    # the core group's list has no apiVersion: it is older than that field
+    head = {"kind": "APIResourceList", "apiVersion": "v1"} if group else {"kind": "APIResourceList"}
+    return {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": listed}
+
+
+def _resource(info: ResourceInfo) -> Document:
+    entry: Document = {
+        "name": info.resource,
+        "singularName": info.singular,
+        "namespaced": info.namespaced,
+        "kind": info.kind,
+        "verbs": sorted(info.verbs),
+    }
+    if info.short_names:
+        entry["shortNames"] = list(info.short_names)
+    if info.categories:
+        entry["categories"] = list(info.categories)
+    if is_stored(info):
+        entry["storageVersionHash"] = storage_version_hash(info)
+    return entry
+
+
+def _subresource(info: ResourceInfo, sub: SubresourceInfo) -> Document:
+    entry: Document = {"name": f"{info.resource}/{sub.name}", "singularName": "", "namespaced": info.namespaced}
+    if sub.group:
+        entry["group"] = sub.group
+    if sub.version:
+        entry["version"] = sub.version
+    return {**entry, "kind": sub.kind, "verbs": sorted(sub.verbs)}
+
+
+def build_aggregated(groups: Groups) -> Document:
+    """An APIGroupDiscoveryList of all the groups given: the core group for /api, the others for /apis."""
+    return {
+        "kind": AGGREGATED_KIND,
+        "apiVersion": f"{AGGREGATED_GROUP}/{AGGREGATED_VERSION}",
+        "metadata": {},
+        "items": [_group_discovery(group, versions) for group, versions in groups.items()],
+    }
+
+
+def _group_discovery(group: str, versions: Mapping[str, Sequence[ResourceInfo]]) -> Document:
+    return {
+        "metadata": {"name": group} if group else {},
+        "versions": [
+            {
+                "version": version,
+                "resources": [_resource_discovery(info) for info in resources],
+                "freshness": "Current",
+            }
+            for version, resources in versions.items()
+        ],
+    }
+
+
+def _resource_discovery(info: ResourceInfo) -> Document:
+    entry: Document = {
+        "resource": info.resource,
+        "responseKind": {"group": "", "version": "", "kind": info.kind},
+        "scope": "Namespaced" if info.namespaced else "Cluster",
+        "singularResource": info.singular,
+        "verbs": sorted(info.verbs),
+    }
+    if info.short_names:
+        entry["shortNames"] = list(info.short_names)
+    if info.categories:
+        entry["categories"] = list(info.categories)
+    if info.subresources:
+        subresources = (info.subresources[name] for name in sorted(info.subresources))
+        entry["subresources"] = [
+            {
+                "subresource": sub.name,
+                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                "verbs": sorted(sub.verbs),
+            }
+            for sub in subresources
+        ]
+    return entry
