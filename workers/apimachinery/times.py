@@ -87,7 +87,8 @@ def parse(text: str, layout: str = RFC3339) -> datetime:
     if position < len(text):
         raise TimeError(f'parsing time "{text}": extra text: "{text[position:]}"')
     try:
-        moment = datetime(*(int(part) for part in parts[0:11:2]), tzinfo=UTC)  # type: ignore[misc]
+        year, month, day, hour, minute, second = (int(part) for part in parts[0:11:2])
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         moment += timedelta(microseconds=int(parts[11][1:7].ljust(6, "0")) if parts[11] else 0)
         return moment - _offset(parts[12])
     except (ValueError, OverflowError):

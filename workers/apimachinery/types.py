@@ -27,6 +27,15 @@ WIRE = Path(__file__).parent / "data" / "wire.json"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
 
+# Kinds that every group version has.
+META_KINDS = {
+    name: _META + name
+    for name in (
+        "CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "Status", "UpdateOptions",
+        "WatchEvent",
+    )
+}  # fmt: skip
+
 # Go's scalars: name in the notation -> form.
 SCALARS = {
     "string": "string",
@@ -59,7 +68,13 @@ MESSAGE_FORMS = {
 LIST_MESSAGES = frozenset({"ExtraValue", "Verbs"})
 
 # Directories of Go packages whose API group has another name; the schema package tells the rest.
-_GROUPS = {"core": "", "admission": "admission.k8s.io", "imagepolicy": "imagepolicy.k8s.io", "meta": "meta.k8s.io"}
+_GROUPS = {
+    "core": "",
+    "admission": "admission.k8s.io",
+    "apidiscovery": "apidiscovery.k8s.io",
+    "imagepolicy": "imagepolicy.k8s.io",
+    "meta": "meta.k8s.io",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -159,7 +174,7 @@ class TypeModel:
 
     def find(self, group: str, version: str, kind: str) -> Type | None:
         """The type of that kind, or None."""
-        name = self._kinds.get((group, version, kind))
+        name = self._kinds.get((group, version, kind)) or META_KINDS.get(kind)
         return self.type(name) if name else None
 
     def kinds(self) -> dict[tuple[str, str, str], str]:
@@ -178,7 +193,7 @@ class TypeModel:
         package, _, short = name.rpartition(".")
         notation = self._wire.get(package, {}).get(short, "")
         properties = self.schemas.properties(name)
-        seen = set()
+        seen: set[str] = set()
         for line in filter(None, notation.split(";")):
             json_name, number, token, *flags = line.split(" ")
             inline = json_name == "."
@@ -208,9 +223,11 @@ class TypeModel:
         if token in SCALARS:
             return Field(json_name, SCALARS[token], wire=token)
         name = token if "." in token else f"{package}.{token}"
+        short = name.rpartition(".")[2]
         if name in MESSAGE_FORMS:
-            return Field(json_name, MESSAGE_FORMS[name], wire=name)
-        if name.rpartition(".")[2] in LIST_MESSAGES:
+            schema = self.type(f"{package}.JSONSchemaProps") if short.startswith("JSONSchemaPropsOr") else None
+            return Field(json_name, MESSAGE_FORMS[name], wire=name, type=schema)
+        if short in LIST_MESSAGES:
             return Field(json_name, "list", wire=name, element=Field("", "string", wire="string"))
         return Field(json_name, "object", wire=name, type=self.type(name))
 
