@@ -26,6 +26,7 @@ from workers.apimachinery.validation.field import (
     too_long,
     unchanged,
 )
+from workers.apimachinery.validation.meta import STANDARD_FINALIZERS
 from workers.apimachinery.validation.pod_spec import validate_pod_template
 from workers.apimachinery.validation.resource_lists import (
     STANDARD_RESOURCES,
@@ -38,7 +39,6 @@ Object = dict[str, Any]
 
 MAX_SECRET_SIZE = 1024 * 1024
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 IMMUTABLE_SET = "field is immutable when `immutable` is set"
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from workers.apimachinery.validation import apps, batch, core, networking, pods, rbac, services, small_groups
+from workers.apimachinery.validation import (
+    apps,
+    batch,
+    core,
+    networking,
+    pods,
+    rbac,
+    services,
+    small_groups,
+    volumes_claims,
+)
 from workers.apimachinery.validation.rules import KindValidation
 
 DEFAULT = KindValidation()
@@ -16,6 +26,7 @@ _KINDS: dict[tuple[str, str], KindValidation] = {
     **rbac.KINDS,
     **services.KINDS,
     **small_groups.KINDS,
+    **volumes_claims.KINDS,
 }
 
 

@@ -17,6 +17,7 @@ from workers.apimachinery.validation.field import (
 
 TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
 
 # Fields that no update may change, in the order in which they are reported.
 IMMUTABLE_FIELDS = (
@@ -88,6 +89,15 @@ def validate_finalizers(finalizers: list[str] | None, path: str) -> Errors:
     return errors
 
 
+def validate_standard_finalizers(finalizers: list[str] | None, path: str) -> Errors:
+    """validateKubeFinalizerName: built-in kinds take only well-known finalizers without a domain."""
+    return [
+        invalid(at, name, "name is neither a standard finalizer name nor is it fully qualified")
+        for at, name in each(path, finalizers)
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
+
+
 def validate_object_meta(
     meta: dict[str, Any], *, namespaced: bool, check_name: names.Checker, path: str = "metadata"
 ) -> Errors:
@@ -140,4 +150,5 @@ def _validate_contents(meta: dict[str, Any], path: str) -> Errors:
         errors += validate_owner_references(owners, f"{path}.ownerReferences")
     if finalizers := meta.get("finalizers"):
         errors += validate_finalizers(finalizers, f"{path}.finalizers")
+        errors += validate_standard_finalizers(finalizers, f"{path}.finalizers")
     return errors
