@@ -394,18 +394,21 @@ def _controller_revision_update(new: dict[str, Any], old: dict[str, Any]) -> Err
     return at_least_zero(new.get("revision"), "revision") + unchanged(new.get("data"), old.get("data"), "data")
 
 
-def _scale_free(update: Any, status: Any, create: Any) -> KindValidation:
-    return KindValidation(create=create, updates={"": update, "status": status, "scale": update})
+def _scaled(update: Any, status: Any, create: Any, name: names.Checker = names.is_dns1123_subdomain) -> KindValidation:
+    """The rules of a kind with a scale subresource, whose update is one of the object's spec."""
+    return KindValidation(name=name, create=create, updates={"": update, "status": status, "scale": update})
 
 
 KINDS = {
-    (GROUP, "Deployment"): _scale_free(_deployment_update, _deployment_status, validate_deployment),
-    (GROUP, "ReplicaSet"): _scale_free(_replica_set_update, _replica_set_status, validate_replica_set),
+    (GROUP, "Deployment"): _scaled(_deployment_update, _deployment_status, validate_deployment),
+    (GROUP, "ReplicaSet"): _scaled(_replica_set_update, _replica_set_status, validate_replica_set),
     (GROUP, "DaemonSet"): KindValidation(
         create=validate_daemon_set,
         updates={"": _daemon_set_update, "status": lambda new, old: _status_counts(new, "DaemonSet")},
     ),
-    (GROUP, "StatefulSet"): _scale_free(_stateful_set_update, _stateful_set_status, validate_stateful_set),
+    (GROUP, "StatefulSet"): _scaled(
+        _stateful_set_update, _stateful_set_status, validate_stateful_set, name=names.is_dns1123_label
+    ),
     (GROUP, "ControllerRevision"): KindValidation(
         create=validate_controller_revision, updates={"": _controller_revision_update}
     ),

@@ -8,6 +8,7 @@ from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
+    each,
     forbidden,
     invalid,
     required,

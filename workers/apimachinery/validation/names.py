@@ -221,6 +221,11 @@ def is_ip(value: str) -> list[str]:
     return [] if "%" not in value else [IP_ADDRESS]
 
 
+def anything(value: str) -> list[str]:
+    """No rule beyond what the registry asks of every name."""
+    return []
+
+
 def is_path_segment(value: str) -> list[str]:
     """IsValidPathSegmentName."""
     if value in (".", ".."):

@@ -77,7 +77,8 @@ def _validate_access_modes(spec: Object, absent: str) -> Errors:
 def _validate_capacity(capacity: Object | None) -> Errors:
     errors: Errors = [] if capacity else [required("spec.capacity")]
     if capacity is None or set(capacity) != {"storage"}:
-        errors.append(not_supported("spec.capacity", capacity, ["storage"]))
+        shown = None if capacity is None else dict(sorted(capacity.items()))
+        errors.append(not_supported("spec.capacity", shown, ["storage"]))
     for name, value in sorted((capacity or {}).items()):
         at = key("spec.capacity", name)
         if errors and name != "storage":
