@@ -160,7 +160,8 @@ def apply(
         merged = applier.run(force=True)
     changed = merged != without_entries(base)
     entries = applier.finished(merged, now if changed else None)
-    metadata = merged["metadata"] = dict(merged.get("metadata") or {})
+    metadata = dict(merged.get("metadata") or {})
+    merged = {**merged, "metadata": metadata}
     if entries:
         metadata["managedFields"] = in_order(entries)
     if manager == "kubectl" and (metadata.get("annotations") or {}).get(LAST_APPLIED):
