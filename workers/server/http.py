@@ -28,9 +28,8 @@ TEXT = "text/plain; charset=utf-8"
 class Request:
     """One HTTP request with its whole body.
 
-    `path` is percent-decoded, `raw_query` is not; `headers` has lower-case names, repeated headers joined with ", "; it
-    is shared by requests alike: copy it before changing. `info`, `user` and the rest are set by filters in the order of
-    the chain.
+    `path` is percent-decoded, `raw_query` is not; `headers` has lower-case names, repeated headers joined with ", ".
+    `info`, `user` and the rest are set by filters in the order of the chain.
     """
 
     method: str

@@ -41,7 +41,7 @@ class ProtocolError(Exception):
         self.text = text
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class HeaderBlock:
     """A parsed header block, shared by all requests that carry the same bytes."""
 
@@ -188,15 +188,16 @@ def _remember(block: bytes, parsed: HeaderBlock) -> None:
         _blocks[block] = parsed
 
 
-def end_to_end_lines(block: HeaderBlock, *, without: frozenset[str] = frozenset(), prefix: str = "\0") -> bytes:
-    """The header lines that may go to a next hop: not hop-by-hop, not named by Connection, not in `without`, and not
-    starting with `prefix`. Framing headers are left to the caller."""
+def end_to_end_lines(block: HeaderBlock, *, without: frozenset[str], prefixes: tuple[str, ...]) -> bytes:
+    """The header lines that may go to a next hop, each with a CRLF before it: not hop-by-hop, not named by Connection,
+    not in `without`, not starting with one of `prefixes`. Framing headers are left to the caller."""
     drop = {token.strip().lower() for token in block.headers.get("connection", "").split(",")}
     drop |= _HOP_BY_HOP | without | {"content-length"}
+    drop.discard("host")  # a client cannot have it dropped
     kept = []
     for name, value in block.lines:
         lower = name.decode("ascii").lower()
-        if lower not in drop and not lower.startswith(prefix):
+        if lower not in drop and not lower.startswith(prefixes):
             kept.append(b"\r\n%b: %b" % (name, value))
     return b"".join(kept)
 

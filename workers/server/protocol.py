@@ -239,7 +239,7 @@ class HttpProtocol(asyncio.Protocol):
         self._task = self._loop.create_task(self._answer(request, head))
 
     def _make_request(self, head: RequestHead, body: bytes) -> Request:
-        headers = head.block.headers
+        headers = head.block.headers.copy()
         audit_id = head.audit_id or headers.get(AUDIT_HEADER, "")[:AUDIT_LIMIT] or new_audit_id()
         return Request(
             method=head.method,
