@@ -1,0 +1,138 @@
+"""Discovery over HTTP: /api, /apis and what is below them down to a group's version.
+
+A server has one DiscoveryEndpoints over what it serves itself; the front's is over all servers, so that /apis shows every
+group. A document is serialised once per media type, however often it is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from workers.apimachinery.errors import ApiError, not_acceptable
+from workers.apimachinery.resources import ResourceInfo
+from workers.server import discovery
+from workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, negotiate
+from workers.server.endpoints.respond import is_pretty, serialize
+from workers.server.http import Handler, Request, Response
+
+# Upstream serves these with a handler of their own, which looks at no method.
+ANY_METHOD = re.compile(r"/apis(?:/[^/]+)?")
+VARY = ("Vary", "Accept")
+
+_AGGREGATED = {"g": discovery.AGGREGATED_GROUP, "v": discovery.AGGREGATED_VERSION, "as": discovery.AGGREGATED_KIND}
+AGGREGATED_PARAMETERS = ";".join(f"{name}={value}" for name, value in _AGGREGATED.items())
+
+
+class Document:
+    """A discovery document and its serialised forms."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self.obj = obj
+        self._bodies: dict[tuple[str, bool], bytes] = {}
+
+    def body(self, media_type: str, *, pretty: bool = False) -> bytes:
+        key = (media_type, pretty)
+        if key not in self._bodies:
+            self._bodies[key] = serialize(self.obj, media_type, pretty=pretty)
+        return self._bodies[key]
+
+    @functools.cached_property
+    def etag(self) -> str:
+        return f'"{hashlib.sha512(self.body(JSON)).hexdigest().upper()}"'
+
+
+class DiscoveryEndpoints:
+    """Answers discovery requests about the resources it was last given."""
+
+    def __init__(self, resources: Iterable[ResourceInfo], *, server_address: str) -> None:
+        """`server_address` is the host and port at which clients reach the server."""
+        self._address = server_address
+        self.update(resources)
+
+    def update(self, resources: Iterable[ResourceInfo]) -> None:
+        """Serve these resources from now on."""
+        groups = discovery.group_resources(resources)
+        core: discovery.Groups = {"": groups[""]} if "" in groups else {}
+        named = {group: versions for group, versions in groups.items() if group}
+        self._documents = {"/apis": Document(discovery.build_group_list(named))}
+        self._aggregated = {"/apis": Document(discovery.build_aggregated(named))}
+        if core:
+            self._documents["/api"] = Document(discovery.build_api_versions(core, server_address=self._address))
+            self._aggregated["/api"] = Document(discovery.build_aggregated(core))
+        for group, versions in groups.items():
+            root = f"/apis/{group}" if group else "/api"
+            if group:
+                self._documents[root] = Document(discovery.build_group(group, versions))
+            for version, listed in versions.items():
+                self._documents[f"{root}/{version}"] = Document(discovery.build_resource_list(group, version, listed))
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that are served, as / lists them."""
+        return sorted([*self._documents, "/apis/"])
+
+    def routes(self) -> dict[str, Handler]:
+        """The paths that are served (without a slash at the end) and their handler, to be mounted."""
+        return dict.fromkeys(self._documents, self.handle)
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to a discovery request. Raises ApiError 404, 405 and 406."""
+        path = request.path.rstrip("/")
+        plain = self._documents.get(path)
+        if plain is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource", {})
+        if request.method != "GET" and not ANY_METHOD.fullmatch(path):
+            message = "the server does not allow this method on the requested resource"
+            raise ApiError(405, "MethodNotAllowed", message, {})
+        combined = self._aggregated.get(path)
+        media_type, aggregated = negotiate_form(request.headers.get("accept", ""), aggregates=combined is not None)
+        if aggregated and combined is not None:
+            return _aggregated_response(request, combined, media_type)
+        pretty = media_type == JSON and is_pretty(request)
+        return Response(200, plain.body(media_type, pretty=pretty), media_type, [VARY] if combined else [])
+
+
+def _aggregated_response(request: Request, document: Document, media_type: str) -> Response:
+    """The whole document, or 304 when the client has it."""
+    headers = [("ETag", document.etag), VARY, ("Cache-Control", "public")]
+    if request.headers.get("if-none-match") == document.etag:
+        return Response(304, headers=headers)
+    pretty = media_type == JSON and is_pretty(request)
+    return Response(200, document.body(media_type, pretty=pretty), f"{media_type};{AGGREGATED_PARAMETERS}", headers)
+
+
+@functools.lru_cache(maxsize=256)
+def negotiate_form(accept: str, *, aggregates: bool) -> tuple[str, bool]:
+    """The media type of the first clause that can be met, and whether it asks for the aggregated form.
+
+    `aggregates` where that form exists. Raises ApiError 406.
+    """
+    for clause in sorted(accept.split(","), key=_weight):
+        media_type, *parameters = (part.strip() for part in clause.split(";"))
+        if media_type in MEDIA_TYPES and _asks_for_aggregation(parameters):
+            if aggregates:
+                return media_type, True
+            continue
+        try:
+            output = negotiate(clause.strip())
+        except ApiError:
+            continue
+        if not output.transform:
+            return output.media_type, False
+    negotiate(accept)
+    raise not_acceptable(MEDIA_TYPES)
+
+
+def _weight(clause: str) -> float:
+    """What clauses are ordered by: the quality, highest first."""
+    quality = re.search(r";\s*q=([0-9.]+)", clause)
+    return -float(quality[1]) if quality else -1.0
+
+
+def _asks_for_aggregation(parameters: Iterable[str]) -> bool:
+    found = dict(parameter.partition("=")[::2] for parameter in parameters)
+    return all(found.get(name) == value for name, value in _AGGREGATED.items())
