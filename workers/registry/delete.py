@@ -27,6 +27,12 @@ FINALIZER_OF_POLICY = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background":
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class Deleted(Result):
+    """The Status that tells of a deletion."""
+
+    __slots__ = ()
+
+
 async def delete(store: Store, context: Context, options: DeleteOptions) -> tuple[Result, bool]:
     """Delete the object `context.name`; (the object or a Status, whether it is gone). Raises ApiError."""
     key = store.key(context.namespace, context.name)
@@ -176,7 +182,7 @@ def _finished(store: Store, deleted: Result) -> Result:
     details = {"name": metadata["name"], "group": info.group, "kind": info.resource, "uid": metadata.get("uid", "")}
     details = {key: value for key, value in details.items() if value}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-    return Result(codec.encode(status), status)
+    return Deleted(codec.encode(status), status)
 
 
 async def delete_collection(store: Store, context: Context, options: DeleteOptions, selection: ListOptions) -> Page:

@@ -1,0 +1,1 @@
+"""HTTP handlers of the API verbs: options, negotiation, decoding, patching, field management."""

@@ -1,0 +1,27 @@
+"""The Context of a write, from its request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery.user import UserInfo
+from workers.registry.context import Context
+from workers.server.endpoints.served import Served
+from workers.server.http import Request
+
+ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
+
+
+def context_of(request: Request, served: Served, options: dict[str, Any], *, dry_run: bool = False) -> Context:
+    """Who writes what; warnings that the registry adds go into the answer."""
+    info = request.info
+    assert info is not None
+    return Context(
+        user=request.user or ANONYMOUS,
+        namespace=info.namespace if served.info.namespaced else "",
+        name=info.name,
+        subresource=info.subresource,
+        dry_run=dry_run,
+        options=options,
+        warnings=request.warnings,
+    )

@@ -1,0 +1,123 @@
+"""GenericAPIServer: what is mounted, and which handler answers a request.
+
+Resources are found by their group, version and name, other paths in a table of handlers; what is in neither goes to the
+delegate, the next server of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workers.apimachinery.errors import ApiError
+from workers.apimachinery.resources import ResourceInfo
+from workers.registry.registry import Registry
+from workers.server.endpoints.respond import error_response
+from workers.server.endpoints.routes import Route, routes_of
+from workers.server.endpoints.served import Served
+from workers.server.http import Handler, Request, Response
+from workers.server.request_info import RequestInfo, request_info
+
+# Verbs of whole collections; what else has no name in its path is no route.
+COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
+ALL_NAMESPACES_VERBS = frozenset(("list", "watch"))
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+
+Routes = dict[tuple[str, str], Route]
+
+
+class GenericAPIServer:
+    """One server's handlers. Mount everything before the first request; `delegate` answers what is not mounted."""
+
+    def __init__(self, delegate: Handler) -> None:
+        self.delegate = delegate
+        self.paths: dict[str, Handler] = {}
+        self._resources: dict[tuple[str, str, str], tuple[Served | None, ResourceInfo, Routes]] = {}
+        self._groups: set[str] = set()
+
+    def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
+        """Mount stored resources with all their verbs and subresources."""
+        for info in infos:
+            served = Served(info, registry.store_of(info))
+            self._mount(info, served, routes_of(served))
+
+    def install_virtual(self, info: ResourceInfo, routes: Routes) -> None:
+        """Mount a resource that is not stored: its handlers by (subresource, verb)."""
+        self._mount(info, None, routes)
+
+    def _mount(self, info: ResourceInfo, served: Served | None, routes: Routes) -> None:
+        self._resources[info.group, info.version, info.resource] = (served, info, routes)
+        self._groups.add(info.group)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request. Errors become Status objects in the media type that the request accepts."""
+        info = request.info
+        if info is None:
+            info = request.info = request_info(request.method, request.path, request.raw_query)
+        try:
+            if info.is_resource_request:
+                return await self._resource(request, info)
+            handler = self.paths.get(request.path.rstrip("/") or "/")
+            if handler is not None:
+                return await handler(request)
+            return await self._unknown(request)
+        except ApiError as error:
+            return error_response(request, error)
+
+    async def _resource(self, request: Request, info: RequestInfo) -> Response:
+        mounted = self._resources.get((info.api_group, info.api_version, info.resource))
+        if mounted is None:
+            return await self._unknown(request)
+        served, resource, routes = mounted
+        route = routes.get((info.subresource, info.verb))
+        if route is None or not _fits(resource, info, request.method):
+            raise _refusal(resource, routes, info)
+        return await route(request, served)  # type: ignore[arg-type]
+
+    async def _unknown(self, request: Request) -> Response:
+        """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
+        parts = request.path.split("/", 3)
+        group = "" if parts[1] == "api" else parts[2] if len(parts) > 2 and parts[1] == "apis" else None
+        if group is not None and group in self._groups:
+            raise resource_not_found()
+        return await self.delegate(request)
+
+
+def _fits(resource: ResourceInfo, info: RequestInfo, method: str) -> bool:
+    """Whether a route of the resource looks like this path."""
+    return method in METHODS and _path_fits(resource, info) and _verb_fits(resource, info)
+
+
+def _path_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
+    in_namespace = bool(info.namespace) and resource.resource != "namespaces"
+    if in_namespace and not resource.namespaced:
+        return False
+    named = len(info.parts) > 1
+    # Only whole collections are served across namespaces.
+    return not (resource.namespaced and named and not info.namespace)
+
+
+def _verb_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
+    if len(info.parts) > 1:
+        return info.verb != "create" or bool(info.subresource)
+    if info.verb not in COLLECTION_VERBS:
+        return False
+    across = resource.namespaced and not info.namespace
+    return not across or info.verb in ALL_NAMESPACES_VERBS or (info.verb == "create" and not resource.namespaced)
+
+
+def _refusal(resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
+    """404 where no route has this path, 405 where only the method is wrong."""
+    known = not info.subresource or any(subresource == info.subresource for subresource, _ in routes)
+    if not known or not _path_fits(resource, info):
+        return resource_not_found()
+    if info.verb == "watch" and ("", "list") in routes:
+        group_resource = resource.resource if not resource.group else resource.qualified_resource
+        message = f'watch is not supported on resources of kind "{group_resource}"'
+        details = {"group": resource.group, "kind": resource.resource}
+        return ApiError(405, "MethodNotAllowed", message, {key: value for key, value in details.items() if value})
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def resource_not_found() -> ApiError:
+    """What the router answers where a group's server has no such path."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
