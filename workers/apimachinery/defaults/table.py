@@ -80,10 +80,7 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     ),
     ("batch", "v1", "Job"): (workloads.set_job,),
     # admission, extension
-    ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy"): (
-        values("spec", reinvocationPolicy="Never"),
-        *_POLICY,
-    ),
+    ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy"): _POLICY,
     ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding"): _POLICY_BINDING,
     ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration"): (
         pointers("webhooks[]", **_WEBHOOK, reinvocationPolicy="Never"),
