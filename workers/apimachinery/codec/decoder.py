@@ -208,7 +208,7 @@ def _to_object(type: Type, read: Body, *, repeats_matter: bool) -> tuple[dict[st
         pass
     except RecursionError:
         raise DecodeError(jsontext.TOO_DEEP) from None
-    suspect = repeats_matter and read.text and jsontext.may_repeat_keys(read.text, jsontext.count_keys(value))
+    suspect = repeats_matter and read.text and jsontext.may_repeat_keys(read.text, value)
     if obj is not None and not unknown and not suspect:
         return obj, read.repeated
     document = jsontext.load_pairs(read.text) if suspect else value

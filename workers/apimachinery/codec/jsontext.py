@@ -53,27 +53,22 @@ def load_pairs(body: bytes) -> Any:
     return _loads_slowly(body.decode("utf-8", "replace"), object_pairs_hook=Pairs)
 
 
-def may_repeat_keys(body: bytes, keys: int) -> bool:
-    """Whether some object of the body may have a key twice; `keys` is how many keys its value has.
+def may_repeat_keys(body: bytes, value: Any) -> bool:
+    """Whether some object of the body may have a key twice; `value` is what the body was decoded to.
 
-    A key is a quote followed by a colon, and a colon never follows a quote elsewhere except inside of a string, where
-    the quote is escaped. Bodies with space before a colon are said to be suspect.
+    A value that is written again has each key once, so a repeated key shows in the number of keys. A key is a quote
+    followed by a colon; that occurs elsewhere only in a string, where the quote is escaped. Bodies with space before a
+    colon are said to be suspect, and so is what nests deeper than orjson writes.
     """
-    return body.count(b'":') - body.count(b'\\":') != keys or b'" :' in body
+    try:
+        again = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return _keys(body) != _keys(again) or b'" :' in body
 
 
-def count_keys(value: Any) -> int:
-    """How many keys the objects within a value have."""
-    total = 0
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if item.__class__ is dict:
-            total += len(item)
-            todo.extend([child for child in item.values() if child.__class__ is dict or child.__class__ is list])
-        elif item.__class__ is list:
-            todo.extend([child for child in item if child.__class__ is dict or child.__class__ is list])
-    return total
+def _keys(text: bytes) -> int:
+    return text.count(b'":') - text.count(b'\\":')
 
 
 def _loads_slowly(text: str, *, object_pairs_hook: type[Pairs] | None) -> Any:

@@ -161,7 +161,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     text = event.value
     if event.tag and event.tag != "!":
         return _tagged(event.tag, text)
-    if event.style is not None or event.tag == "!":
+    if not event.implicit[0] or event.tag == "!":
         return text
     if text in _NULLS:
         return None
