@@ -301,6 +301,23 @@ CASES: list[tuple[str, str, str, dict[str, Any], list[Any]]] = [
         ["x", "Deployment/d", "cpu: 12%/80%, <unknown>/5 (avg) + 1 more...", "<unset>", 5, 0, AGE],
     ),
     (
+        "autoscaling",
+        "v1",
+        "horizontalpodautoscalers",
+        {
+            "kind": "HorizontalPodAutoscaler",
+            "apiVersion": "autoscaling/v1",
+            "spec": {
+                "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                "minReplicas": 2,
+                "maxReplicas": 5,
+                "targetCPUUtilizationPercentage": 70,
+            },
+            "status": {"currentReplicas": 3},
+        },
+        ["x", "Deployment/d", "cpu: <unknown>/70%", "2", 5, 3, AGE],
+    ),
+    (
         "networking.k8s.io",
         "v1",
         "ingresses",

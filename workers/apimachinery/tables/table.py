@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from workers.apimachinery.conversion import convert
 from workers.apimachinery.tables import cluster, network, pods, workloads
 from workers.apimachinery.tables.cells import (
     NONE,
@@ -50,6 +51,22 @@ _BINDING = _row(
 _POLICY_BINDING = _row(name, value("spec.policyName"), cluster.parameter, created)
 _WEBHOOKS = _row(name, count("webhooks"), created)
 _NAME_AND_AGE = _row(name, created)
+_AUTOSCALER = _row(
+    name,
+    workloads.scale_target,
+    workloads.targets,
+    workloads.min_pods,
+    number("spec.maxReplicas"),
+    number("status.currentReplicas"),
+    created,
+)
+
+
+def _autoscaler(obj: Object, now: float) -> list[Any]:
+    """An autoscaler of either version: v1 holds most metrics in annotations."""
+    old = obj.get("apiVersion") == "autoscaling/v1"
+    return _AUTOSCALER(convert(obj, "autoscaling", "v2") if old else obj, now)
+
 
 DEFAULT: Printer = _row(name, created_at)
 SCALE: Printer = _row(name, number("spec.replicas"), number("status.replicas"), created)
@@ -141,15 +158,7 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ),
     ("apps", "ReplicaSet"): _row(name, *_REPLICAS, selector("spec.selector")),
     ("apps", "StatefulSet"): _row(name, workloads.ready_of_desired, created, *_TEMPLATE),
-    ("autoscaling", "HorizontalPodAutoscaler"): _row(
-        name,
-        workloads.scale_target,
-        workloads.targets,
-        workloads.min_pods,
-        number("spec.maxReplicas"),
-        number("status.currentReplicas"),
-        created,
-    ),
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("batch", "CronJob"): _row(
         name,
         value("spec.schedule"),
