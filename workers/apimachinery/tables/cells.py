@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from workers.apimachinery.tables.durations import age
+from workers.apimachinery.tables.durations import UNKNOWN, age
 
 Object = dict[str, Any]
 Cell = Callable[[Object, float], Any]
 
 NONE = "<none>"
 UNSET = "<unset>"
-UNKNOWN = "<unknown>"
 
 
 def get(obj: Any, path: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.apimachinery.conversion import convert
-from workers.apimachinery.tables import cluster, network, pods, workloads
+from workers.apimachinery.tables import cluster, events, network, pods, policy, storage, workloads
 from workers.apimachinery.tables.cells import (
     NONE,
     UNKNOWN,
@@ -42,13 +42,13 @@ _TEMPLATE = containers("spec.template.spec.containers")
 _REPLICAS = (number("spec.replicas"), number("status.replicas"), number("status.readyReplicas"), created, *_TEMPLATE)
 _BINDING = _row(
     name,
-    cluster.role_reference,
+    policy.role_reference,
     created,
-    cluster.subjects("User"),
-    cluster.subjects("Group"),
-    cluster.subjects("ServiceAccount"),
+    policy.subjects("User"),
+    policy.subjects("Group"),
+    policy.subjects("ServiceAccount"),
 )
-_POLICY_BINDING = _row(name, value("spec.policyName"), cluster.parameter, created)
+_POLICY_BINDING = _row(name, value("spec.policyName"), policy.parameter, created)
 _WEBHOOKS = _row(name, count("webhooks"), created)
 _NAME_AND_AGE = _row(name, created)
 _AUTOSCALER = _row(
@@ -80,7 +80,7 @@ PRINTERS: dict[tuple[str, str], Printer] = {
         created(obj, now),
     ],
     ("", "Endpoints"): _row(name, network.endpoints, created),
-    ("", "Event"): cluster.event,
+    ("", "Event"): events.event,
     ("", "Namespace"): _row(name, value("status.phase"), created),
     ("", "Node"): _row(
         name,
@@ -96,12 +96,12 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ),
     ("", "PersistentVolume"): _row(
         name,
-        cluster.volume_capacity,
-        cluster.volume_modes,
+        storage.volume_capacity,
+        storage.volume_modes,
         value("spec.persistentVolumeReclaimPolicy"),
-        cluster.phase,
-        cluster.volume_claim,
-        cluster.storage_class,
+        storage.phase,
+        storage.volume_claim,
+        storage.storage_class,
         value("spec.volumeAttributesClassName", UNSET),
         value("status.reason"),
         created,
@@ -109,11 +109,11 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ),
     ("", "PersistentVolumeClaim"): _row(
         name,
-        cluster.phase,
+        storage.phase,
         value("spec.volumeName"),
-        cluster.claim_capacity,
-        cluster.claim_modes,
-        cluster.storage_class,
+        storage.claim_capacity,
+        storage.claim_modes,
+        storage.storage_class,
         value("spec.volumeAttributesClassName", UNSET),
         created,
         value("spec.volumeMode", UNSET),
@@ -121,7 +121,7 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ("", "Pod"): pods.cells,
     ("", "PodTemplate"): _row(name, *containers("template.spec.containers"), labels("template.metadata.labels")),
     ("", "ReplicationController"): _row(name, *_REPLICAS, labels("spec.selector")),
-    ("", "ResourceQuota"): _row(name, cluster.quota(limits=False), cluster.quota(limits=True), created),
+    ("", "ResourceQuota"): _row(name, policy.quota(limits=False), policy.quota(limits=True), created),
     ("", "Secret"): _row(name, value("type"), count("data"), created),
     ("", "Service"): _row(
         name,
@@ -181,12 +181,12 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ),
     # admission, extension
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): _row(
-        name, count("spec.mutations"), cluster.parameter_kind, created
+        name, count("spec.mutations"), policy.parameter_kind, created
     ),
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): _POLICY_BINDING,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _WEBHOOKS,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _row(
-        name, count("spec.validations"), cluster.parameter_kind, created
+        name, count("spec.validations"), policy.parameter_kind, created
     ),
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): _POLICY_BINDING,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _WEBHOOKS,
@@ -197,21 +197,21 @@ PRINTERS: dict[tuple[str, str], Printer] = {
         created,
         filled("spec.signerName", NONE),
         value("spec.username"),
-        cluster.requested_duration,
-        cluster.request_condition,
+        policy.requested_duration,
+        policy.request_condition,
     ),
     ("coordination.k8s.io", "Lease"): _row(name, value("spec.holderIdentity"), created),
     ("discovery.k8s.io", "EndpointSlice"): _row(
         name, value("addressType"), network.slice_ports, network.slice_endpoints, created
     ),
-    ("events.k8s.io", "Event"): cluster.event,
+    ("events.k8s.io", "Event"): events.event,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): _row(
         name,
         value("spec.priorityLevelConfiguration.name"),
         number("spec.matchingPrecedence"),
         value("spec.distinguisherMethod.type", NONE),
         created,
-        cluster.missing_level,
+        policy.missing_level,
     ),
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): _row(
         name,
@@ -238,8 +238,8 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ("node.k8s.io", "RuntimeClass"): _row(name, value("handler"), created),
     ("policy", "PodDisruptionBudget"): _row(
         name,
-        cluster.budget_limit("spec.minAvailable"),
-        cluster.budget_limit("spec.maxUnavailable"),
+        policy.budget_limit("spec.minAvailable"),
+        policy.budget_limit("spec.maxUnavailable"),
         number("status.disruptionsAllowed"),
         created,
     ),
@@ -264,14 +264,14 @@ PRINTERS: dict[tuple[str, str], Printer] = {
         flag("spec.attachRequired", missing=True),
         flag("spec.podInfoOnMount"),
         flag("spec.storageCapacity"),
-        cluster.token_requests,
+        storage.token_requests,
         flag("spec.requiresRepublish"),
         joined("spec.volumeLifecycleModes", NONE),
         created,
     ),
     ("storage.k8s.io", "CSINode"): _row(name, count("spec.drivers"), created),
     ("storage.k8s.io", "StorageClass"): _row(
-        cluster.name_of_class(cluster.DEFAULT_STORAGE_CLASS),
+        storage.name_of_class(storage.DEFAULT_STORAGE_CLASS),
         value("provisioner"),
         value("reclaimPolicy", "Delete"),
         value("volumeBindingMode", "Immediate"),
@@ -287,6 +287,6 @@ PRINTERS: dict[tuple[str, str], Printer] = {
         created,
     ),
     ("storage.k8s.io", "VolumeAttributesClass"): _row(
-        cluster.name_of_class(cluster.DEFAULT_ATTRIBUTES_CLASS), value("driverName"), created
+        storage.name_of_class(storage.DEFAULT_ATTRIBUTES_CLASS), value("driverName"), created
     ),
 }
