@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from workers.apimachinery import protobuf
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.resources import ResourceInfo, builtin_resources, parse_resource
+from workers.apimachinery.types import model
 from workers.server import discovery
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.http import Request, Response
@@ -183,6 +185,17 @@ def test_new_resources_replace_the_old_ones() -> None:
     with pytest.raises(ApiError) as gone:
         ask(endpoints, "/apis/g")
     assert gone.value.code == 404
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"])
+def test_documents_are_served_as_protobuf_too(endpoints: DiscoveryEndpoints, path: str) -> None:
+    media_type = "application/vnd.kubernetes.protobuf"
+    response = ask(endpoints, path, media_type)
+    assert response.content_type == media_type
+    assert isinstance(response.body, bytes)
+    model_type = model().kind("", "v1", content(ask(endpoints, path))["kind"])
+    decoded = protobuf.decode_object(model_type, response.body)
+    assert decoded["kind"] == content(ask(endpoints, path))["kind"]
 
 
 def test_documents_are_served_as_yaml_too(endpoints: DiscoveryEndpoints) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from workers.apimachinery.errors import ApiError, not_acceptable
 from workers.apimachinery.resources import ResourceInfo
 from workers.server import discovery
-from workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, negotiate
-from workers.server.endpoints.respond import is_pretty, serialize
+from workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, PROTOBUF, negotiate
+from workers.server.endpoints.respond import is_pretty
+from workers.server.endpoints.serialize import serialize
 from workers.server.http import Handler, Request, Response
 
 # Upstream serves these with a handler of their own, which looks at no method.
@@ -37,7 +38,9 @@ class Document:
     def body(self, media_type: str, *, pretty: bool = False) -> bytes:
         key = (media_type, pretty)
         if key not in self._bodies:
-            self._bodies[key] = serialize(self.obj, media_type, pretty=pretty)
+            # the core group's documents have no apiVersion, which only an envelope of protobuf needs
+            obj = {"apiVersion": "v1", **self.obj} if media_type == PROTOBUF else self.obj
+            self._bodies[key] = serialize(obj, media_type, pretty=pretty)
         return self._bodies[key]
 
     @functools.cached_property
