@@ -67,6 +67,8 @@ class Etcd:
         """Fork etcd; its pid."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (CLIENT, PEER):
+            (self.folder / name).unlink(missing_ok=True)  # it would take a dead one's socket for a live one
         return fork(self._exec, log=str(self.log))
 
     def healthy(self, timeout: float = 0.3) -> bool:

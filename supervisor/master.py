@@ -1,7 +1,7 @@
 """The master: one loop that starts the processes of a server, keeps them alive and ends them in order.
 
-It opens the listening sockets itself, so that they outlive any process that serves on them, and forks the arbiters. All
-runs in one thread, but for the endpoint reconciler. Signals only wake the loop, which has one handler for each; the
+It opens the listening sockets itself, so that they outlive any process that serves on them, and forks the arbiters. It
+has one thread and no gRPC, so that it can fork at any time. Signals only wake the loop, which has one handler for each; the
 second signal to stop ends everything at once, because no child outlives the master.
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor import etcd as embedded
+from supervisor import reconcilers
 from supervisor.children import Child, WorkerGroup
 from supervisor.control import ControlError, ControlSocket
 from supervisor.options.parsing import Options
@@ -30,7 +31,6 @@ from supervisor.preparation import local_host, local_url, server_config, with_ce
 from supervisor.processes import fork
 from supervisor.progress import Progress, say
 from supervisor.readiness import Notifier, serves
-from supervisor.reconcilers import Loop as EndpointLoop
 from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
@@ -40,6 +40,7 @@ log = logging.getLogger("supervisor")
 READY_WITHIN = 60.0
 TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
 STOP_GROUP_WITHIN = 5.0
+REMOVE_WITHIN = 1.2  # from the endpoints, at the stop; a server without etcd must end all the same
 # loaded before forking, so that all processes share the memory
 PRELOADED = ("workers.server.arbiter", *(f"workers.{role}.app" for role in ROLES))
 
@@ -61,7 +62,6 @@ class Master:
         self._selector = selectors.DefaultSelector()
         self._steps: dict[str, Callable[[], bool]] = {}
         self._etcd: embedded.Etcd | None = None
-        self._reconciler: EndpointLoop | None = None
         self._began = time.monotonic()
         self._signals: deque[int] = deque()
         self._told_to_stop = False
@@ -126,6 +126,7 @@ class Master:
         self._sockets["aggregator"] = self._front
         self._events, self._events_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._events.setblocking(False)
+        self._pipe = os.pipe()
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
         commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
@@ -145,7 +146,7 @@ class Master:
         for role in ROLES:
             workers = getattr(config, f"{role}_workers")
             self._add(WorkerGroup(role, workers, lambda role=role: self._fork_arbiter(role)))  # type: ignore[misc]
-        self._reconciler = EndpointLoop(self.options)
+        self._add(Child("reconciler", self._fork_reconciler))
         if self._etcd:
             self._steps["etcd"] = self._etcd.healthy
         for role in ROLES:
@@ -167,10 +168,17 @@ class Master:
         def run() -> None:
             from workers.server.arbiter import run_arbiter
 
-            log.handlers.clear()  # its file is closed here
+            _leave_log()
             run_arbiter(role, config, listener, events)
 
         return fork(run, log=self.folder.log(role), keep=(listener, events))
+
+    def _fork_reconciler(self) -> int:
+        def run() -> None:
+            _leave_log()
+            reconcilers.run(self.options, self._pipe[0], serving=self.state == "ready")
+
+        return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0],))
 
     # the loop
 
@@ -218,8 +226,7 @@ class Master:
         self._progress.__exit__(None, None, None)
         log.info("ready after %.2f s", time.monotonic() - self._began)
         self._notifier.ready()
-        if self._reconciler:
-            self._reconciler.serving()
+        os.write(self._pipe[1], reconcilers.SERVING)
         say(self._summary())
 
     def _summary(self) -> str:
@@ -351,10 +358,13 @@ class Master:
         self._notifier.stopping()
         (self.folder.path / STOPPING).touch()
         deadline = time.monotonic() + self.options.shutdown_delay_duration
-        if self._reconciler:
-            self._reconciler.begin_stop()
-        while time.monotonic() < deadline or (self._reconciler and not self._reconciler.stopped):
+        reconciler = self.children.pop("reconciler", None)
+        os.write(self._pipe[1], reconcilers.STOP)
+        give_up = time.monotonic() + REMOVE_WITHIN
+        while time.monotonic() < deadline or (reconciler and reconciler.alive() and time.monotonic() < give_up):
             self._turn()
+        if reconciler:
+            reconciler.signal(signal.SIGKILL)
         self._front.close()
         for roles in (("aggregator",), ("core", "extensions"), ("etcd",)):
             self._end([self.children[role] for role in roles if role in self.children])
@@ -380,3 +390,9 @@ def _log_to(path: str) -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def _leave_log() -> None:
+    """In a child: our log's file is closed here."""
+    log.handlers.clear()
+    log.propagate = True

@@ -26,11 +26,13 @@ class RunningServer:
     `url`, `kubeconfig` (path), `run_dir`, `data_dir`, `process`; with `folder` kept, the same data can be served again.
     """
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, command: tuple[str, ...] = COMMAND, **environment: str) -> None:
         self.data_dir = folder / "data"
         self.flags = flags
-        self.output = ""
+        self.executable = command
+        self._environment = {"PYTHONUNBUFFERED": "1"} | environment
         self._log = folder / "output"
+        self.run_dir = Path(tempfile.mkdtemp(prefix="as-"))  # short: Unix sockets lie there
 
     def __enter__(self) -> RunningServer:
         self.start()
@@ -42,16 +44,15 @@ class RunningServer:
 
     def start(self) -> None:
         """Start the process and wait until it says that it is ready. Raises AssertionError if it does not."""
-        self.run_dir = Path(tempfile.mkdtemp(prefix="as-"))  # short: Unix sockets lie there
         ready, told = os.pipe()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "start", *self.directories, "--secure-port=auto", f"--ready-fd={told}", *self.flags],
+                [*self.executable, "start", *self.directories, "--secure-port=auto", f"--ready-fd={told}", *self.flags],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(told,),
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | self._environment,
             )
         os.close(told)
         with os.fdopen(ready) as pipe:
@@ -59,7 +60,7 @@ class RunningServer:
         if line != b"ready\n":
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"the server did not get ready:\n{self._log.read_text()}\n{self.logs()}")
+            raise AssertionError(f"the server did not get ready:\n{self.output}\n{self.logs()}")
         status = self.status()
         self.url: str = status["url"]
         self.kubeconfig = Path(status["kubeconfig"])
@@ -88,6 +89,11 @@ class RunningServer:
         if check:
             assert done.returncode == 0, done.stderr
         return done
+
+    @property
+    def output(self) -> str:
+        """What `start` has printed."""
+        return self._log.read_text()
 
     def status(self) -> Any:
         """What `status -o json` prints."""

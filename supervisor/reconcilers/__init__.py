@@ -1,13 +1,15 @@
-"""Who maintains the endpoints of the `kubernetes` service: one reconciler a server, in a thread of the master.
+"""Who maintains the endpoints of the `kubernetes` service: one process a server, a child of the master.
 
-It runs here and not in a worker, because a worker may be replaced at any time and must not take the server's lease with
-it. python-etcd3 is imported in the thread, so that the start does not wait for it.
+It is no worker's job, because a worker may be replaced at any time and must not take the server's lease with it; and not
+the master's own, because gRPC, which python-etcd3 brings, does not stand a process that goes on forking.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
+import os
+import select
+import sys
 import time
 
 from supervisor.options.parsing import Options
@@ -16,53 +18,38 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 10.0
 RETRY = 1.0
-REMOVE_WITHIN = 1.2  # at the stop; a server without etcd must end all the same
+# what the master writes into the pipe
+SERVING, STOP = b"s", b"x"
 
 
-class Loop:
-    """Rounds every 10 s from `serving` on, until `begin_stop`; then this server is removed from the endpoints."""
+def run(options: Options, pipe: int, *, serving: bool) -> None:
+    """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
+    from setproctitle import setproctitle
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._serving, self._stopping = threading.Event(), threading.Event()
-        self._stop_began = 0.0
-        self._thread = threading.Thread(target=self._run, name="endpoint-reconciler", daemon=True)
-        self._thread.start()
+    from supervisor.reconcilers.build import build, failures
 
-    def serving(self) -> None:
-        """The server is ready: list it."""
-        self._serving.set()
-
-    def begin_stop(self) -> None:
-        """End the rounds and remove this server from the endpoints."""
-        self._stop_began = time.monotonic()
-        self._stopping.set()
-        self._serving.set()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the removal is done, or has been given up."""
-        return not self._thread.is_alive() or time.monotonic() - self._stop_began > REMOVE_WITHIN
-
-    def _run(self) -> None:
-        from supervisor.reconcilers.build import build, failures
-
-        reconciler = build(self._options)
-        log.info("endpoint reconciler: %s", self._options.endpoint_reconciler_type)
-        wait, step = 0.0, reconciler.remove
-        while not self._stopping.wait(wait):
-            try:
-                step()
-            except failures as error:
-                log.error("endpoint reconciler: %s", error)
-                wait = RETRY
-                continue
-            if step == reconciler.remove:
-                self._serving.wait()
-                wait, step = 0.0, reconciler.reconcile
-            else:
-                wait = INTERVAL
+    setproctitle(f"apiserver-supervisor: reconciler ({options.instance})")
+    log.info("endpoint reconciler: %s", options.endpoint_reconciler_type)
+    reconciler = build(options)
+    step, due, removed = reconciler.remove, 0.0, False
+    while True:
+        wait = None if removed and not serving else max(0.0, due - time.monotonic())
+        if select.select([pipe], [], [], wait)[0]:
+            told = os.read(pipe, 16)
+            if STOP in told or not told:
+                break
+            serving, due = True, 0.0
+            continue
         try:
-            reconciler.remove()
+            step()
         except failures as error:
-            log.error("endpoint reconciler, removing: %s", error)
+            log.error("%s", error)
+            due = time.monotonic() + RETRY
+            continue
+        due = time.monotonic() + (INTERVAL if removed else 0)
+        step, removed = reconciler.reconcile, True
+    try:
+        reconciler.remove()
+    except failures as error:
+        log.error("removing: %s", error)

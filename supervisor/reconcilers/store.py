@@ -6,11 +6,8 @@ Values are objects' JSON in the stored form: kind, apiVersion and metadata first
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 from urllib.parse import urlsplit
-
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # children of the master never touch gRPC
 
 import etcd3
 

@@ -1,0 +1,53 @@
+"""The command with three tiny apps in place of the servers: tests of the master need processes, not an API.
+
+GET /readyz says 200 until the server stops; a watch streams until the worker stops; anything else tells the worker's pid.
+With SMALL_APPS_CRASH=ROLE that role's workers cannot start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import types
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from supervisor.cli import main
+from workers.server.config import ServerConfig
+from workers.server.http import Request, Response
+from workers.server.request_info import request_info
+
+
+class SmallApp:
+    def __init__(self, config: ServerConfig, role: str) -> None:
+        self._role, self._stopping = role, Path(config.run_dir, "stopping")
+
+    async def startup(self) -> None:
+        if os.environ.get("SMALL_APPS_CRASH") == self._role:
+            raise RuntimeError("told to crash")
+
+    async def handle(self, request: Request) -> Response:
+        if request.path == "/readyz" and self._stopping.exists():
+            return Response(500, b"shutting down", "text/plain")
+        request.info = request_info(request.method, request.path, request.raw_query)
+        if request.info.verb == "watch":
+            return Response(200, self._forever(), "text/plain")
+        return Response(200, str(os.getpid()).encode(), "text/plain")
+
+    async def _forever(self) -> AsyncIterator[bytes]:
+        yield b"began\n"
+        await asyncio.Event().wait()
+
+    async def shutdown(self) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    for name in ("aggregator", "core", "extensions"):
+        module = types.ModuleType(f"workers.{name}.app")
+        module.create = lambda config, role=name: SmallApp(config, role)  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+    main()

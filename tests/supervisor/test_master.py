@@ -1,0 +1,194 @@
+"""The master keeps its processes alive, and leaves nothing behind. Real processes with small apps."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import RunningServer, wait_for
+
+SMALL = (sys.executable, str(Path(__file__).with_name("small_apps.py")))
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10", command=SMALL) as running:
+        yield running
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def all_pids(server: RunningServer) -> list[int]:
+    roles = ("master", "etcd", "reconciler", *(f"{role}{kind}" for role in GROUPS for kind in ("", " worker")))
+    return [pid for role in roles for pid in server.processes(role)]
+
+
+GROUPS = ("aggregator", "core", "extensions")
+
+
+def connection(server: RunningServer, timeout: float = 5) -> http.client.HTTPSConnection:
+    host, _, port = server.url.removeprefix("https://").partition(":")
+    return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=server.admin_tls())
+
+
+def test_a_started_server_says_where_it_is_and_shows_its_tree(small: RunningServer) -> None:
+    assert "ok certificates" in small.output
+    assert f"ready       {small.url}" in small.output
+    assert str(small.kubeconfig) in small.output
+    assert small.kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert len(all_pids(small)) == 9
+    status = small.status()
+    assert status["ready"] and status["tree"]["memoryBytes"] > 0
+    assert "core worker" in small.command("status").stdout
+
+
+def test_process_titles_name_role_and_instance(small: RunningServer) -> None:
+    titles = {Path(f"/proc/{pid}/cmdline").read_text().strip("\0") for pid in all_pids(small)}
+    assert "apiserver-supervisor: master (default)" in titles
+    assert "apiserver-supervisor: core worker (default)" in titles
+    assert not any("token" in title for title in titles)
+
+
+@pytest.mark.parametrize("role", ["core worker", "core", "etcd", "reconciler"])
+def test_a_killed_process_is_back_in_a_second(small: RunningServer, role: str) -> None:
+    (before,) = small.processes(role)
+    os.kill(before, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for(lambda: small.processes(role) not in ([], [before]) and small.status()["ready"], 5)
+    assert time.monotonic() - killed < 3
+    assert small.request("GET", "/readyz")[0] == 200
+
+
+def test_the_front_serves_again_after_its_arbiter_was_killed(small: RunningServer) -> None:
+    (arbiter,), (worker,) = small.processes("aggregator"), small.processes("aggregator worker")
+    os.kill(arbiter, signal.SIGKILL)
+    wait_for(lambda: not alive(worker), 2, "the arbiter's worker ends with it")
+    assert small.request("GET", "/x")[0] == 200  # waits in the socket's queue, which the master holds
+
+
+def test_nothing_survives_a_killed_master_and_the_next_one_takes_over(small: RunningServer) -> None:
+    pids = all_pids(small)
+    small.process.kill()
+    small.process.wait()
+    wait_for(lambda: not any(map(alive, pids)), 3, "all processes end")
+    serial = (small.data_dir / "pki" / "apiserver.crt").read_bytes()
+    assert (small.run_dir / "core.sock").exists()
+    small.start()
+    assert small.request("GET", "/readyz")[0] == 200
+    assert (small.data_dir / "pki" / "apiserver.crt").read_bytes() == serial
+
+
+def test_sigterm_with_open_watches_ends_within_two_seconds_and_leaves_no_socket(small: RunningServer) -> None:
+    watches = []
+    for _ in range(100):
+        watch = connection(small)
+        watch.request("GET", "/api/v1/pods?watch=true")
+        watches.append((watch, watch.getresponse()))
+    pids = all_pids(small)
+    began = time.monotonic()
+    assert small.stop() == 0
+    assert time.monotonic() - began < 2
+    assert not any(map(alive, pids))
+    assert not list(small.run_dir.glob("*.sock")) and not list(small.run_dir.glob("etcd/*:0"))
+    for watch, answer in watches:
+        assert answer.read() == b"began\n"  # the stream's regular end
+        watch.close()
+
+
+def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--shutdown-delay-duration=20s", command=SMALL) as small:
+        pids = all_pids(small)
+        small.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: small.request("GET", "/readyz")[0] == 500, 2, "readyz fails first")
+        assert small.request("GET", "/x")[0] == 200, "and everything else is still served"
+        small.process.send_signal(signal.SIGINT)
+        assert small.process.wait(2) == 1
+        wait_for(lambda: not any(map(alive, pids)), 2)
+
+
+def test_a_second_master_on_the_run_folder_is_refused(small: RunningServer, tmp_path: Path) -> None:
+    flags = ["start", f"--run-dir={small.run_dir}", f"--data-dir={tmp_path / 'other'}", "--secure-port=auto"]
+    second = subprocess.run([*SMALL, *flags], capture_output=True, text=True, timeout=20)
+    assert second.returncode == 1
+    assert f"in use by another master, pid {small.process.pid}" in second.stderr
+    assert small.request("GET", "/readyz")[0] == 200
+
+
+def test_a_second_master_on_the_data_folder_is_refused(small: RunningServer, tmp_path: Path) -> None:
+    flags = ["start", f"--run-dir={tmp_path / 'r'}", f"--data-dir={small.data_dir}", "--secure-port=auto"]
+    second = subprocess.run([*SMALL, *flags], capture_output=True, text=True, timeout=20)
+    assert second.returncode == 1 and "--data-dir" in second.stderr and "in use" in second.stderr
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        flags = [f"--run-dir={tmp_path / 'r'}", f"--data-dir={tmp_path / 'd'}", "--bind-address=127.0.0.1"]
+        refused = subprocess.run(
+            [*SMALL, "start", *flags, f"--secure-port={port}"], capture_output=True, text=True, timeout=20
+        )
+    assert refused.returncode == 1
+    assert f"127.0.0.1:{port}" in refused.stderr and "--secure-port=auto" in refused.stderr
+
+
+def test_a_group_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None:
+    flags = [f"--run-dir={tmp_path / 'r'}", f"--data-dir={tmp_path / 'd'}", "--secure-port=auto"]
+    failed = subprocess.run(
+        [*SMALL, "start", *flags],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        env=os.environ | {"SMALL_APPS_CRASH": "core"},
+    )
+    assert failed.returncode == 1
+    assert "core does not start" in failed.stderr and "told to crash" in failed.stderr
+
+
+def test_restart_replaces_the_workers_while_requests_go_on(small: RunningServer) -> None:
+    (before,) = small.processes("aggregator worker")
+    small.command("restart", "aggregator")
+    (after,) = small.processes("aggregator worker")
+    assert after != before
+    assert small.request("GET", "/x") == (200, str(after).encode())
+
+
+def test_scale_up_and_down(small: RunningServer) -> None:
+    small.command("scale", "core=3")
+    assert len(small.processes("core worker")) == 3
+    small.command("scale", "core=1")
+    wait_for(lambda: len(small.processes("core worker")) == 1, 5)
+    refused = small.command("scale", "etcd=3", check=False)
+    assert refused.returncode == 1 and "cannot be scaled" in refused.stderr
+
+
+def test_stop_waits_for_the_end(small: RunningServer) -> None:
+    small.command("stop")
+    assert small.process.wait(1) == 0
+    stopped = small.command("status", check=False)
+    assert stopped.returncode == 1 and "no server runs" in stopped.stderr
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(5)
+        with RunningServer(tmp_path, command=SMALL, NOTIFY_SOCKET=path) as small:
+            assert manager.recv(200) == f"READY=1\nMAINPID={small.process.pid}".encode()
+            small.stop()
+            assert manager.recv(200) == b"STOPPING=1"
