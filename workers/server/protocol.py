@@ -33,6 +33,7 @@ IDLE_TIMEOUT = 90.0
 BODY_TIMEOUT = 60.0
 WRITE_TIMEOUT = 60.0
 LINGER = 2.0  # after a refusal: read on for so long, so that the client sees the answer and not a reset
+CLOSE_WITHIN = 0.5  # at the stop: TLS would wait much longer for a client that does not say goodbye
 MAX_PENDING = 1 << 16
 JOIN_BELOW = 1 << 16
 
@@ -159,6 +160,9 @@ class HttpProtocol(asyncio.Protocol):
                 self._pipe.end()
             elif self._task is not None and self._streaming:
                 self._task.cancel()
+        else:
+            return
+        self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
 
     def _watching(self) -> bool:
         info = self._request.info if self._request is not None else None
