@@ -41,7 +41,9 @@ def set_pod(pod: Object) -> None:
         for container in spec.get(containers) or ():
             limits = (container.get("resources") or {}).get("limits")
             if limits:
-                container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
+                requests = container["resources"].setdefault("requests", {})
+                for name, quantity in limits.items():
+                    requests.setdefault(name, quantity)
             if spec.get("hostNetwork"):
                 for port in container.get("ports") or ():
                     if not port.get("hostPort") and port.get("containerPort"):
