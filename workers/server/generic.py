@@ -12,8 +12,8 @@ from workers.apimachinery.errors import ApiError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.registry import Registry
 from workers.server.endpoints.respond import error_response
-from workers.server.endpoints.routes import Route, routes_of
-from workers.server.endpoints.served import Served
+from workers.server.endpoints.routes import Routes, routes_of
+from workers.server.endpoints.served import Served, View
 from workers.server.http import Handler, Request, Response
 from workers.server.request_info import RequestInfo, request_info
 
@@ -22,7 +22,11 @@ COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
 ALL_NAMESPACES_VERBS = frozenset(("list", "watch"))
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
 
-Routes = dict[tuple[str, str], Route]
+# Resources that upstream warns of, whatever is asked of them.
+DEPRECATED = {
+    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
 
 
 class GenericAPIServer:
@@ -31,21 +35,19 @@ class GenericAPIServer:
     def __init__(self, delegate: Handler) -> None:
         self.delegate = delegate
         self.paths: dict[str, Handler] = {}
-        self._resources: dict[tuple[str, str, str], tuple[Served | None, ResourceInfo, Routes]] = {}
+        self._resources: dict[tuple[str, str, str], tuple[View, Routes]] = {}
         self._groups: set[str] = set()
 
     def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
         """Mount stored resources with all their verbs and subresources."""
         for info in infos:
             served = Served(info, registry.store_of(info))
-            self._mount(info, served, routes_of(served))
+            self.mount(served, routes_of(served))
 
-    def install_virtual(self, info: ResourceInfo, routes: Routes) -> None:
-        """Mount a resource that is not stored: its handlers by (subresource, verb)."""
-        self._mount(info, None, routes)
-
-    def _mount(self, info: ResourceInfo, served: Served | None, routes: Routes) -> None:
-        self._resources[info.group, info.version, info.resource] = (served, info, routes)
+    def mount(self, view: View, routes: Routes) -> None:
+        """Mount one resource with its handlers by (subresource, verb); they are called with the view."""
+        info = view.info
+        self._resources[info.group, info.version, info.resource] = (view, routes)
         self._groups.add(info.group)
 
     async def handle(self, request: Request) -> Response:
@@ -67,11 +69,13 @@ class GenericAPIServer:
         mounted = self._resources.get((info.api_group, info.api_version, info.resource))
         if mounted is None:
             return await self._unknown(request)
-        served, resource, routes = mounted
+        view, routes = mounted
         route = routes.get((info.subresource, info.verb))
-        if route is None or not _fits(resource, info, request.method):
-            raise _refusal(resource, routes, info)
-        return await route(request, served)  # type: ignore[arg-type]
+        if route is None or not _fits(view.info, info, request.method):
+            raise _refusal(request, view.info, routes, info)
+        if warning := DEPRECATED.get((info.api_group, info.resource)):
+            request.warnings.append(warning)
+        return await route(request, view)
 
     async def _unknown(self, request: Request) -> Response:
         """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
@@ -105,12 +109,14 @@ def _verb_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
     return not across or info.verb in ALL_NAMESPACES_VERBS or (info.verb == "create" and not resource.namespaced)
 
 
-def _refusal(resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
+def _refusal(request: Request, resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
     """404 where no route has this path, 405 where only the method is wrong."""
     known = not info.subresource or any(subresource == info.subresource for subresource, _ in routes)
     if not known or not _path_fits(resource, info):
         return resource_not_found()
     if info.verb == "watch" and ("", "list") in routes:
+        if warning := DEPRECATED.get((info.api_group, info.resource)):
+            request.warnings.append(warning)
         group_resource = resource.resource if not resource.group else resource.qualified_resource
         message = f'watch is not supported on resources of kind "{group_resource}"'
         details = {"group": resource.group, "kind": resource.resource}

@@ -8,7 +8,7 @@ from workers.apimachinery import codec
 from workers.apimachinery.defaults import set_defaults
 from workers.apimachinery.errors import bad_request
 from workers.server.endpoints.negotiation import request_media_type
-from workers.server.endpoints.served import Served
+from workers.server.endpoints.served import View
 from workers.server.http import Request
 
 Object = dict[str, Any]
@@ -21,7 +21,7 @@ OTHER_NAMESPACE = "the namespace of the provided object does not match the names
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
-def decode_object(request: Request, served: Served, field_validation: str) -> Object:
+def decode_object(request: Request, served: View, field_validation: str) -> Object:
     """The body as a defaulted object of the endpoint's kind. Raises ApiError 400 or 415."""
     info = served.info
     obj, warnings = codec.decode(

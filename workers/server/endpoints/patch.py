@@ -91,7 +91,7 @@ class DocumentPatch(Patch):
         """What strict decoding says of the patch itself."""
         body, document = self.request.body, self.document
         found = unknown_operation_members(document) if self.kind == JSON_PATCH else []
-        if jsontext.may_repeat_keys(body, jsontext.count_keys(document)):
+        if jsontext.may_repeat_keys(body, document):
             prefix = "json patch " if self.kind == JSON_PATCH else ""
             found += [f'{prefix}duplicate field "{path}"' for path in repeated(jsontext.load_pairs(body))]
         return found

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-import yaml
-
-from workers.apimachinery import protobuf
 from workers.apimachinery.errors import ApiError
 from workers.registry.list import Page
 from workers.server.endpoints import transform
-from workers.server.endpoints.negotiation import JSON, PROTOBUF, TABLE, YAML, Output, negotiate, wants_pretty
+from workers.server.endpoints.negotiation import JSON, TABLE, Output, negotiate, wants_pretty
 from workers.server.endpoints.query import parse_query, text
-from workers.server.endpoints.served import Readable, Served
+from workers.server.endpoints.serialize import serialize
+from workers.server.endpoints.served import Readable, Served, View
 from workers.server.http import Request, Response
 
 Object = dict[str, Any]
 NEWLINE = b"\n"
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def output_of(request: Request, *, listing: bool = False) -> Output:
@@ -29,18 +25,6 @@ def output_of(request: Request, *, listing: bool = False) -> Output:
 def is_pretty(request: Request) -> bool:
     pretty = text(parse_query(request.raw_query), "pretty") if "pretty" in request.raw_query else ""
     return wants_pretty(pretty, request.headers.get("user-agent", ""))
-
-
-def serialize(obj: Object, media_type: str, *, pretty: bool = False) -> bytes:
-    """Any object as bytes."""
-    if media_type == YAML:
-        document: bytes = yaml.dump(obj, Dumper=_Dumper, allow_unicode=True, encoding="utf-8", width=2**30)
-        return document
-    if media_type == PROTOBUF:
-        return protobuf.encode(obj)
-    return orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE if pretty else None) + (
-        b"" if pretty else NEWLINE
-    )
 
 
 def object_response(
@@ -61,7 +45,7 @@ def plain_response(request: Request, obj: Object, output: Output, *, status: int
 
 
 def transformed_response(
-    request: Request, served: Served, obj: Object, output: Output, *, status: int = 200, kind: str = ""
+    request: Request, served: View, obj: Object, output: Output, *, status: int = 200, kind: str = ""
 ) -> Response:
     """The answer with one object of the served version (or of `kind`, as a subresource has it)."""
     if output.transform:
@@ -70,7 +54,7 @@ def transformed_response(
     return plain_response(request, obj, output, status=status)
 
 
-def _transformed(request: Request, served: Served, obj: Object, output: Output, kind: str) -> Object:
+def _transformed(request: Request, served: View, obj: Object, output: Output, kind: str) -> Object:
     if output.transform != TABLE:
         return transform.partial(obj, output.version)
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
@@ -86,11 +70,15 @@ def list_response(request: Request, served: Served, page: Page, output: Output) 
     cache = served.store.cache
     entries = cache.list(page.prefix) if page.prefix else page.entries
     objects = [served.outward(entry.obj) for entry in entries]
-    return plain_response(request, _list_object(request, served, objects, page, output), output)
+    return objects_response(request, served, objects, list_metadata(page), output)
 
 
-def _list_object(request: Request, served: Served, objects: list[Object], page: Page, output: Output) -> Object:
-    metadata = list_metadata(page)
+def objects_response(request: Request, view: View, objects: list[Object], metadata: Object, output: Output) -> Response:
+    """The answer with a list of these objects of the served version."""
+    return plain_response(request, _list_object(request, view, objects, metadata, output), output)
+
+
+def _list_object(request: Request, served: View, objects: list[Object], metadata: Object, output: Output) -> Object:
     if output.transform == TABLE:
         include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
         return transform.table(served, objects, metadata, output.version, include)

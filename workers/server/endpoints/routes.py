@@ -7,12 +7,15 @@ A resource has the verbs that its entry lists. A subresource that is another vie
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from workers.server.endpoints import create, delete, patch, read, scale, update
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
 
-Route = Callable[[Request, Served], Awaitable[Response]]
+# A handler of a stored resource; one that is not stored is given to nobody but its own handler, as a View.
+Route = Callable[[Request, Any], Awaitable[Response]]
+Routes = dict[tuple[str, str], Route]
 
 VERBS: dict[str, Route] = {
     "get": read.get,
@@ -38,7 +41,7 @@ SUBRESOURCES: dict[str, dict[str, Route]] = {
 }
 
 
-def routes_of(served: Served) -> dict[tuple[str, str], Route]:
+def routes_of(served: Served) -> Routes:
     """The handlers of a stored resource by (subresource, verb)."""
     info = served.info
     routes = {("", verb): VERBS[verb] for verb in info.verbs}

@@ -28,19 +28,31 @@ class Readable(Protocol):
     def obj(self) -> Object: ...
 
 
-class Served:
-    """A served resource: its names, its type, its store."""
+class View:
+    """The objects of one kind as an endpoint reads and answers them: stored or not."""
 
-    def __init__(self, info: ResourceInfo, store: Store) -> None:
+    def __init__(self, info: ResourceInfo) -> None:
         self.info = info
-        self.store = store
         self.type = types.model().kind(info.group, info.version, info.kind)
         self.gvk = (info.group, info.version, info.kind)
+        package = GO_PACKAGES.get(info.group) or info.group.partition(".")[0]
+        self.go_kind = f"{package}.{info.kind}"
+
+    def empty(self, metadata: Object) -> Object:
+        """An object that says nothing but its metadata, as bookmarks are."""
+        blank = codec.normalise(self.type, {})
+        return {"kind": self.info.kind, "apiVersion": self.info.group_version, **blank, "metadata": metadata}
+
+
+class Served(View):
+    """A served resource: its kind and the store of its objects."""
+
+    def __init__(self, info: ResourceInfo, store: Store) -> None:
+        super().__init__(info)
+        self.store = store
         self.converted = info.stored_as != (info.group, info.version)
         kind = f'"kind":"{info.list_kind}","apiVersion":"{info.group_version}"'
         self.list_head = f'{{{kind},"metadata":{{"resourceVersion":"'.encode()
-        package = GO_PACKAGES.get(info.group) or info.group.partition(".")[0]
-        self.go_kind = f"{package}.{info.kind}"
         self.scale_view: Any = None  # made when first needed
         self.frames: dict[tuple[Any, str], Any] = {}  # of the resource's watches, by form
 
@@ -58,8 +70,3 @@ class Served:
     def body(self, stored: Readable) -> bytes:
         """A stored object's JSON in the served version."""
         return codec.encode(self.outward(stored.obj)) if self.converted else stored.body
-
-    def empty(self, metadata: Object) -> Object:
-        """An object that says nothing but its metadata, as bookmarks are."""
-        blank = codec.normalise(self.type, {})
-        return {"kind": self.info.kind, "apiVersion": self.info.group_version, **blank, "metadata": metadata}

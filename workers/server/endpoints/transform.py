@@ -9,7 +9,7 @@ from typing import Any
 from workers.apimachinery import tables
 from workers.apimachinery.errors import ApiError
 from workers.server.endpoints.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Output
-from workers.server.endpoints.served import Served
+from workers.server.endpoints.served import View
 
 Object = dict[str, Any]
 
@@ -28,7 +28,7 @@ def partial_list(objects: Iterable[Object], metadata: Object, version: str) -> O
 
 
 def table(
-    served: Served,
+    served: View,
     objects: Iterable[Object],
     metadata: Object,
     version: str,
@@ -51,7 +51,7 @@ def table(
     }
 
 
-def column_definitions(served: Served, kind: str = "") -> Sequence[Object]:
+def column_definitions(served: View, kind: str = "") -> Sequence[Object]:
     return tables.columns(served.info, kind=kind)
 
 
@@ -61,13 +61,13 @@ def _row_object(obj: Object, version: str, include: str) -> Object | None:
     return obj if include == "Object" else partial(obj, version)
 
 
-def check_single(served: Served, output: Output) -> None:
+def check_single(served: View, output: Output) -> None:
     """A single object is no list. Raises ApiError 406."""
     if output.transform == PARTIAL_LIST:
         raise _refused(f"you requested {PARTIAL_LIST}, but the requested object is not a list (*{served.go_kind})")
 
 
-def check_list(served: Served, output: Output) -> None:
+def check_list(served: View, output: Output) -> None:
     """A list is no single object. Raises ApiError 406."""
     if output.transform == PARTIAL:
         raise _refused(f"you requested {PARTIAL}, but the requested object is a list (*{served.go_kind}List)")

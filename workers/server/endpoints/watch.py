@@ -7,16 +7,14 @@ import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-import orjson
-
-from workers.apimachinery import protobuf
 from workers.apimachinery.errors import ApiError, not_acceptable
 from workers.registry.list import Selects
 from workers.registry.options import ListOptions
 from workers.registry.watch import Watch
 from workers.server.endpoints import transform
-from workers.server.endpoints.negotiation import JSON, PROTOBUF, STREAM_TYPES, TABLE, YAML, Output
+from workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
 from workers.server.endpoints.query import parse_query, text
+from workers.server.endpoints.serialize import watch_event
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
 from workers.storage.interface import Entry, Event, StorageError
@@ -65,9 +63,7 @@ class Frames:
 
     def frame(self, kind: str, obj: Object) -> bytes:
         """The frame of an object as it is."""
-        if self.output.media_type == PROTOBUF:
-            return protobuf.watch_frame(kind, obj)
-        return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+        return watch_event(kind, obj, self.output.media_type)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         """A frame that says how far the watch has come."""

@@ -1,0 +1,82 @@
+"""The core server: the built-in groups, behind the aggregator and before the extensions server."""
+
+from __future__ import annotations
+
+import os
+
+from workers.apimachinery import types
+from workers.apimachinery.resources import ResourceInfo, builtin_resources
+from workers.core import virtual
+from workers.core.reviews import Reviews
+from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authorization.union import ServerAuthorizer, server_authorizer
+from workers.server.backend import Backend
+from workers.server.config import ServerConfig
+from workers.server.delegation import DelegationTarget
+from workers.server.discovery_endpoints import DiscoveryEndpoints
+from workers.server.endpoints.served import View
+from workers.server.generic import GenericAPIServer
+from workers.server.http import Request, Response
+
+
+class CoreServer:
+    """One core worker (server.app.App)."""
+
+    backend: Backend
+    authorizer: ServerAuthorizer
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.resources = core_resources()
+        extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
+        self.server = GenericAPIServer(extensions.handle)
+        preload(self.resources)
+
+    async def startup(self) -> None:
+        config = self.config
+        backend = self.backend = Backend(config)
+        await backend.start()
+        authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authorizer = server_authorizer(config, backend.cache)
+        await self.authorizer.start()
+        reviews = Reviews(authenticator, self.authorizer)
+        self.server.install(filter(stored, self.resources), backend.registry)
+        for info in self.resources:
+            if not stored(info):
+                self.server.mount(View(info), virtual.routes(info, backend, reviews))
+        discovery = DiscoveryEndpoints(self.resources, server_address=server_address(config))
+        self.server.paths.update(discovery.routes())
+
+    async def handle(self, request: Request) -> Response:
+        return await self.server.handle(request)
+
+    async def shutdown(self) -> None:
+        await self.authorizer.stop()
+        await self.backend.stop()
+
+
+def core_resources() -> list[ResourceInfo]:
+    """What this server serves, in discovery order."""
+    return [info for info in builtin_resources().values() if info.server == "core"]
+
+
+def stored(info: ResourceInfo) -> bool:
+    """Whether the resource lies in etcd; the others are questions, answered when they are created or read."""
+    return "update" in info.verbs
+
+
+def preload(resources: list[ResourceInfo]) -> None:
+    """Compile what all workers share before they are forked."""
+    model = types.model()
+    for info in resources:
+        model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+
+
+def server_address(config: ServerConfig) -> str:
+    """Where clients reach the server, as discovery tells them."""
+    return f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
+
+
+def create(config: ServerConfig) -> CoreServer:
+    """The app of a core worker."""
+    return CoreServer(config)

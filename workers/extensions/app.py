@@ -1,0 +1,54 @@
+"""The extensions server: CustomResourceDefinitions, at the end of the delegation chain."""
+
+from __future__ import annotations
+
+from workers.apimachinery import types
+from workers.apimachinery.resources import ResourceInfo, builtin_resources
+from workers.server.backend import Backend
+from workers.server.config import ServerConfig
+from workers.server.discovery_endpoints import DiscoveryEndpoints
+from workers.server.generic import GenericAPIServer
+from workers.server.http import Request, Response, page_not_found
+
+
+class ExtensionsServer:
+    """One extensions worker (server.app.App)."""
+
+    backend: Backend
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.resources = extensions_resources()
+        self.server = GenericAPIServer(not_found)
+        model = types.model()
+        for info in self.resources:
+            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+
+    async def startup(self) -> None:
+        config = self.config
+        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
+        await self.backend.start()
+        self.server.install(self.resources, self.backend.registry)
+        address = f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
+        self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=address).routes())
+
+    async def handle(self, request: Request) -> Response:
+        return await self.server.handle(request)
+
+    async def shutdown(self) -> None:
+        await self.backend.stop()
+
+
+def extensions_resources() -> list[ResourceInfo]:
+    """What this server serves itself."""
+    return [info for info in builtin_resources().values() if info.server == "extensions"]
+
+
+async def not_found(request: Request) -> Response:
+    """The last delegate: nobody claims the path."""
+    return page_not_found()
+
+
+def create(config: ServerConfig) -> ExtensionsServer:
+    """The app of an extensions worker."""
+    return ExtensionsServer(config)

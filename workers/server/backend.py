@@ -1,0 +1,54 @@
+"""Backend: what a server that stores resources runs on: etcd, the watch cache, admission and the registry."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+
+from workers.admission.chain import AdmissionChain
+from workers.apimachinery import protobuf, types
+from workers.registry.registry import Registry
+from workers.server.config import ServerConfig
+from workers.storage.etcd import EtcdStorage
+from workers.storage.watch_cache import EtcdWatchCache
+
+
+class Backend:
+    """One worker's storage and registry. Make it in the worker: it connects. `only` limits the cache to these prefixes."""
+
+    def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
+        self.storage = EtcdStorage(config.etcd_servers, tls=etcd_tls(config), decode_protobuf=decode_stored)
+        self.cache = EtcdWatchCache(self.storage, config.etcd_prefix, only=only)
+        self.admission = AdmissionChain()
+        self.registry = Registry(
+            storage=self.storage,
+            cache=self.cache,
+            admission=self.admission,
+            settings=config,
+            etcd_prefix=config.etcd_prefix,
+        )
+
+    async def start(self) -> None:
+        """Returns when the cache is full."""
+        await self.cache.start()
+
+    async def stop(self) -> None:
+        await self.cache.stop()
+        await self.storage.close()
+
+
+def etcd_tls(config: ServerConfig) -> ssl.SSLContext | None:
+    """The TLS context for etcd, None where its URLs are plain."""
+    if not any(url.startswith(("https", "unixs")) for url in config.etcd_servers):
+        return None
+    context = ssl.create_default_context(cafile=config.etcd_cafile or None)
+    if config.etcd_certfile:
+        context.load_cert_chain(config.etcd_certfile, config.etcd_keyfile)
+    return context
+
+
+def decode_stored(value: bytes) -> dict[str, object]:
+    """An object that another API server stored as protobuf."""
+    api_version, kind, _ = protobuf.open_envelope(value)
+    group, _, version = api_version.rpartition("/")
+    return protobuf.decode_object(types.model().kind(group, version, kind), value)
