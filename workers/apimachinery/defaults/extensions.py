@@ -33,13 +33,13 @@ def set_device_taint(taint: Object) -> None:
 def set_custom_resource_definition(definition: Object) -> None:
     spec = definition.setdefault("spec", {})
     names = spec.setdefault("names", {})
-    kind = names.get("kind") or ""
-    if not names.get("singular"):
-        names["singular"] = kind.lower()
-    if kind and not names.get("listKind"):
-        names["listKind"] = f"{kind}List"
+    kind = names.get("kind")
+    if kind:
+        names["singular"] = names.get("singular") or kind.lower()
+        names["listKind"] = names.get("listKind") or f"{kind}List"
     spec.setdefault("conversion", {"strategy": "None"})
     status = definition.setdefault("status", {})
     if not status.get("storedVersions"):
         stored = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
-        status["storedVersions"] = stored[:1]
+        if stored:
+            status["storedVersions"] = stored[:1]
