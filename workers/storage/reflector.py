@@ -106,8 +106,7 @@ class Reflector:
                 elif not waiter[1].done():
                     self._waiters.append(waiter)
 
-    async def _run(self) -> None:
-        loaded = False
+    async def _run(self, loaded: bool = False) -> None:
         while True:
             try:
                 loaded = loaded and await self._same_history()

@@ -134,9 +134,10 @@ class Channel:
 
     def _judge(self, connection: Connection, error: RpcError, started: float) -> None:
         """Leave an endpoint that is silent, or that says it cannot serve while others may."""
-        silent = error.code == DEADLINE_EXCEEDED and connection.last_received < started
-        refuses = error.code == UNAVAILABLE and len(self._endpoints) > 1
-        if connection.open and (silent or refuses):
+        if connection.open and error.code == DEADLINE_EXCEEDED and connection.last_received < started:
+            self._turn += 1
+            connection.close("the server has stopped answering")  # watches on it must move as well
+        elif connection.open and error.code == UNAVAILABLE and len(self._endpoints) > 1:
             self._turn += 1
             connection.retire()
         self._connections = [other for other in self._connections if other.open]

@@ -245,9 +245,10 @@ class Connection(asyncio.Protocol):
         if not flags & frames.END_HEADERS:
             self._headers = (stream_id, flags, payload)
         elif flags & frames.END_STREAM:
+            headers = frames.decode_block(payload)
             stream = self._streams.pop(stream_id, None)
             if stream is not None:
-                stream.finish(frames.decode_block(payload))
+                stream.finish(headers)
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         if self._headers is None or self._headers[0] != stream_id:
@@ -258,9 +259,9 @@ class Connection(asyncio.Protocol):
         self._on_headers(end_stream | flags & frames.END_HEADERS, stream_id, block + payload)
 
     def _on_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
+        code = word.unpack(payload)[0]
         stream = self._streams.pop(stream_id, None)
         if stream is not None:
-            code = word.unpack(payload)[0]
             stream.fail(RpcError(UNAVAILABLE, f"stream reset ({code})", unsent=code == frames.REFUSED_STREAM))
 
     def _on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:

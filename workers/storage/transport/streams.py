@@ -38,7 +38,8 @@ def status_error(headers: dict[str, str]) -> RpcError | None:
         return None
     if status is None:
         return RpcError(UNAVAILABLE, f"answer without a gRPC status (HTTP {headers.get(':status', '-')})")
-    return RpcError(int(status), unquote(headers.get("grpc-message", "")))
+    code = int(status) if status.isdigit() else UNKNOWN
+    return RpcError(code, unquote(headers.get("grpc-message", "")))
 
 
 class Stream:

@@ -1,0 +1,50 @@
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.storage.entry import EntryFactory, JSONEntry
+from workers.storage.etcd import EtcdStorage
+from workers.storage.interface import StorageError
+
+
+def test_the_body_is_the_value_with_the_resource_version_first_in_metadata():
+    entry = JSONEntry("/k", b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}', 7)
+    assert entry.body == b'{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"a"},"spec":{}}'
+    assert entry.item == b'{"metadata":{"resourceVersion":"7","name":"a"},"spec":{}}'
+
+
+texts = st.text(max_size=8) | st.sampled_from(['"metadata":{"', "{", '\\"metadata\\":{"', "metadata"])
+values = st.recursive(
+    texts | st.integers(0, 9) | st.none(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+objects = st.dictionaries(texts, values, max_size=4)
+
+
+@given(before=objects, metadata=st.dictionaries(texts, values, max_size=3), after=objects)
+def test_any_object_gets_its_resource_version_in_the_right_place(before, metadata, after):
+    stored = {**before, "metadata": metadata, **after}
+    stored["metadata"] = metadata
+    entry = JSONEntry("/k", orjson.dumps(stored), 12)
+    expected = {**stored, "metadata": {**metadata, "resourceVersion": "12"}}
+    assert orjson.loads(entry.body) == expected == entry.obj
+
+
+def test_the_object_is_parsed_once():
+    entry = JSONEntry("/k", b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}', 7)
+    assert entry.obj is entry.obj
+
+
+def test_protobuf_values_are_decoded_by_the_function_given():
+    obj = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
+    entry = EntryFactory(lambda value: {**obj, "raw": value.decode()})("/k", b"k8s\x00xyz", 3)
+    assert orjson.loads(entry.body) == {**obj, "metadata": {"resourceVersion": "3", "name": "a"}, "raw": "k8s\x00xyz"}
+    assert orjson.loads(entry.at(9).body)["metadata"]["resourceVersion"] == "9"
+
+
+def test_protobuf_without_a_decoder_is_an_error():
+    entry = EtcdStorage(["127.0.0.1:1"]).entry("/k", b"k8s\x00xyz", 3)
+    with pytest.raises(StorageError, match="protobuf"):
+        _ = entry.body
