@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workers.apimachinery.errors import ApiError
+from workers.storage.interface import StorageError
+
 log = logging.getLogger(__name__)
 
 LOCK_INTERVAL = 0.5
@@ -124,9 +127,8 @@ class Hooks:
             try:
                 await hook.run()
             except Exception as error:
-                log.warning(
-                    "post-start hook %s failed, trying again: %r", hook.name, error, exc_info=delay > FIRST_RETRY
-                )
+                traceback = delay == FIRST_RETRY and not isinstance(error, ApiError | StorageError)
+                log.warning("post-start hook %s failed, trying again: %s", hook.name, error, exc_info=traceback)
                 if hook.name in self._problems:
                     self._problems[hook.name] = str(error) or type(error).__name__
                     self._write_state()

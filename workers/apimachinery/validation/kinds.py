@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.apimachinery.validation import (
+    apiregistration,
     apps,
     batch,
     core,
@@ -18,6 +19,7 @@ from workers.apimachinery.validation.rules import KindValidation
 DEFAULT = KindValidation()
 
 _KINDS: dict[tuple[str, str], KindValidation] = {
+    **apiregistration.KINDS,
     **apps.KINDS,
     **batch.KINDS,
     **core.KINDS,

@@ -1,0 +1,34 @@
+"""Bootstrap tests run on a real etcd, each with a prefix of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.storage.etcd_process import EtcdProcess
+from workers.server.config import ServerConfig
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcess]:
+    process = EtcdProcess(tmp_path_factory.mktemp("etcd"))
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def config(etcd: EtcdProcess, tmp_path: Path) -> ServerConfig:
+    return ServerConfig(
+        instance="test",
+        run_dir=str(tmp_path),
+        service_ip="10.0.0.1",
+        loopback_token="loopback",
+        etcd_servers=(etcd.url,),
+        etcd_prefix=f"/{uuid4().hex}",
+        advertise_address="192.0.2.10",
+        authorization_mode=("RBAC",),
+    )

@@ -1,0 +1,257 @@
+"""What a fresh server creates, what it brings back, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from workers.apimachinery.user import UserInfo
+from workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
+from workers.core.bootstrap.hooks import bootstrap_hooks
+from workers.core.bootstrap.objects import Objects
+from workers.server.authorization.attributes import Attributes, Decision
+from workers.server.authorization.bootstrap_policy import GROUP, cluster_roles
+from workers.server.authorization.union import server_authorizer
+from workers.server.backend import Backend
+from workers.server.config import ServerConfig
+from workers.server.hooks import Hooks
+
+Scenario = Callable[[Backend, Objects], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(config: ServerConfig) -> AsyncIterator[tuple[Backend, Objects]]:
+    backend = Backend(config)
+    await backend.start()
+    try:
+        yield backend, Objects(backend.registry)
+    finally:
+        await backend.stop()
+
+
+def run(config: ServerConfig, scenario: Scenario) -> None:
+    async def main() -> None:
+        async with running(config) as (backend, objects):
+            await scenario(backend, objects)
+
+    asyncio.run(main())
+
+
+async def bootstrap(config: ServerConfig, backend: Backend) -> None:
+    hooks = Hooks(
+        config.run_dir, "core", start_id=config.loopback_token, hooks=bootstrap_hooks(config, backend.registry)
+    )
+    await hooks.start()
+    deadline = time.monotonic() + 10
+    while any(hooks.checks().values()):
+        assert time.monotonic() < deadline, hooks.checks()
+        await asyncio.sleep(0.01)
+    await hooks.stop()
+    await backend.cache.resource("namespaces").fresh()
+
+
+def names(objects: Objects, group: str, resource: str, namespace: str = "") -> list[str]:
+    return [obj["metadata"]["name"] for obj in objects.list(group, resource, namespace)]
+
+
+def test_a_fresh_server_has_what_every_cluster_has(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await bootstrap(config, backend)
+        assert names(objects, "", "namespaces") == ["default", "kube-node-lease", "kube-public", "kube-system"]
+        assert names(objects, "scheduling.k8s.io", "priorityclasses") == [
+            "system-cluster-critical",
+            "system-node-critical",
+        ]
+        assert names(objects, "", "services", "default") == ["kubernetes"]
+        service = objects.get("", "services", "kubernetes", "default")
+        assert service is not None
+        assert service["spec"]["clusterIP"] == "10.0.0.1"
+        cidr = objects.get("networking.k8s.io", "servicecidrs", "kubernetes")
+        assert cidr is not None
+        assert cidr["spec"] == {"cidrs": ["10.0.0.0/24"]}
+        assert cidr["status"]["conditions"][0]["status"] == "True"
+        assert len(names(objects, GROUP, "clusterroles")) == len(cluster_roles())
+        assert "system::leader-locking-kube-scheduler" in names(objects, GROUP, "rolebindings", "kube-system")
+        assert len(names(objects, "flowcontrol.apiserver.k8s.io", "flowschemas")) == 11
+        (lease,) = objects.list("coordination.k8s.io", "leases", "kube-system")
+        assert lease["metadata"]["labels"]["apiserver.kubernetes.io/identity"] == "kube-apiserver"
+        for schema in objects.list("flowcontrol.apiserver.k8s.io", "flowschemas"):
+            assert schema["status"]["conditions"][0]["reason"] == "Found"
+        services = objects.list("apiregistration.k8s.io", "apiservices")
+        assert {"v1.", "v1.apps", "v2.autoscaling"} <= {obj["metadata"]["name"] for obj in services}
+        assert all(obj["status"]["conditions"][0]["reason"] == "Local" for obj in services)
+
+    run(config, scenario)
+
+
+def test_a_second_start_changes_nothing(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await bootstrap(config, backend)
+        before = await backend.storage.current_revision()
+        again = dataclasses.replace(config, loopback_token="another start")
+        await bootstrap(again, backend)
+        leases = 1  # renewed, once
+        assert await backend.storage.current_revision() == before + leases
+
+    run(config, scenario)
+
+
+def test_two_servers_start_at_the_same_time(config, tmp_path):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        other = dataclasses.replace(config, run_dir=str(tmp_path / "other"), instance="other")
+        (tmp_path / "other").mkdir()
+        async with running(other) as (second, _):
+            await asyncio.gather(bootstrap(config, backend), bootstrap(other, second))
+        await objects.fresh("coordination.k8s.io", "leases")
+        assert len(objects.list("coordination.k8s.io", "leases", "kube-system")) == 2
+
+    run(config, scenario)
+
+
+def test_the_default_policy_comes_back_and_additions_stay(config):
+    role = {"verbs": ["get"], "apiGroups": ["x"], "resources": ["y"]}
+
+    def change(obj: dict[str, Any]) -> dict[str, Any]:
+        metadata = {**obj["metadata"], "labels": {"mine": "1"}}
+        return {**obj, "metadata": metadata, "rules": [role]}
+
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await rbac.ensure_policy(objects)
+        await objects.fresh(GROUP, "clusterroles")
+        await objects.update(GROUP, "clusterroles", "system:basic-user", change)
+        await objects.fresh(GROUP, "clusterroles")
+        await rbac.ensure_policy(objects)
+        await objects.fresh(GROUP, "clusterroles")
+        repaired = objects.get(GROUP, "clusterroles", "system:basic-user")
+        assert repaired is not None
+        assert role in repaired["rules"]
+        assert {
+            "verbs": ["create"],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["selfsubjectreviews"],
+        } in repaired["rules"]
+        assert repaired["metadata"]["labels"] == {"mine": "1", "kubernetes.io/bootstrapping": "rbac-defaults"}
+
+    run(config, scenario)
+
+
+def test_completion_of_roles_and_bindings():
+    expected = {"metadata": {"labels": {"a": "1"}, "annotations": {}}, "rules": [], "subjects": [{"name": "s"}]}
+    off = {"metadata": {"annotations": {rbac.AUTOUPDATE: "false"}}, "rules": []}
+    assert rbac.complete_role(off, expected) is None
+    assert rbac.complete_binding(off, expected) is None
+    assert rbac.complete_role(expected, expected) is None
+    changed = rbac.complete_binding({"metadata": {"labels": {"a": "2"}}, "subjects": [{"name": "t"}]}, expected)
+    assert changed == {"metadata": {"labels": {"a": "2"}}, "subjects": [{"name": "t"}, {"name": "s"}]}
+
+
+def test_the_stored_policy_decides(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        authorizer = server_authorizer(config, backend.cache)
+        await authorizer.start()
+        await rbac.ensure_policy(objects)
+        await objects.fresh(GROUP, "clusterrolebindings")
+        await asyncio.sleep(0.05)
+        scheduler = UserInfo("system:kube-scheduler", "", ("system:authenticated",))
+        question = Attributes(scheduler, "create", resource="pods", subresource="binding", namespace="x")
+        assert (await authorizer.authorize(question))[0] is Decision.ALLOW
+        assert (await authorizer.authorize(dataclasses.replace(question, verb="get")))[0] is not Decision.ALLOW
+        bound = objects.get(GROUP, "clusterrolebindings", "system:kube-scheduler")
+        assert bound is not None
+        await objects.delete(GROUP, "clusterrolebindings", bound)
+        await objects.fresh(GROUP, "clusterrolebindings")
+        await asyncio.sleep(0.05)
+        assert (await authorizer.authorize(question))[0] is not Decision.ALLOW
+        await authorizer.stop()
+
+    run(config, scenario)
+
+
+def test_a_flow_schema_whose_level_goes_dangles(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await flow_control.ensure_configuration(objects)
+        schema = {
+            "metadata": {"name": "mine"},
+            "spec": {"priorityLevelConfiguration": {"name": "gone"}, "matchingPrecedence": 1000},
+        }
+        await objects.ensure(flow_control.GROUP, flow_control.SCHEMAS, schema)
+        await flow_control.mark_dangling(objects)
+        await objects.fresh(flow_control.GROUP, flow_control.SCHEMAS)
+        reasons = {
+            obj["metadata"]["name"]: obj["status"]["conditions"][0]["reason"]
+            for obj in objects.list(flow_control.GROUP, flow_control.SCHEMAS)
+        }
+        assert reasons.pop("mine") == "NotFound"
+        assert set(reasons.values()) == {"Found"}
+
+    run(config, scenario)
+
+
+def test_only_mandatory_flow_control_objects_are_forced():
+    own = {"metadata": {"name": "probes", "annotations": {}}, "spec": {"a": 1}}
+    assert flow_control.corrected(own, {"a": 2}) is None
+    followed = {**own, "metadata": {"name": "probes", "annotations": {flow_control.AUTOUPDATE: "true"}}}
+    corrected = flow_control.corrected(followed, {"a": 2})
+    assert corrected is not None
+    assert corrected["spec"] == {"a": 2}
+    assert flow_control.corrected(followed, {"a": 1}) is None
+    forced = flow_control.corrected({**own, "metadata": {"name": "exempt"}}, {"a": 1})
+    assert forced is not None
+    assert forced["metadata"]["annotations"] == {flow_control.AUTOUPDATE: "true"}
+
+
+def test_addresses_of_services_are_kept_from_others(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await system.ensure_namespaces(objects)
+        service = {
+            "metadata": {"name": "s", "namespace": "default"},
+            "spec": {"clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ports": [{"port": 80}]},
+        }
+        await objects.ensure("", "services", service)
+        await system.repair_service_addresses(objects)
+        await objects.fresh("networking.k8s.io", "ipaddresses")
+        address = objects.get("networking.k8s.io", "ipaddresses", "10.0.0.9")
+        assert address is not None
+        assert address["spec"]["parentRef"] == {"resource": "services", "namespace": "default", "name": "s"}
+        assert address["metadata"]["labels"]["ipaddress.kubernetes.io/ip-family"] == "IPv4"
+
+    run(config, scenario)
+
+
+def test_leases_of_dead_servers_are_collected(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await system.ensure_namespaces(objects)
+        lease = identity_lease.IdentityLease(objects, config)
+        await lease.renew()
+        labels = {identity_lease.IDENTITY_LABEL: identity_lease.IDENTITY}
+        dead = {
+            "metadata": {"name": "apiserver-dead", "namespace": "kube-system", "labels": labels},
+            "spec": {"holderIdentity": "x", "leaseDurationSeconds": 60, "renewTime": "2020-01-01T00:00:00.000000Z"},
+        }
+        await objects.create("coordination.k8s.io", "leases", dead)
+        await objects.fresh("coordination.k8s.io", "leases")
+        await lease.renew()
+        await identity_lease.collect_expired(objects)
+        await objects.fresh("coordination.k8s.io", "leases")
+        assert names(objects, "coordination.k8s.io", "leases", "kube-system") == [lease.name]
+
+    run(config, scenario)
+
+
+def test_a_deleted_built_in_api_service_comes_back_at_the_next_start_only(config):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await api_services.register(objects)
+        batch = objects.get(api_services.GROUP, api_services.RESOURCE, "v1.batch")
+        assert batch is not None
+        await objects.delete(api_services.GROUP, api_services.RESOURCE, batch)
+        await objects.fresh(api_services.GROUP, api_services.RESOURCE)
+        await api_services.mark_available(objects)
+        assert "v1.batch" not in names(objects, api_services.GROUP, api_services.RESOURCE)
+        await api_services.register(objects)
+        assert "v1.batch" in names(objects, api_services.GROUP, api_services.RESOURCE)
+
+    run(config, scenario)

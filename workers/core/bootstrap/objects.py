@@ -1,0 +1,139 @@
+"""The server as its own client: reads from the watch cache, writes through the stores that clients' requests use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from workers.apimachinery import codec, defaults, types
+from workers.apimachinery.apply.managed import track_update
+from workers.apimachinery.apply.reset import reset_fields
+from workers.apimachinery.errors import ApiError
+from workers.registry.context import Context
+from workers.registry.options import DeleteOptions
+from workers.registry.registry import Registry
+from workers.registry.store import Store
+from workers.server.authentication.union import LOOPBACK_USER
+
+Object = dict[str, Any]
+# What an object is to become; None: it is right as it is. The argument is shared and must not be changed.
+Change = Callable[[Object], Object | None]
+
+MANAGER = "kube-apiserver"
+
+
+class Objects:
+    """Stored objects by group, resource and name, written as the loopback user."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def get(self, group: str, resource: str, name: str, namespace: str = "") -> Object | None:
+        """The object as this worker's cache has it: shared, never change it."""
+        store = self._registry.store(group, resource)
+        entry = store.cache.get(store.key(namespace, name))
+        return entry.obj if entry else None
+
+    def list(self, group: str, resource: str, namespace: str = "") -> Sequence[Object]:
+        """The cache's objects: shared, never change them."""
+        store = self._registry.store(group, resource)
+        return [entry.obj for entry in store.cache.list(store.prefix(namespace))]
+
+    async def ensure(self, group: str, resource: str, obj: Object) -> None:
+        """Create the object unless there is one of its name; the cache has it afterwards. Raises ApiError."""
+        metadata = obj["metadata"]
+        if self.get(group, resource, metadata["name"], metadata.get("namespace", "")) is None:
+            await self.create(group, resource, obj)
+            await self.fresh(group, resource)
+
+    async def fresh(self, group: str, resource: str) -> None:
+        """Wait until the cache has all that was written before. Raises StorageError."""
+        await self._registry.store(group, resource).cache.fresh()
+
+    async def create(self, group: str, resource: str, obj: Object) -> None:
+        """Create the object; another server may have been faster. Raises ApiError."""
+        store = self._registry.store(group, resource)
+        info = store.info
+        kind = types.model().kind(info.group, info.version, info.kind)
+        obj = {"kind": info.kind, "apiVersion": info.group_version, **codec.normalise(kind, obj)}
+        defaults.set_defaults(info.group, info.version, info.kind, obj)
+        obj = self._tracked(store, None, obj, "")
+        metadata = obj["metadata"]
+        context = Context(LOOPBACK_USER, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        try:
+            await store.create(obj, context)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def update(
+        self, group: str, resource: str, name: str, change: Change, *, namespace: str = "", subresource: str = ""
+    ) -> None:
+        """Change an object, if `change` wants to; one that is gone stays gone. Raises ApiError."""
+        current = self.get(group, resource, name, namespace)
+        if current is None or change(current) is None:
+            return
+        store = self._registry.store(group, resource)
+
+        def transform(live: Object | None) -> Object:
+            assert live is not None, "an update that may not create was given nothing"
+            changed = change(live)
+            if changed is None:
+                return {**live, "metadata": {**live["metadata"]}}
+            return self._tracked(store, live, changed, subresource)
+
+        context = Context(LOOPBACK_USER, namespace=namespace, name=name, subresource=subresource)
+        try:
+            await store.update(transform, context)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+
+    async def delete(self, group: str, resource: str, obj: Object) -> None:
+        """Delete this very object, if it is still there. Raises ApiError."""
+        metadata = obj["metadata"]
+        context = Context(LOOPBACK_USER, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        try:
+            await self._registry.store(group, resource).delete(context, DeleteOptions(uid=metadata["uid"]))
+        except ApiError as error:
+            if error.reason not in ("NotFound", "Conflict"):
+                raise
+
+    def _tracked(self, store: Store, live: Object | None, new: Object, subresource: str) -> Object:
+        info = store.info
+        return track_update(
+            types.model().kind(info.group, info.version, info.kind),
+            live,
+            new,
+            manager=MANAGER,
+            api_version=info.group_version,
+            now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            subresource=subresource,
+            reset=reset_fields(info, subresource),
+        )
+
+
+def with_status(obj: Object, **status: Any) -> Object:
+    """The object with these fields of its status set."""
+    return {**obj, "status": {**obj.get("status", {}), **status}}
+
+
+def condition(obj: Object, kind: str) -> Object:
+    """The object's condition of that type, {} if it has none."""
+    for found in obj.get("status", {}).get("conditions") or ():
+        if found["type"] == kind:
+            return found
+    return {}
+
+
+def with_condition(obj: Object, wanted: Object) -> Object | None:
+    """The object with this condition; None if it has it already, whatever its time."""
+    current = condition(obj, wanted["type"])
+    if current.items() >= wanted.items():
+        return None
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    changed = current.get("status") != wanted["status"]
+    fresh = {**wanted, "lastTransitionTime": now if changed else current.get("lastTransitionTime", now)}
+    others = [other for other in obj.get("status", {}).get("conditions") or () if other["type"] != wanted["type"]]
+    return with_status(obj, conditions=[*others, fresh])

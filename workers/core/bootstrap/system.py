@@ -1,0 +1,99 @@
+"""What every cluster has: the system namespaces, priority classes, the `kubernetes` service and its addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from typing import Any
+
+from workers.core.bootstrap.objects import Objects, with_condition
+from workers.server.config import ServerConfig
+
+Object = dict[str, Any]
+
+NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
+NETWORKING, SCHEDULING = "networking.k8s.io", "scheduling.k8s.io"
+PRIORITY_CLASSES = {
+    "system-node-critical": (
+        2000001000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    "system-cluster-critical": (
+        2000000000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+}
+CIDR_READY = {
+    "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready",
+}  # fmt: skip
+TOKEN_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
+
+
+async def ensure_namespaces(objects: Objects) -> None:
+    await asyncio.gather(*(objects.ensure("", "namespaces", {"metadata": {"name": name}}) for name in NAMESPACES))
+
+
+async def ensure_priority_classes(objects: Objects) -> None:
+    for name, (value, description) in PRIORITY_CLASSES.items():
+        obj = {"metadata": {"name": name}, "value": value, "description": description}
+        await objects.ensure(SCHEDULING, "priorityclasses", obj)
+
+
+async def ensure_service_cidr(objects: Objects, config: ServerConfig) -> None:
+    """The ServiceCIDR of the server's own range. One that exists is not changed but for its condition."""
+    cidrs = [cidr.strip() for cidr in config.service_cluster_ip_range.split(",") if cidr.strip()]
+    await objects.ensure(NETWORKING, "servicecidrs", {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
+    await objects.update(
+        NETWORKING, "servicecidrs", "kubernetes", lambda live: with_condition(live, CIDR_READY), subresource="status"
+    )
+
+
+async def ensure_kubernetes_service(objects: Objects, config: ServerConfig) -> None:
+    """default/kubernetes, by which pods reach the server. One that exists is not changed."""
+    port = {"name": "https", "protocol": "TCP", "port": 443, "targetPort": config.secure_port}
+    node_port = config.kubernetes_service_node_port
+    if node_port:
+        port["nodePort"] = node_port
+    metadata = {
+        "name": "kubernetes",
+        "namespace": "default",
+        "labels": {"component": "apiserver", "provider": "kubernetes"},
+    }
+    spec = {
+        "type": "NodePort" if node_port else "ClusterIP",
+        "clusterIP": config.service_ip,
+        "ipFamilyPolicy": "SingleStack",
+        "ports": [port],
+        "sessionAffinity": "None",
+    }
+    await objects.ensure("", "services", {"metadata": metadata, "spec": spec})
+
+
+async def repair_service_addresses(objects: Objects) -> None:
+    """Every cluster IP of a service has the IPAddress that keeps others from taking it."""
+    missing = [
+        service_address(service["metadata"], address)
+        for service in objects.list("", "services")
+        for address in service["spec"].get("clusterIPs") or ()
+        if address != "None" and objects.get(NETWORKING, "ipaddresses", address) is None
+    ]
+    for address in missing:
+        await objects.create(NETWORKING, "ipaddresses", address)
+
+
+def service_address(service: Object, address: str) -> Object:
+    """The IPAddress of a service's cluster IP, from the service's metadata."""
+    labels = {
+        "ipaddress.kubernetes.io/ip-family": f"IPv{ipaddress.ip_address(address).version}",
+        "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+    }
+    parent = {"resource": "services", "namespace": service["namespace"], "name": service["name"]}
+    return {"metadata": {"name": address, "labels": labels}, "spec": {"parentRef": parent}}
+
+
+async def ensure_token_tracking(objects: Objects) -> None:
+    """The day since which the server tells whether legacy service account tokens are in use."""
+    data = {"since": time.strftime("%Y-%m-%d", time.gmtime())}
+    metadata = {"name": TOKEN_TRACKING, "namespace": "kube-system"}
+    await objects.ensure("", "configmaps", {"metadata": metadata, "data": data})
