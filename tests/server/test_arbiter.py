@@ -12,12 +12,16 @@ import pytest
 
 from workers.server.arbiter import run_arbiter
 from workers.server.config import ServerConfig
+from workers.server.health import HealthChecks
 from workers.server.http import text_response
 from workers.server.request_info import request_info
 
 
 class App:
     """Answers with its worker's pid; /block stops the event loop."""
+
+    def __init__(self):
+        self.health = HealthChecks()
 
     async def startup(self):
         pass
@@ -141,7 +145,9 @@ def test_a_stop_is_quick_and_leaves_the_socket(group):
 def test_a_reload_replaces_the_workers(group):
     first = group.ready()["pid"]
     os.kill(group.pid, signal.SIGHUP)
-    assert group.ready()["pid"] == group.ask() != first
+    second = group.ready()["pid"]
+    assert gone(first)
+    assert group.ask() == second != first
 
 
 def test_workers_can_be_added_and_removed(group):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from workers.server.health import HealthChecks
 from workers.server.http import Request, Response
 
 
 class App(Protocol):
-    """One server, as its worker processes see it."""
+    """One server, as its worker processes see it. Its health checks are asked for by the server in front of it."""
+
+    health: HealthChecks
 
     async def startup(self) -> None:
         """Connect, fill caches. The worker accepts connections when it returns."""

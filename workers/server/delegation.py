@@ -42,20 +42,20 @@ class DelegationTarget:
         info = request.info
         if info is not None and info.verb == "watch" and request.hijack is None:
             return await WatchRelay.open(self, request)
-        response = await self.ask(request, self.message(request))
+        response = await self.ask(self.message(request), method=request.method)
         if response.status == 101 and request.hijack is not None:
             assert isinstance(response.body, Relay)
             return tunnel(request, response, response.body.upstream)
         return response
 
-    async def ask(self, request: Request, message: bytes) -> Response:
-        """Send a message made by `message`, again where that is safe."""
-        again = request.method in IDEMPOTENT
+    async def ask(self, message: bytes, *, method: str) -> Response:
+        """Send a message made by `message`, again where that is safe. Raises ApiError (503)."""
+        again = method in IDEMPOTENT
         for attempt in range(ATTEMPTS):
             pooled = self._idle and attempt < ATTEMPTS // 2
             upstream = self._idle.pop() if pooled else await self._connect()
             try:
-                return await upstream.ask(message, method=request.method)
+                return await upstream.ask(message, method=method)
             except UpstreamLost as lost:
                 if not (again or lost.unread):
                     break

@@ -25,7 +25,7 @@ SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 INTEGER_OPTIONS = ("limit", "timeoutSeconds")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RequestInfo:
     """What a request asks for. Requests alike share one instance; never change it."""
 

@@ -50,7 +50,7 @@ class WatchRelay:
     @classmethod
     async def open(cls, target: DelegationTarget, request: Request) -> Response:
         """The worker's answer, with a relay as its body if it is a watch that can be opened again."""
-        response = await target.ask(request, target.message(request))
+        response = await target.ask(target.message(request), method=request.method)
         if response.status == 200 and isinstance(response.body, Relay) and _JSON_HEAD in response.wire:
             if request.head is not None and not request.head.http10:
                 response.body = cls(target, request, response.body.upstream)
@@ -147,7 +147,7 @@ class WatchRelay:
         until = loop.time() + REOPEN_FOR
         while True:
             try:
-                return await self._target.ask(self._request, self._target.message(self._request, target))
+                return await self._target.ask(self._target.message(self._request, target), method=self._request.method)
             except ApiError:
                 if loop.time() > until:
                     raise

@@ -13,6 +13,8 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -20,8 +22,10 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from workers.server.app import App
-from workers.server.http import Handler
+from workers.server.health import is_health_path
+from workers.server.http import Handler, Request, Response
 from workers.server.identity import behind_the_front
+from workers.server.metrics import FOLDER, answer_snapshot
 from workers.server.process import die_with_parent, set_title
 from workers.server.protocol import HttpProtocol
 
@@ -37,7 +41,12 @@ class Application:
 
     def __init__(self, app: App, *, front: bool) -> None:
         self._app = app
-        self.handle: Handler = app.handle if front else behind_the_front(app.handle)
+        self.handle: Handler = app.handle if front else behind_the_front(self._handle)
+
+    async def _handle(self, request: Request) -> Response:
+        if is_health_path(request.path):
+            return await self._app.health.handle(request)
+        return await self._app.handle(request)
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         assert scope["type"] == "lifespan"
@@ -57,16 +66,31 @@ class Application:
 class GroupServer(Server):
     """uvicorn's server that tells the master when it serves and sweeps connections that make no progress."""
 
-    def __init__(self, config: Any, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: Any, private_socket: Path, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._private_socket = private_socket
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        await self._serve_privately()
         gc.collect()
         gc.freeze()  # caches are full: what lives now lives on
         gc.set_threshold(*GC_THRESHOLDS)
         self._on_ready()
+
+    async def _serve_privately(self) -> None:
+        """This very worker, and no other of its group, answers here about its own numbers."""
+        self._private_socket.parent.mkdir(mode=0o700, exist_ok=True)
+        self._private_socket.unlink(missing_ok=True)
+        config = SimpleNamespace(app=SimpleNamespace(handle=answer_snapshot))
+        state = SimpleNamespace(connections=set())
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_server(lambda: HttpProtocol(config, state, _loop=loop), self._private_socket)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._private_socket.unlink(missing_ok=True)
+        await super().shutdown(sockets=sockets)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -104,7 +128,8 @@ class GroupWorker(UvicornWorker):
         self._install_sigquit_handler()
         watcher = self.app.tls.watch() if self.app.tls is not None else None
         task = asyncio.create_task(watcher) if watcher is not None else None
-        server = GroupServer(self.config, self._ready)
+        private_socket = Path(self.app.config.run_dir) / FOLDER / f"{self.app.role}-{os.getpid()}.sock"
+        server = GroupServer(self.config, private_socket, self._ready)
         await server.serve(sockets=self.sockets)
         if task is not None:
             task.cancel()

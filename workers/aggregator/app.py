@@ -1,0 +1,138 @@
+"""The aggregator: the front of the server. TLS ends here and every filter runs here, once.
+
+It answers what is about the whole server (health, metrics, version, discovery) and its own group, apiregistration.k8s.io;
+every other request goes on to the core server, or straight to the extensions server when the group is known to be its.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+
+from workers.aggregator.version import version_info
+from workers.apimachinery import types
+from workers.apimachinery.errors import ApiError
+from workers.apimachinery.resources import builtin_resources
+from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
+from workers.server.backend import Backend
+from workers.server.chain import build_chain
+from workers.server.config import ServerConfig
+from workers.server.delegation import DelegationTarget
+from workers.server.discovery_endpoints import DiscoveryEndpoints
+from workers.server.generic import GenericAPIServer
+from workers.server.health import KINDS, LIVE, READY, HealthChecks, add_storage_checks, is_health_path, parse_verbose
+from workers.server.http import Handler, Request, Response
+from workers.server.metrics import BUILD_INFO, Metrics
+
+STOPPING = "stopping"  # a file in the run folder: the server is about to stop
+
+
+class AggregatorServer:
+    """One front worker (server.app.App)."""
+
+    backend: Backend
+    authorizer: ServerAuthorizer
+    _chain: Handler
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.resources = [info for info in builtin_resources().values() if info.server == "aggregator"]
+        self.core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
+        self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
+        self.server = GenericAPIServer(self.core.handle)
+        self.health = HealthChecks()
+        self._discovery = DiscoveryEndpoints(builtin_resources().values(), server_address=server_address(config))
+        self._version = version_info(config.kubernetes_version)
+        self._groups = {info.group: info.server for info in builtin_resources().values()}
+        model = types.model()
+        for info in self.resources:
+            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        version = self._version
+        labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
+        BUILD_INFO.set(1.0, labels)
+
+    async def startup(self) -> None:
+        config = self.config
+        followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
+        self.backend = backend = Backend(config, only=followed)
+        await backend.start()
+        authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authorizer = server_authorizer(config, backend.cache)
+        await self.authorizer.start()
+        self.server.install(self.resources, backend.registry)
+        self._mount()
+        self._add_checks()
+        self._chain = build_chain(self._route, config, authenticator=authenticator, authorizer=self.authorizer)
+
+    async def handle(self, request: Request) -> Response:
+        return await self._chain(request)
+
+    async def shutdown(self) -> None:
+        await self.authorizer.stop()
+        await self.backend.stop()
+
+    async def _route(self, request: Request) -> Response:
+        """A request that has passed all filters."""
+        info = request.info
+        assert info is not None
+        if info.is_resource_request:
+            server = self._groups.get(info.api_group)
+            if server == "core":
+                return await self.core.handle(request)
+            if server == "extensions":
+                return await self.extensions.handle(request)
+        elif is_health_path(request.path):
+            return await self.health.handle(request)
+        return await self.server.handle(request)
+
+    def _mount(self) -> None:
+        metrics = Metrics(self.config.run_dir)
+        paths = self.server.paths
+        paths.update(self._discovery.routes())
+        paths["/version"] = self._answer_version
+        paths["/metrics"] = metrics.handle
+        paths["/metrics/slis"] = metrics.handle_slis
+        paths["/"] = self._answer_index
+
+    def _add_checks(self) -> None:
+        stopping = Path(self.config.run_dir) / STOPPING
+        add_storage_checks(self.health, self.backend.storage, lambda: self.backend.cache.healthy)
+        self.health.add("loopback-serving-certificate", lambda: "", kinds=LIVE)
+        self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
+        self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
+        self.health.add_remote("core-server", lambda kind: remote_checks(self.core, kind))
+
+    async def _answer_version(self, request: Request) -> Response:
+        if request.method != "GET":
+            raise ApiError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
+            )
+        return Response(body=orjson.dumps(self._version, option=orjson.OPT_INDENT_2))
+
+    async def _answer_index(self, request: Request) -> Response:
+        """The paths that exist, for the curious."""
+        paths = {*self._discovery.paths, *self.server.paths} - {"/"}
+        for kind in KINDS:
+            paths.add(f"/{kind}")
+            paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}
+        return Response(body=orjson.dumps({"paths": sorted(paths)}, option=orjson.OPT_INDENT_2))
+
+
+async def remote_checks(target: DelegationTarget, kind: str) -> dict[str, str]:
+    """The health checks of a server behind this one. Raises ApiError when none of its workers answers."""
+    message = f"GET /{kind}?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    response = await target.ask(message, method="GET")
+    return parse_verbose(response.wire.partition(b"\r\n\r\n")[2].decode())
+
+
+def server_address(config: ServerConfig) -> str:
+    """Where clients reach the server, as discovery tells them."""
+    return f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
+
+
+def create(config: ServerConfig) -> AggregatorServer:
+    """The app of a front worker."""
+    return AggregatorServer(config)

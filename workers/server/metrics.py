@@ -1,0 +1,169 @@
+"""The server's metrics: what is counted about requests, and how one scrape gathers all workers' numbers.
+
+Each worker answers on a private socket in the run folder with its snapshot; whichever front worker is asked for /metrics
+asks them all and adds up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from workers.apimachinery.metrics import MAX, MIN, REGISTRY, Labels, merged, render
+from workers.server.http import Request, Response
+from workers.server.request_info import RequestInfo
+
+FOLDER = "workers"
+SCRAPE_TIMEOUT = 2.0
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+
+DURATIONS = (
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+)  # fmt: skip
+_REQUEST = ("verb", "group", "version", "resource", "subresource", "scope", "component")
+
+REQUESTS = REGISTRY.counter(
+    "apiserver_request_total",
+    "Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, "
+    "and HTTP response code.",
+    ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component", "code"),
+)
+REQUEST_SECONDS = REGISTRY.histogram(
+    "apiserver_request_duration_seconds",
+    "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, "
+    "scope and component.",
+    ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"),
+    buckets=DURATIONS,
+)
+IN_FLIGHT = REGISTRY.gauge(
+    "apiserver_current_inflight_requests",
+    "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
+    ("request_kind",),
+)
+LONG_RUNNING = REGISTRY.gauge(
+    "apiserver_longrunning_requests",
+    "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and "
+    "component. Not all requests are tracked this way.",
+    _REQUEST,
+)
+BUILD_INFO = REGISTRY.gauge(
+    "kubernetes_build_info",
+    "A metric with a constant '1' value labeled by major, minor, git version, platform and compiler.",
+    ("compiler", "git_version", "major", "minor", "platform"),
+    merge=MAX,
+)
+START_TIME = REGISTRY.gauge(
+    "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", merge=MIN
+)
+CPU_SECONDS = REGISTRY.counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")
+RESIDENT = REGISTRY.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
+OPEN_FILES = REGISTRY.gauge("process_open_fds", "Number of open file descriptors.")
+
+METHOD_VERBS = {"create": "POST", "update": "PUT", "list": "LIST", "deletecollection": "DELETECOLLECTION"}
+UNKNOWN: Labels = ("", "", "", "", "")
+SLIS = frozenset({"kubernetes_healthcheck", "kubernetes_healthchecks_total"})
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class RequestMetrics:
+    """Counts requests. A resource gets labels of its own once it has been seen to exist: clients can ask for anything."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str, str, str]] = set()
+        self._labels: dict[RequestInfo, Labels] = {}
+
+    def record(self, request: Request, status: int, seconds: float) -> None:
+        """One request was answered."""
+        info = request.info
+        assert info is not None
+        labels = self._labels.get(info)
+        if labels is None:
+            labels = self._labels_of(info, status)
+        dry_run = "All" if "dryRun=All" in request.raw_query else ""
+        labels = (labels[0], dry_run, *labels[1:])
+        REQUESTS.inc((*labels, str(status)))
+        REQUEST_SECONDS.observe(seconds, labels)
+
+    def _labels_of(self, info: RequestInfo, status: int) -> Labels:
+        verb = METHOD_VERBS.get(info.verb, info.verb.upper())
+        resource = (info.api_group, info.api_version, info.resource, info.subresource)
+        if not info.is_resource_request:
+            return verb if status != 405 else "other", *UNKNOWN, "apiserver"
+        if resource not in self._known:
+            if not 200 <= status < 300:
+                return verb, *UNKNOWN, "apiserver"
+            self._known.add(resource)
+        if len(self._labels) >= 4096:
+            self._labels.clear()
+        labels = self._labels[info] = (verb, *resource, _scope(info), "apiserver")
+        return labels
+
+
+def _scope(info: RequestInfo) -> str:
+    if info.name or info.verb == "create":
+        return "resource"
+    return "namespace" if info.namespace else "cluster"
+
+
+async def answer_snapshot(request: Request) -> Response:
+    """This worker's numbers: the handler of its private socket."""
+    _measure_process()
+    return Response(body=orjson.dumps(REGISTRY.snapshot()))
+
+
+class Metrics:
+    """Answers /metrics with the numbers of all workers of the server."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._folder = Path(run_dir) / FOLDER
+
+    async def handle(self, request: Request) -> Response:
+        """Everything but the service level indicators."""
+        return _rendered(family for family in await self._gather() if family["name"] not in SLIS)
+
+    async def handle_slis(self, request: Request) -> Response:
+        return _rendered(family for family in await self._gather() if family["name"] in {*SLIS, START_TIME.name})
+
+    async def _gather(self) -> list[dict[str, Any]]:
+        sockets = sorted(self._folder.glob("*.sock"))
+        answers = await asyncio.gather(
+            *(asyncio.wait_for(_ask(path), SCRAPE_TIMEOUT) for path in sockets), return_exceptions=True
+        )
+        snapshots = [answer for answer in answers if not isinstance(answer, BaseException)]
+        return merged(snapshots)
+
+
+def _rendered(families: Iterable[dict[str, Any]]) -> Response:
+    return Response(body=render(families).encode(), content_type=TEXT_FORMAT)
+
+
+async def _ask(path: Path) -> list[dict[str, Any]]:
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)  # a worker that was killed
+        return []
+    try:
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await reader.read()
+    finally:
+        writer.close()
+    snapshot: list[dict[str, Any]] = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    return snapshot
+
+
+def _measure_process() -> None:
+    times = os.times()
+    CPU_SECONDS.values[()] = times.user + times.system
+    with open("/proc/self/statm") as file:
+        RESIDENT.set(int(file.read().split()[1]) * _PAGE)
+    with open("/proc/self/stat") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    START_TIME.set(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK"))
+    OPEN_FILES.set(len(os.listdir("/proc/self/fd")))
