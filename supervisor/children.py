@@ -92,8 +92,14 @@ class WorkerGroup(Child):
 
     @property
     def ready(self) -> bool:
-        """Whether as many workers serve as there should be, none of them about to go."""
-        return len([pid for pid in self.serving if pid not in self._retired]) >= self.workers
+        """Whether as many workers serve as there should be."""
+        return len(self.serving) >= self.workers
+
+    @property
+    def settled(self) -> bool:
+        """Whether a restart or a change of scale is complete: the workers wanted serve, and no others are left."""
+        serving = set(self.serving)
+        return len(serving) == self.workers and serving == set(children(self.pid)) and not serving & self._retired
 
     @property
     def worker_restarts(self) -> int:

@@ -108,7 +108,7 @@ def restart(instance: str, run_dir: str | None, role: str) -> None:
     """
     folder = _folder(instance, run_dir)
     _ask(folder, "restart", role=role)
-    _wait_until_ready(folder)
+    _wait_until_settled(folder)
 
 
 @main.command()
@@ -121,16 +121,16 @@ def scale(instance: str, run_dir: str | None, size: str) -> None:
         raise click.UsageError(f'"{size}" is not of the form ROLE=N')
     folder = _folder(instance, run_dir)
     _ask(folder, "scale", role=role, workers=int(number))
-    _wait_until_ready(folder)
+    _wait_until_settled(folder)
 
 
-def _wait_until_ready(folder: Path, timeout: float = 30.0) -> None:
+def _wait_until_settled(folder: Path, timeout: float = 30.0) -> None:
     import time
 
     deadline = time.monotonic() + timeout
-    while not _ask(folder, "status")["ready"]:
+    while not _ask(folder, "status")["settled"]:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"not ready after {timeout:g} s, see {folder / 'logs'}")
+            raise click.ClickException(f"not done after {timeout:g} s, see {folder / 'logs'}")
         time.sleep(0.1)
 
 

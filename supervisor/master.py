@@ -267,6 +267,7 @@ class Master:
             "instance": self.options.instance,
             "state": self.state,
             "ready": ready,
+            "settled": ready and all(group.settled for group in self._groups()),
             "url": local_url(self.options),
             "kubeconfig": str(self.folder.path / KUBECONFIG),
             "dataDir": self.options.data_dir,

@@ -16,8 +16,8 @@ processes. It runs in the foreground until SIGTERM or Ctrl-C and prints the URL 
 USAGE = "apiserver-supervisor start [flags]"
 
 EXAMPLES = """\
-  apiserver-supervisor start                                     everything by default
-  apiserver-supervisor start --instance=b --secure-port=auto     a second server beside it
+  apiserver-supervisor start
+  apiserver-supervisor start --instance=second --secure-port=auto
   apiserver-supervisor start --core-workers=4 --token-auth-file=tokens.csv"""
 
 _INDENT = " " * 6

@@ -1,0 +1,77 @@
+"""Certificates are made once, kept, and made anew when they no longer fit."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from supervisor import certificates
+from supervisor.certificates import ADMIN, Pki, serving_subject
+
+SERVING = serving_subject("192.0.2.10", "10.0.0.1", "0.0.0.0", "api.example")
+
+
+def serial(path: Path) -> int:
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
+def test_the_serving_certificate_names_the_service_and_this_machine(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    pair = pki.leaf("apiserver", pki.authority("ca"), SERVING)
+    certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"kubernetes", "kubernetes.default.svc", "localhost", "api.example"} <= set(
+        names.get_values_for_type(x509.DNSName)
+    )
+    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    assert {"192.0.2.10", "10.0.0.1", "127.0.0.1"} <= addresses and "0.0.0.0" not in addresses
+
+
+def test_the_administrator_is_in_system_masters(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    pair = pki.leaf("admin", pki.authority("client-ca"), ADMIN)
+    subject = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).subject.rfc4514_string()
+    assert subject == "CN=kubernetes-admin,O=system:masters"
+
+
+def test_keys_are_private_and_everything_is_kept(tmp_path: Path) -> None:
+    serials = []
+    for _ in range(2):
+        pki = Pki(tmp_path / "pki")
+        pair = pki.leaf("apiserver", pki.authority("ca"), SERVING)
+        key = pki.service_account_key()
+        serials.append((serial(pair.certificate), key.read_bytes()))
+        assert pair.key.stat().st_mode & 0o777 == key.stat().st_mode & 0o777 == 0o600
+    assert serials[0] == serials[1]
+    assert (tmp_path / "pki").stat().st_mode & 0o777 == 0o700
+    ssl.create_default_context().load_cert_chain(pair.certificate, pair.key)
+
+
+def test_other_names_make_another_certificate_of_the_same_authority(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    authority = pki.authority("ca")
+    before, root = serial(pki.leaf("apiserver", authority, SERVING).certificate), serial(authority.certificate)
+    moved = serving_subject("192.0.2.11", "10.0.0.1", "0.0.0.0", "api.example")
+    assert serial(pki.leaf("apiserver", pki.authority("ca"), moved).certificate) != before
+    assert serial(authority.certificate) == root
+
+
+def test_a_certificate_about_to_expire_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "LEAF_LIFE", datetime.timedelta(days=29))
+    pki = Pki(tmp_path / "pki")
+    authority = pki.authority("ca")
+    before = serial(pki.leaf("apiserver", authority, SERVING).certificate)
+    monkeypatch.undo()
+    assert serial(pki.leaf("apiserver", authority, SERVING).certificate) != before
+
+
+def test_a_lost_or_damaged_authority_renews_what_it_signed(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    pair = pki.leaf("apiserver", pki.authority("ca"), SERVING)
+    before = serial(pair.certificate)
+    (tmp_path / "pki" / "ca.crt").write_text("damaged")
+    assert serial(pki.leaf("apiserver", pki.authority("ca"), SERVING).certificate) != before
