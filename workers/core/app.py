@@ -7,8 +7,10 @@ import os
 from workers.apimachinery import types
 from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.core import virtual
+from workers.core.bootstrap.hooks import bootstrap_hooks
 from workers.core.reviews import Reviews
 from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authorization.escalation import EscalationGuard
 from workers.server.authorization.union import ServerAuthorizer, server_authorizer
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
@@ -16,6 +18,8 @@ from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.endpoints.served import View
 from workers.server.generic import GenericAPIServer
+from workers.server.health import HealthChecks, add_storage_checks
+from workers.server.hooks import Hooks
 from workers.server.http import Request, Response
 
 
@@ -24,12 +28,14 @@ class CoreServer:
 
     backend: Backend
     authorizer: ServerAuthorizer
+    hooks: Hooks
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.resources = core_resources()
         extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(extensions.handle)
+        self.health = HealthChecks()
         preload(self.resources)
 
     async def startup(self) -> None:
@@ -39,6 +45,7 @@ class CoreServer:
         authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
+        backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)
         for info in self.resources:
@@ -46,11 +53,18 @@ class CoreServer:
                 self.server.mount(View(info), virtual.routes(info, backend, reviews))
         discovery = DiscoveryEndpoints(self.resources, server_address=server_address(config))
         self.server.paths.update(discovery.routes())
+        self.hooks = Hooks(
+            config.run_dir, "core", start_id=config.loopback_token, hooks=bootstrap_hooks(config, backend.registry)
+        )
+        await self.hooks.start()
+        add_storage_checks(self.health, backend.storage, lambda: backend.cache.healthy)
+        self.health.add_group(self.hooks.checks, prefix="poststarthook/")
 
     async def handle(self, request: Request) -> Response:
         return await self.server.handle(request)
 
     async def shutdown(self) -> None:
+        await self.hooks.stop()
         await self.authorizer.stop()
         await self.backend.stop()
 

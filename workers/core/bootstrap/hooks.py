@@ -24,8 +24,19 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
     objects = Objects(registry)
     lease = identity_lease.IdentityLease(objects, config)
     in_system: Any = {"after": (NAMESPACES,)}
+
+    async def cache_is_followed() -> None:
+        if not registry.cache.healthy:
+            raise ConnectionError("the watch on etcd is not established")
+
+    async def storage_answers() -> None:
+        await registry.storage.current_revision()
+
     return [
+        Hook("start-apiserver-admission-initializer", cache_is_followed),
+        Hook("generic-apiserver-start-informers", cache_is_followed),
         Hook("priority-and-fairness-config-consumer", partial(flow_control.mark_dangling, objects), 1, (FLOW_CONTROL,)),
+        Hook("storage-object-count-tracker-hook", cache_is_followed),
         Hook(NAMESPACES, partial(system.ensure_namespaces, objects), 60),
         Hook(
             "start-cluster-authentication-info-controller",
@@ -40,6 +51,7 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
             3600,
             **in_system,
         ),
+        Hook("storage-readiness", storage_answers),
         Hook("start-legacy-token-tracking-controller", partial(system.ensure_token_tracking, objects), 30, **in_system),
         Hook("start-service-ip-repair-controllers", partial(system.repair_service_addresses, objects), 60, (SERVICE,)),
         Hook("rbac/bootstrap-roles", partial(rbac.ensure_policy, objects), **in_system),

@@ -26,11 +26,11 @@ NEEDS_CLUSTER_ADMIN = "must have cluster-admin privileges to use the aggregation
 class EscalationGuard:
     """An admission chain with the guard behind its mutating part."""
 
-    def __init__(self, chain: Admission, authorizer: ServerAuthorizer, registry: Registry | None = None) -> None:
-        """`registry`, where bound roles are looked up, may be set later: it is itself made with its admission."""
+    def __init__(self, chain: Admission, authorizer: ServerAuthorizer, registry: Registry) -> None:
+        """`registry` is where bound roles are looked up."""
         self._chain = chain
         self._authorizer = authorizer
-        self.registry = registry
+        self._registry = registry
 
     async def admit(self, attributes: AdmissionAttributes) -> None:
         await self._chain.admit(attributes)
@@ -64,8 +64,7 @@ class EscalationGuard:
         return decision is Decision.ALLOW
 
     async def _role_rules(self, a: AdmissionAttributes, resource: str, name: str) -> list[Rule]:
-        assert self.registry is not None, "the guard was not given its registry"
-        store = self.registry.store(GROUP, resource)
+        store = self._registry.store(GROUP, resource)
         entry = await store.latest(store.key(a.namespace if resource == "roles" else "", name))
         if entry is None:
             raise not_found(resource, GROUP, name)
