@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from workers.apimachinery import codec, errors
@@ -12,6 +11,7 @@ from workers.registry.attributes import CREATE
 from workers.registry.context import Context
 from workers.registry.interpret import interpret
 from workers.registry.result import Result, stored
+from workers.registry.strategies.base import now
 from workers.storage.interface import KeyExists, StorageError
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ NAME_ATTEMPTS = 8
 METADATA_ORDER = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
                   "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
                   "ownerReferences", "finalizers", "managedFields")  # fmt: skip
-
-
-def now() -> str:
-    """The current time as metav1.Time."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 async def create(store: Store, obj: Object, context: Context) -> Result:

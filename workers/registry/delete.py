@@ -10,11 +10,11 @@ from workers.apimachinery import codec, errors
 from workers.apimachinery.errors import ApiError
 from workers.registry.attributes import DELETE
 from workers.registry.context import Context
-from workers.registry.create import now
 from workers.registry.interpret import interpret
 from workers.registry.list import Page
 from workers.registry.options import DeleteOptions, ListOptions
 from workers.registry.result import Result, stored
+from workers.registry.strategies.base import count_generation, now
 from workers.storage.interface import Entry, Mismatch, StorageError
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ async def _attempt(
     attributes = store.attributes(DELETE, context, None, old)
     await store.admission.admit(attributes)
     await store.admission.validate(attributes)
-    held = bool(metadata.get("finalizers"))
+    held = bool(metadata.get("finalizers")) or store.strategy.holds(obj)
     if held or (graceful and wanted.grace_period):
         if not graceful:
-            mark_as_deleting(metadata)
+            store.strategy.mark_as_deleting(obj)
         return await _update(store, key, obj, entry, context), False
     if context.dry_run:
         return _finished(store, Result(entry.body, old)), True
@@ -90,7 +90,7 @@ def before_delete(store: Store, obj: Object, options: DeleteOptions, context: Co
     period = options.grace_period or 0
     metadata["deletionTimestamp"] = _later(now(), period)
     metadata["deletionGracePeriodSeconds"] = period
-    _count_generation(metadata)
+    count_generation(metadata)
     return True, False
 
 
@@ -139,21 +139,6 @@ def garbage_collection_finalizers(store: Store, metadata: Object, options: Delet
         added = held[0] if held else FINALIZER_OF_POLICY[default]
     kept = [name for name in present if name not in (ORPHAN, FOREGROUND)]
     return [*kept, added] if added else kept
-
-
-def mark_as_deleting(metadata: Object) -> None:
-    """The object waits for its finalizers and for nothing else."""
-    moment = now()
-    if "deletionTimestamp" not in metadata:
-        _count_generation(metadata)
-    if metadata.get("deletionTimestamp", "9") > moment:
-        metadata["deletionTimestamp"] = moment
-    metadata["deletionGracePeriodSeconds"] = 0
-
-
-def _count_generation(metadata: Object) -> None:
-    if metadata.get("generation"):
-        metadata["generation"] += 1
 
 
 def _later(moment: str, seconds: int) -> str:

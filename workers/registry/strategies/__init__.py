@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.apimachinery.resources import ResourceInfo
+from workers.registry.strategies import core, jobs, namespaces, pods, services
 from workers.registry.strategies.base import Strategy
 
 if TYPE_CHECKING:
     from workers.registry.registry import Registry
 
 # (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
-STRATEGIES: dict[tuple[str, str], type[Strategy]] = {}
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
+    **core.STRATEGIES,
+    **jobs.STRATEGIES,
+    **namespaces.STRATEGIES,
+    **pods.STRATEGIES,
+    **services.STRATEGIES,
+}
 
 
 def strategy_for(info: ResourceInfo, registry: Registry) -> Strategy:

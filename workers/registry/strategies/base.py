@@ -8,6 +8,7 @@ parts of it over, never change it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,19 @@ class Strategy:
         """Whether the object gets time to end; sets `options.grace_period` if so."""
         return False
 
+    def holds(self, obj: Object) -> bool:
+        """Whether the object stays after its deletion for reasons of its own, besides metadata.finalizers."""
+        return False
+
+    def mark_as_deleting(self, obj: Object) -> None:
+        """The object, with metadata of its own, waits for its finalizers and for nothing else."""
+        metadata, moment = obj["metadata"], now()
+        if "deletionTimestamp" not in metadata:
+            count_generation(metadata)
+        if metadata.get("deletionTimestamp", "9") > moment:
+            metadata["deletionTimestamp"] = moment
+        metadata["deletionGracePeriodSeconds"] = 0
+
     def should_delete_during_update(self, new: Object, old: Object) -> bool:
         """Asked when the last finalizer of an object that is being deleted has gone."""
         return True
@@ -132,6 +146,17 @@ class Strategy:
     def changed(self, new: Object, old: Object) -> bool:
         """Whether anything that generation counts differs."""
         return any(new.get(field) != old.get(field) for field in (new.keys() | old.keys()) - NOT_COUNTED)
+
+
+def now() -> str:
+    """The current time as metav1.Time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def count_generation(metadata: Object) -> None:
+    """Being deleted is a change that generation counts."""
+    if metadata.get("generation"):
+        metadata["generation"] += 1
 
 
 def take_over(new: Object, old: Object, field: str) -> None:

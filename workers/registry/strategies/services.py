@@ -362,3 +362,6 @@ def drop_type_dependent(spec: Object, before: Object) -> None:
 def _drop_if_same(spec: Object, before: Object, field: str) -> None:
     if field in spec and spec[field] == before.get(field):
         del spec[field]
+
+
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {("", "services"): ServiceStrategy}

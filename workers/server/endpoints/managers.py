@@ -9,8 +9,8 @@ from workers.apimachinery.apply import managed
 from workers.apimachinery.apply.reset import reset_fields
 from workers.apimachinery.resources import builtin_resources
 from workers.apimachinery.types import Type
-from workers.registry.create import now
 from workers.registry.options import WriteOptions
+from workers.registry.strategies.base import now
 from workers.server.endpoints.served import Served
 from workers.server.http import Request
 

@@ -1,0 +1,132 @@
+"""Pods (pkg/registry/core/pod/strategy.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery.validation.pods import qos_class
+from workers.registry.context import Context
+from workers.registry.options import DeleteOptions
+from workers.registry.strategies.base import Object, Strategy, now, take_over
+
+GATED = "Scheduling is blocked due to non-empty scheduling gates"
+ENDED = ("Succeeded", "Failed")
+
+
+class PodStrategy(Strategy):
+    """Status is the kubelet's; deletion gives a running pod time to end."""
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        obj["metadata"]["generation"] = 1
+        spec = obj["spec"]
+        if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+            spec["terminationGracePeriodSeconds"] = 1
+        status: Object = {"phase": "Pending", "qosClass": qos_class(obj)}
+        obj["status"] = status
+        if spec.get("schedulingGates"):
+            status["conditions"] = [gated_condition()]
+        add_label_keys(obj)
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        handler = getattr(self, f"_prepare_{context.subresource or 'pod'}")
+        handler(new, old)
+        spec = new["spec"]
+        if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+            spec["terminationGracePeriodSeconds"] = 1
+        if context.subresource != "status" and self.changed(new, old):
+            new["metadata"]["generation"] = new["metadata"].get("generation", 0) + 1
+
+    def _prepare_pod(self, new: Object, old: Object) -> None:
+        take_over(new, old, "status")
+
+    def _prepare_status(self, new: Object, old: Object) -> None:
+        self.keep_all_but_status(new, old)
+        status = new.setdefault("status", {})
+        if not status.get("qosClass"):
+            take_over(status, old.get("status") or {}, "qosClass")
+
+    def _prepare_ephemeralcontainers(self, new: Object, old: Object) -> None:
+        containers = (new.get("spec") or {}).get("ephemeralContainers")
+        _keep(new, old)
+        if containers is not None:
+            new["spec"]["ephemeralContainers"] = containers
+        else:
+            new["spec"].pop("ephemeralContainers", None)
+
+    def _prepare_resize(self, new: Object, old: Object) -> None:
+        asked = new.get("spec") or {}
+        _keep(new, old)
+        for field in ("containers", "initContainers"):
+            new["spec"][field] = [dict(one) for one in old["spec"].get(field) or ()]
+            if not new["spec"][field]:
+                del new["spec"][field]
+                continue
+            by_name = {one.get("name"): one for one in asked.get(field) or ()}
+            for container in new["spec"][field]:
+                wanted = by_name.get(container["name"])
+                if wanted is not None:
+                    take_over(container, wanted, "resources")
+                    take_over(container, wanted, "resizePolicy")
+        take_over(new["spec"], asked, "resources")
+
+    def check_graceful_delete(self, obj: Object, options: DeleteOptions, context: Context) -> bool:
+        spec = obj["spec"]
+        period = options.grace_period
+        if period is None:
+            period = spec.get("terminationGracePeriodSeconds", 0)
+        if not spec.get("nodeName") or (obj.get("status") or {}).get("phase") in ENDED:
+            period = 0  # nothing runs that would need time
+        options.grace_period = max(period, 1) if period < 0 else period
+        return True
+
+
+def _keep(new: Object, old: Object) -> None:
+    """The old pod but for what the subresource takes from the new one; metadata only keeps up with the update."""
+    for field in (new.keys() | old.keys()) - {"metadata"}:
+        take_over(new, old, field)
+    new["spec"] = dict(old["spec"])
+    metadata = dict(old["metadata"])
+    for field in ("resourceVersion", "managedFields"):
+        take_over(metadata, new["metadata"], field)
+    new["metadata"] = metadata
+
+
+def gated_condition() -> dict[str, Any]:
+    """The condition of a pod that waits behind its scheduling gates."""
+    return {
+        "type": "PodScheduled",
+        "status": "False",
+        "lastProbeTime": None,
+        "lastTransitionTime": now(),
+        "reason": "SchedulingGated",
+        "message": GATED,
+    }
+
+
+def add_label_keys(pod: Object) -> None:
+    """matchLabelKeys and mismatchLabelKeys of pod (anti-)affinity and of topology spread become expressions."""
+    labels = pod["metadata"].get("labels") or {}
+    spec = pod["spec"]
+    for constraint in spec.get("topologySpreadConstraints") or ():
+        _extend(constraint, "matchLabelKeys", "In", labels)
+    affinity = spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(kind) or {}
+        terms = list(rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ())
+        preferred = rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        terms += [weighted["podAffinityTerm"] for weighted in preferred if weighted.get("podAffinityTerm")]
+        for term in terms:
+            _extend(term, "matchLabelKeys", "In", labels)
+            _extend(term, "mismatchLabelKeys", "NotIn", labels)
+
+
+def _extend(term: Object, field: str, operator: str, labels: dict[str, str]) -> None:
+    selector, keys = term.get("labelSelector"), term.get(field)
+    if selector is None or not keys:
+        return
+    added = [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys if key in labels]
+    if added:
+        selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
+
+
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {("", "pods"): PodStrategy}
