@@ -21,7 +21,7 @@ Object = dict[str, Any]
 NAME_ATTEMPTS = 8
 
 # The order in which Go writes ObjectMeta; what is not listed follows.
-METADATA_ORDER = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
+METADATA_ORDER = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation",
                   "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
                   "ownerReferences", "finalizers", "managedFields")  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-METADATA = b'"metadata":{'
+from workers.storage.entry import with_revision
 
 
 class Result:
@@ -27,5 +27,6 @@ class Result:
 
 def stored(value: bytes, revision: int) -> Result:
     """A value as it was just stored, with its resourceVersion."""
-    inner = value.find(METADATA) + len(METADATA)
-    return Result(b'%b"resourceVersion":"%d",%b' % (value[:inner], revision, value[inner:]))
+    body = with_revision(value, revision)
+    assert body is not None, "objects are encoded with their metadata first"
+    return Result(body)

@@ -14,7 +14,7 @@ from workers.apimachinery import codec, errors
 from workers.apimachinery.errors import ApiError, FieldError
 from workers.registry.attributes import CREATE, UPDATE
 from workers.registry.context import Context
-from workers.registry.create import create_prepared, fill_system_fields
+from workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields
 from workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
 from workers.registry.result import Result, stored
 from workers.storage.interface import Entry, Mismatch, StorageError
@@ -161,6 +161,7 @@ def before_update(store: Store, new: Object, old: Object, context: Context) -> N
         raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)
+    new["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 
 async def _write(store: Store, key: str, new: Object, current: Current, context: Context) -> Result:

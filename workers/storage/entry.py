@@ -12,6 +12,25 @@ Decoder = Callable[[bytes], dict[str, Any]]
 PROTOBUF_MAGIC = b"k8s\x00"
 
 
+METADATA, UID = b'"metadata":{', b'"uid":"'
+
+
+def with_revision(value: bytes, revision: int) -> bytes | None:
+    """A stored object with its resourceVersion: behind the uid, where Go writes it, or before all other metadata.
+
+    None when the value does not begin as this server writes objects.
+    """
+    inner = value.find(b"{", 1) + 1
+    # The first inner brace is that of the top-level metadata: no earlier string can hold an unescaped quote.
+    if value[inner - 12 : inner] != METADATA or value[inner] != 34:
+        return None
+    uid = value.find(UID, inner)
+    if uid < 0 or value.find(b"{", inner, uid) >= 0:
+        return b'%b"resourceVersion":"%d",%b' % (value[:inner], revision, value[inner:])
+    end = value.find(b'"', uid + 7) + 1
+    return b'%b,"resourceVersion":"%d"%b' % (value[:end], revision, value[end:])
+
+
 class JSONEntry:
     """An entry whose value is JSON."""
 
@@ -25,21 +44,15 @@ class JSONEntry:
 
     @property
     def body(self) -> bytes:
-        """The stored bytes with the resourceVersion in front of the other metadata."""
-        value = self.value
-        inner = value.find(b"{", 1) + 1
-        # The first inner brace is that of the top-level metadata: no earlier string can hold an unescaped quote.
-        if value[inner - 12 : inner] == b'"metadata":{' and value[inner] == 34:
-            return b'%b"resourceVersion":"%d",%b' % (value[:inner], self.mod_revision, value[inner:])
-        return orjson.dumps(self.obj)
+        """The stored bytes with the resourceVersion among the metadata."""
+        return with_revision(self.value, self.mod_revision) or orjson.dumps(self.obj)
 
     @property
     def item(self) -> bytes:
         """The body as a list holds it: without kind and apiVersion, which the list's own kind implies."""
-        value = self.value
-        inner = value.find(b"{", 1) + 1
-        if value[inner - 12 : inner] == b'"metadata":{' and value[inner] == 34:
-            return b'{"metadata":{"resourceVersion":"%d",%b' % (self.mod_revision, value[inner:])
+        body = with_revision(self.value, self.mod_revision)
+        if body is not None:
+            return b"{" + body[body.find(METADATA) :]
         return orjson.dumps({name: value for name, value in self.obj.items() if name not in ("kind", "apiVersion")})
 
     @property

@@ -140,9 +140,12 @@ class DocumentPatch(Patch):
             missing = "kind" if not kind else "apiVersion"
             raise codec.DecodeError(f"Object '{missing.capitalize()}' is missing in '{_text(document)}'")
         group, _, version = str(api_version).rpartition("/")
-        if self.served.type.model.find(group, version, kind) is None:
+        other = self.served.type.model.find(group, version, kind)
+        if other is None:
             scheme = "pkg/api/legacyscheme/scheme.go:30"
             raise codec.DecodeError(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"')
+        codec.from_json(other, document)
+        raise codec.DecodeError(f"converting ({other.go_name}) to ({self.served.go_kind}): unknown conversion")
 
 
 class ApplyPatch(Patch):
