@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from workers.storage.interface import Event
 
 MAX_EVENTS = 4096
-MAX_BYTES = 8 * 2**20
+MAX_BYTES = 4 * 2**20
 KEPT = 0.75  # what trimming leaves, so that it happens once in a thousand events and not at each
 
 

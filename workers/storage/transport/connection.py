@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._blocked: list[Stream] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._pinged = 0.0
+        self._pong = b""
         self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
             frames.HEADERS: self._on_headers,
             frames.CONTINUATION: self._on_continuation,
@@ -133,8 +134,7 @@ class Connection(asyncio.Protocol):
         if self._next_id > frames.MAX_WINDOW:
             self.open = False
         self._streams[stream_id] = stream
-        if self._ticker is None:
-            self._ticker = self.loop.call_later(TICK, self._tick)
+        self._start_ticking()
         head = frame_head.pack(0, len(block), frames.HEADERS, frames.END_HEADERS, stream_id)
         size = len(message) + 5
         if size <= self._frame_size and size <= self._window and size <= stream.window:
@@ -172,6 +172,8 @@ class Connection(asyncio.Protocol):
                 self._send_data(stream, data, frames.END_STREAM if isinstance(stream, UnaryCall) else 0)
 
     def _write(self, data: bytes) -> None:
+        if self._pong:
+            data, self._pong = self._pong + data, b""
         if self._transport is not None:
             self._transport.write(data)
 
@@ -282,8 +284,10 @@ class Connection(asyncio.Protocol):
             self.ready.set_result(None)
 
     def _on_ping(self, flags: int, _stream_id: int, payload: bytes) -> None:
+        """etcd pings with nearly every call, to measure bandwidth: the answer goes with our next frame, or the next tick."""
         if not flags & frames.ACK:
-            self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self._pong += frames.frame(frames.PING, frames.ACK, 0, payload)
+            self._start_ticking()
 
     def _on_goaway(self, _flags: int, _stream_id: int, payload: bytes) -> None:
         """Calls up to the last stream named are still answered; those behind it were never looked at."""
@@ -303,9 +307,15 @@ class Connection(asyncio.Protocol):
 
     # time
 
+    def _start_ticking(self) -> None:
+        if self._ticker is None:
+            self._ticker = self.loop.call_later(TICK, self._tick)
+
     def _tick(self) -> None:
         """End calls past their deadline, and check a silent connection; runs only while calls are open."""
         now = self.loop.time()
+        if self._pong:
+            self._write(b"")
         for stream in [stream for stream in self._streams.values() if stream.deadline <= now]:
             self.cancel(stream)
             stream.fail(RpcError(DEADLINE_EXCEEDED, "no answer within the deadline"))
