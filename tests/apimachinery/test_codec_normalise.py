@@ -54,6 +54,12 @@ def test_an_empty_list_without_omitempty_becomes_null() -> None:
     assert normalised(("rbac.authorization.k8s.io", "v1", "Role"), {"rules": []})["rules"] is None
 
 
+def test_a_pointer_without_omitempty_is_null() -> None:
+    backend = {"resource": {"kind": "Bucket", "name": "b"}}
+    out = normalised(("networking.k8s.io", "v1", "Ingress"), {"spec": {"defaultBackend": backend}})
+    assert out["spec"]["defaultBackend"]["resource"] == {"apiGroup": None, "kind": "Bucket", "name": "b"}
+
+
 def test_times_of_structs_are_null_and_creation_is_absent() -> None:
     condition = {"type": "Ready", "status": "True", "lastTransitionTime": "2020-01-01T01:00:00+01:00"}
     pod = normalised(
