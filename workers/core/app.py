@@ -18,7 +18,7 @@ from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.endpoints.served import View
 from workers.server.generic import GenericAPIServer
-from workers.server.health import HealthChecks, add_storage_checks
+from workers.server.health import HealthChecks, add_storage_checks, is_health_path
 from workers.server.hooks import Hooks
 from workers.server.http import Request, Response
 
@@ -61,6 +61,8 @@ class CoreServer:
         self.health.add_group(self.hooks.checks, prefix="poststarthook/")
 
     async def handle(self, request: Request) -> Response:
+        if is_health_path(request.path):
+            return await self.health.handle(request)
         return await self.server.handle(request)
 
     async def shutdown(self) -> None:

@@ -8,6 +8,7 @@ from workers.apimachinery.errors import not_found
 from workers.apimachinery.resources import ResourceInfo
 from workers.core.reviews import REVIEWS, Reviews
 from workers.server.backend import Backend
+from workers.server.endpoints.binding import BindingEndpoint
 from workers.server.endpoints.context import ANONYMOUS
 from workers.server.endpoints.decoding import decode_object, match_namespace
 from workers.server.endpoints.options import list_options, write_options
@@ -27,6 +28,8 @@ def routes(info: ResourceInfo, backend: Backend, reviews: Reviews) -> Routes:
     if info.resource == "componentstatuses":
         components = ComponentStatuses(backend)
         return {("", "get"): components.get, ("", "list"): components.list_}
+    if info.resource == "bindings":
+        return {("", "create"): BindingEndpoint(backend.registry.store("", "pods")).create}
     return {}
 
 

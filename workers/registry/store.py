@@ -15,6 +15,7 @@ from workers.registry import create as creation
 from workers.registry import delete as deletion
 from workers.registry import get as getting
 from workers.registry import list as listing
+from workers.registry import modify as modifying
 from workers.registry import update as updating
 from workers.registry import watch as watching
 from workers.registry.attributes import Admission, Attributes
@@ -48,6 +49,7 @@ class Store:
     get = getting.get
     list = listing.list_page
     update = updating.update
+    modify = modifying.modify
     delete = deletion.delete
     delete_collection = deletion.delete_collection
     watch = watching.watch

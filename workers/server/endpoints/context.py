@@ -6,13 +6,13 @@ from typing import Any
 
 from workers.apimachinery.user import UserInfo
 from workers.registry.context import Context
-from workers.server.endpoints.served import Served
+from workers.server.endpoints.served import View
 from workers.server.http import Request
 
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
 
 
-def context_of(request: Request, served: Served, options: dict[str, Any], *, dry_run: bool = False) -> Context:
+def context_of(request: Request, served: View, options: dict[str, Any], *, dry_run: bool = False) -> Context:
     """Who writes what; warnings that the registry adds go into the answer."""
     info = request.info
     assert info is not None
