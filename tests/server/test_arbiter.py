@@ -111,12 +111,14 @@ def gone(pid, seconds=3.0):
     return False
 
 
-def test_a_worker_says_when_it_serves_and_a_killed_one_is_replaced(group):
+def test_a_worker_says_when_it_serves_and_a_killed_one_is_replaced(group, tmp_path):
     first = group.ready()
     assert (first["event"], first["role"]) == ("ready", "core")
     assert group.ask() == first["pid"]
     with open(f"/proc/{first['pid']}/cmdline") as file:
         assert file.read().startswith("apiserver-supervisor: core worker (test)")
+    (private,) = (tmp_path / "workers").iterdir()
+    assert private.name == f"core-{first['pid']}.sock"
     os.kill(first["pid"], signal.SIGKILL)
     started = time.monotonic()
     second = group.ready()

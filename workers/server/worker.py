@@ -86,9 +86,12 @@ class GroupServer(Server):
         config = SimpleNamespace(app=SimpleNamespace(handle=answer_snapshot))
         state = SimpleNamespace(connections=set())
         loop = asyncio.get_running_loop()
-        await loop.create_unix_server(lambda: HttpProtocol(config, state, _loop=loop), self._private_socket)
+        self._private = await loop.create_unix_server(
+            lambda: HttpProtocol(config, state, _loop=loop), self._private_socket
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._private.close()
         self._private_socket.unlink(missing_ok=True)
         await super().shutdown(sockets=sockets)
 
