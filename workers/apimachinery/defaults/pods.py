@@ -118,7 +118,7 @@ def _set_probe(probe: Object) -> None:
     probe["failureThreshold"] = probe.get("failureThreshold") or 3
     _set_http_get(probe.get("httpGet"))
     if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
+        probe["grpc"]["service"] = probe["grpc"].get("service") or ""
 
 
 def _set_http_get(action: Object | None) -> None:
