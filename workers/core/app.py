@@ -9,6 +9,7 @@ from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.core import virtual
 from workers.core.bootstrap.hooks import bootstrap_hooks
 from workers.core.reviews import Reviews
+from workers.core.token_request import token_endpoint
 from workers.server.authentication.union import server_authenticator, stored_objects
 from workers.server.authorization.escalation import EscalationGuard
 from workers.server.authorization.union import ServerAuthorizer, server_authorizer
@@ -48,7 +49,10 @@ class CoreServer:
         backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)
+        tokens = token_endpoint(config, backend.registry)
         for info in self.resources:
+            if info.resource == "serviceaccounts" and tokens is not None:
+                self.server.extend(info, {("token", "create"): tokens.create})
             if not stored(info):
                 self.server.mount(View(info), virtual.routes(info, backend, reviews))
         discovery = DiscoveryEndpoints(self.resources, server_address=server_address(config))

@@ -11,6 +11,7 @@ from workers.server.backend import Backend
 from workers.server.endpoints.binding import BindingEndpoint
 from workers.server.endpoints.context import ANONYMOUS
 from workers.server.endpoints.decoding import decode_object, match_namespace
+from workers.server.endpoints.managers import manager_of, track
 from workers.server.endpoints.options import list_options, write_options
 from workers.server.endpoints.respond import objects_response, output_of, transformed_response
 from workers.server.endpoints.routes import Routes
@@ -46,6 +47,7 @@ class ReviewEndpoint:
         options = write_options(request.raw_query, "CreateOptions")
         obj = decode_object(request, view, options.field_validation)
         match_namespace(obj["metadata"], info.namespace)
+        obj = track(view, None, obj, manager_of(request, options))
         user = request.user or ANONYMOUS
         answer = await self._reviews.create(info.api_group, info.resource, obj, user, info.namespace)
         return transformed_response(request, view, answer, output, status=201)

@@ -50,6 +50,10 @@ class GenericAPIServer:
         self._resources[info.group, info.version, info.resource] = (view, routes)
         self._groups.add(info.group)
 
+    def extend(self, info: ResourceInfo, routes: Routes) -> None:
+        """More handlers of a resource that is mounted already."""
+        self._resources[info.group, info.version, info.resource][1].update(routes)
+
     async def handle(self, request: Request) -> Response:
         """Answer a request. Errors become Status objects in the media type that the request accepts."""
         info = request.info

@@ -11,7 +11,7 @@ from workers.apimachinery.resources import builtin_resources
 from workers.apimachinery.types import Type
 from workers.registry.options import WriteOptions
 from workers.registry.strategies.base import now
-from workers.server.endpoints.served import Served
+from workers.server.endpoints.served import View
 from workers.server.http import Request
 
 Object = dict[str, Any]
@@ -22,7 +22,7 @@ def manager_of(request: Request, options: WriteOptions) -> str:
     return options.field_manager or managed.manager_from_user_agent(request.headers.get("user-agent", ""))
 
 
-def track(served: Served, live: Object | None, new: Object, manager: str, subresource: str = "") -> Object:
+def track(served: View, live: Object | None, new: Object, manager: str, subresource: str = "") -> Object:
     """`new` with the managedFields of a create, update or patch over `live`; both of the served version."""
     return managed.track_update(
         served.type,
@@ -38,7 +38,7 @@ def track(served: Served, live: Object | None, new: Object, manager: str, subres
 
 
 def apply(
-    served: Served, live: Object | None, configuration: Any, manager: str, *, force: bool, subresource: str = ""
+    served: View, live: Object | None, configuration: Any, manager: str, *, force: bool, subresource: str = ""
 ) -> Object:
     """`live` after the configuration was applied; not normalised. Raises ApiError."""
     applied, _ = managed.apply(
@@ -75,7 +75,7 @@ class Converter:
 _CONVERTERS: dict[str, Converter | None] = {}
 
 
-def converter(served: Served) -> Converter | None:
+def converter(served: View) -> Converter | None:
     """The converter of a resource; None where it is served in one version only."""
     prefix = served.info.storage_prefix
     if prefix not in _CONVERTERS:
