@@ -8,6 +8,7 @@ from workers.server.backend import Backend
 from workers.server.config import ServerConfig
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
+from workers.server.health import HealthChecks, add_storage_checks
 from workers.server.http import Request, Response, page_not_found
 
 
@@ -20,6 +21,7 @@ class ExtensionsServer:
         self.config = config
         self.resources = extensions_resources()
         self.server = GenericAPIServer(not_found)
+        self.health = HealthChecks()
         model = types.model()
         for info in self.resources:
             model.kind(info.group, info.version, info.kind).fields  # noqa: B018
@@ -28,6 +30,7 @@ class ExtensionsServer:
         config = self.config
         self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
         await self.backend.start()
+        add_storage_checks(self.health, self.backend.storage, lambda: self.backend.cache.healthy)
         self.server.install(self.resources, self.backend.registry)
         address = f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
         self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=address).routes())
