@@ -187,6 +187,8 @@ def zero(type: Type) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for name, field in type.fields.items():
         if field.pointer or field.omitzero:
+            if field.pointer and not field.omitempty:
+                value[name] = None
             continue
         if field.form == "object" and field.type is not None:
             value[name] = zero(field.type)
