@@ -12,13 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workers.core.bootstrap.objects import Objects, with_condition
+from workers.core.bootstrap.objects import Objects
 
 Object = dict[str, Any]
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 LEVELS, SCHEMAS = "prioritylevelconfigurations", "flowschemas"
 MANDATORY = {"exempt", "catch-all"}
+CONSUMER = "api-priority-and-fairness-config-consumer-v1"
 AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
 DATA = Path(__file__).parent / "data" / "flow_control.json"
 
@@ -63,13 +64,8 @@ async def mark_dangling(objects: Objects) -> None:
     changes = []
     for schema in objects.list(GROUP, SCHEMAS):
         wanted = dangling(schema["spec"]["priorityLevelConfiguration"]["name"], levels)
-        if with_condition(schema, wanted) is not None:
-            changes.append(_mark(objects, schema["metadata"]["name"], wanted))
+        changes.append(objects.apply_condition(GROUP, SCHEMAS, schema["metadata"]["name"], wanted, manager=CONSUMER))
     await asyncio.gather(*changes)
-
-
-async def _mark(objects: Objects, name: str, wanted: Object) -> None:
-    await objects.update(GROUP, SCHEMAS, name, lambda live: with_condition(live, wanted), subresource="status")
 
 
 def dangling(level: str, levels: set[str]) -> Object:

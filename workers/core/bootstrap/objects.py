@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from workers.apimachinery import codec, defaults, types
-from workers.apimachinery.apply.managed import track_update
+from workers.apimachinery.apply.managed import apply, track_update
 from workers.apimachinery.apply.reset import reset_fields
 from workers.apimachinery.errors import ApiError
 from workers.registry.context import Context
 from workers.registry.options import DeleteOptions
 from workers.registry.registry import Registry
 from workers.registry.store import Store
+from workers.registry.strategies.base import now
 from workers.server.authentication.union import LOOPBACK_USER
 
 Object = dict[str, Any]
@@ -90,6 +90,24 @@ class Objects:
             if error.reason != "NotFound":
                 raise
 
+    async def apply_condition(self, group: str, resource: str, name: str, wanted: Object, *, manager: str) -> None:
+        """Set a condition as its field manager, unless the object has it already. Raises ApiError."""
+        current = self.get(group, resource, name)
+        if current is None or condition(current, wanted["type"]).items() >= wanted.items():
+            return
+        store = self._registry.store(group, resource)
+
+        def transform(live: Object | None) -> Object:
+            assert live is not None, "an update that may not create was given nothing"
+            return self._applied(store, live, {"conditions": [dated(live, wanted)]}, manager)
+
+        context = Context(LOOPBACK_USER, name=name, subresource="status")
+        try:
+            await store.update(transform, context)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+
     async def delete(self, group: str, resource: str, obj: Object) -> None:
         """Delete this very object, if it is still there. Raises ApiError."""
         metadata = obj["metadata"]
@@ -100,6 +118,24 @@ class Objects:
             if error.reason not in ("NotFound", "Conflict"):
                 raise
 
+    def _applied(self, store: Store, live: Object, status: Object, manager: str) -> Object:
+        info = store.info
+        kind = types.model().kind(info.group, info.version, info.kind)
+        head = {"kind": info.kind, "apiVersion": info.group_version, "metadata": {"name": live["metadata"]["name"]}}
+        applied, _ = apply(
+            kind,
+            live,
+            {**head, "status": status},
+            manager=manager,
+            api_version=info.group_version,
+            kind=info.kind,
+            now=now(),
+            force=True,
+            subresource="status",
+            reset=reset_fields(info, "status"),
+        )
+        return {**head, **codec.normalise(kind, applied), "metadata": applied["metadata"]}
+
     def _tracked(self, store: Store, live: Object | None, new: Object, subresource: str) -> Object:
         info = store.info
         return track_update(
@@ -108,7 +144,7 @@ class Objects:
             new,
             manager=MANAGER,
             api_version=info.group_version,
-            now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            now=now(),
             subresource=subresource,
             reset=reset_fields(info, subresource),
         )
@@ -129,11 +165,14 @@ def condition(obj: Object, kind: str) -> Object:
 
 def with_condition(obj: Object, wanted: Object) -> Object | None:
     """The object with this condition; None if it has it already, whatever its time."""
-    current = condition(obj, wanted["type"])
-    if current.items() >= wanted.items():
+    if condition(obj, wanted["type"]).items() >= wanted.items():
         return None
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    changed = current.get("status") != wanted["status"]
-    fresh = {**wanted, "lastTransitionTime": now if changed else current.get("lastTransitionTime", now)}
     others = [other for other in obj.get("status", {}).get("conditions") or () if other["type"] != wanted["type"]]
-    return with_status(obj, conditions=[*others, fresh])
+    return with_status(obj, conditions=[*others, dated(obj, wanted)])
+
+
+def dated(obj: Object, wanted: Object) -> Object:
+    """The condition with the time of its last transition: now, or when the object's own got this status."""
+    current = condition(obj, wanted["type"])
+    kept = current.get("lastTransitionTime") if current.get("status") == wanted["status"] else None
+    return {**wanted, "lastTransitionTime": kept or now()}

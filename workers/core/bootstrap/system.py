@@ -7,7 +7,7 @@ import ipaddress
 import time
 from typing import Any
 
-from workers.core.bootstrap.objects import Objects, with_condition
+from workers.core.bootstrap.objects import Objects
 from workers.server.config import ServerConfig
 
 Object = dict[str, Any]
@@ -27,6 +27,7 @@ PRIORITY_CLASSES = {
 CIDR_READY = {
     "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready",
 }  # fmt: skip
+CIDR_CONTROLLER = "kubernetes-service-cidr-controller"
 TOKEN_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
 
 
@@ -44,9 +45,7 @@ async def ensure_service_cidr(objects: Objects, config: ServerConfig) -> None:
     """The ServiceCIDR of the server's own range. One that exists is not changed but for its condition."""
     cidrs = [cidr.strip() for cidr in config.service_cluster_ip_range.split(",") if cidr.strip()]
     await objects.ensure(NETWORKING, "servicecidrs", {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
-    await objects.update(
-        NETWORKING, "servicecidrs", "kubernetes", lambda live: with_condition(live, CIDR_READY), subresource="status"
-    )
+    await objects.apply_condition(NETWORKING, "servicecidrs", "kubernetes", CIDR_READY, manager=CIDR_CONTROLLER)
 
 
 async def ensure_kubernetes_service(objects: Objects, config: ServerConfig) -> None:
