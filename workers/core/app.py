@@ -8,6 +8,7 @@ from workers.apimachinery import types
 from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.core import virtual
 from workers.core.bootstrap.hooks import bootstrap_hooks
+from workers.core.openid import openid_routes
 from workers.core.reviews import Reviews
 from workers.core.token_request import token_endpoint
 from workers.server.authentication.union import server_authenticator, stored_objects
@@ -57,6 +58,7 @@ class CoreServer:
                 self.server.mount(View(info), virtual.routes(info, backend, reviews))
         discovery = DiscoveryEndpoints(self.resources, server_address=server_address(config))
         self.server.paths.update(discovery.routes())
+        self.server.paths.update(openid_routes(config, server_address(config)))
         self.hooks = Hooks(
             config.run_dir, "core", start_id=config.loopback_token, hooks=bootstrap_hooks(config, backend.registry)
         )

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from workers.core.bootstrap.objects import Objects, with_condition
+from workers.registry.strategies.aggregation import LOCAL_AVAILABLE
 
 Object = dict[str, Any]
 
 GROUP, RESOURCE = "apiregistration.k8s.io", "apiservices"
 AUTOMANAGED = {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
 DATA = Path(__file__).parent / "data" / "apiservices.json"
-AVAILABLE = {
-    "type": "Available", "status": "True", "reason": "Local", "message": "Local APIServices are always available",
-}  # fmt: skip
 
 
 @functools.cache
@@ -68,10 +66,10 @@ async def mark_available(objects: Objects) -> None:
                 GROUP,
                 RESOURCE,
                 service["metadata"]["name"],
-                lambda live: with_condition(live, AVAILABLE),
+                lambda live: with_condition(live, LOCAL_AVAILABLE),
                 subresource="status",
             )
             for service in objects.list(GROUP, RESOURCE)
-            if service["spec"].get("service") is None and with_condition(service, AVAILABLE) is not None
+            if service["spec"].get("service") is None and with_condition(service, LOCAL_AVAILABLE) is not None
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.apimachinery.resources import ResourceInfo
-from workers.registry.strategies import core, jobs, namespaces, pods, services
+from workers.registry.strategies import aggregation, core, jobs, namespaces, pods, services
 from workers.registry.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
+    **aggregation.STRATEGIES,
     **core.STRATEGIES,
     **jobs.STRATEGIES,
     **namespaces.STRATEGIES,
