@@ -58,18 +58,6 @@ def test_negative_numbers_take_ten_bytes() -> None:
     assert protobuf.decode_object(type, body)["value"] == -5
 
 
-def test_a_list_of_encoded_items_is_the_list_encoded() -> None:
-    types = model()
-    items = [{"metadata": {"name": name}, "data": {"k": name}} for name in ("a", "b")]
-    whole = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": items}
-    encoded = [protobuf.encode_message(types.kind("", "v1", "ConfigMap"), item) for item in items]
-    metadata = protobuf.encode_message(
-        types.type("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"), {"resourceVersion": "7"}
-    )
-    listed = protobuf.encode_list("ConfigMapList", "v1", metadata, encoded)
-    assert listed == protobuf.encode_object(types.kind("", "v1", "ConfigMapList"), whole)
-
-
 def test_a_watch_frame_is_an_event_behind_its_length() -> None:
     type = model().kind("", "v1", "ConfigMap")
     body = protobuf.encode_object(type, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x"}})

@@ -63,16 +63,6 @@ def canonical_microtime(text: str) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-def now() -> str:
-    """The present in seconds and UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def now_micro() -> str:
-    """The present in microseconds and UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def parse(text: str, layout: str = RFC3339) -> datetime:
     """The moment in UTC, as Go's time.Parse with that layout. Raises TimeError with Go's message."""
     position, parts = 0, []

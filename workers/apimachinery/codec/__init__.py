@@ -11,14 +11,13 @@ from typing import Any
 
 import orjson
 
-from workers.apimachinery.codec.decoder import Decoder, GroupVersionKind, decode, from_json, from_yaml
+from workers.apimachinery.codec.decoder import GroupVersionKind, decode, from_json, from_yaml
 from workers.apimachinery.codec.jsontext import DecodeError
 from workers.apimachinery.codec.normal import normalise
 from workers.apimachinery.codec.yamltext import load_yaml
 
 __all__ = [
     "DecodeError",
-    "Decoder",
     "GroupVersionKind",
     "decode",
     "encode",

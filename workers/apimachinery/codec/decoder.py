@@ -105,17 +105,6 @@ def from_yaml(body: bytes) -> tuple[Any, list[str]]:
         raise bad_request(f"error decoding YAML: {inner}") from None
 
 
-class Decoder:
-    """Decodes bodies of one kind: `decode` with its type and kind bound."""
-
-    def __init__(self, type: Type, gvk: tuple[str, str, str]) -> None:
-        self.type = type
-        self.gvk = gvk
-
-    def __call__(self, body: bytes, media_type: str, field_validation: str) -> tuple[dict[str, Any], list[str]]:
-        return decode(body, media_type, type=self.type, default_gvk=self.gvk, field_validation=field_validation)
-
-
 def read_body(body: bytes, media_type: str, expected: GroupVersionKind) -> Body:
     """The body's value and what it says it is, with `expected` for what it leaves out. Raises ApiError 400 or 415."""
     reader = _READERS.get(media_type)

@@ -14,7 +14,7 @@ import orjson
 
 from workers.apimachinery.protobuf.decoder import decoder
 from workers.apimachinery.protobuf.encoder import encoder
-from workers.apimachinery.protobuf.wire import BYTES, ProtobufError, as_bytes, split, tagged, text, varint
+from workers.apimachinery.protobuf.wire import BYTES, ProtobufError, as_bytes, split, tagged, text
 from workers.apimachinery.types import Type
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "ProtobufError",
     "decode_message",
     "decode_object",
-    "encode_list",
     "encode_message",
     "encode_object",
     "encode_watch_event",
@@ -62,14 +61,6 @@ def encode_watch_event(event: str, body: bytes) -> bytes:
     """A frame of a watch stream: the event's type and the object with its envelope, behind their length."""
     message = tagged(1, BYTES, event.encode()) + tagged(2, BYTES, tagged(1, BYTES, body))
     return struct.pack(">I", len(message)) + message
-
-
-def encode_list(kind: str, api_version: str, metadata: bytes, items: list[bytes]) -> bytes:
-    """A list with its envelope from the messages of its metadata and its items."""
-    parts = [tagged(1, BYTES, metadata)]
-    parts += [b"\x12" + varint(len(item)) + item for item in items]
-    meta = tagged(1, BYTES, api_version.encode()) + tagged(2, BYTES, kind.encode())
-    return b"".join((MAGIC, tagged(1, BYTES, meta), tagged(2, BYTES, b"".join(parts)), b"\x1a\x00\x22\x00"))
 
 
 def encode_message(type: Type, obj: dict[str, Any]) -> bytes:
