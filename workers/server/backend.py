@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Iterable
 
 from workers.admission.chain import AdmissionChain
-from workers.apimachinery import protobuf, types
+from workers.apimachinery import codec, protobuf, types
 from workers.registry.registry import Registry
 from workers.server.config import ServerConfig
 from workers.storage.etcd import EtcdStorage
+from workers.storage.transport.channel import client_tls
 from workers.storage.watch_cache import EtcdWatchCache
 
 
@@ -41,14 +42,12 @@ def etcd_tls(config: ServerConfig) -> ssl.SSLContext | None:
     """The TLS context for etcd, None where its URLs are plain."""
     if not any(url.startswith(("https", "unixs")) for url in config.etcd_servers):
         return None
-    context = ssl.create_default_context(cafile=config.etcd_cafile or None)
-    if config.etcd_certfile:
-        context.load_cert_chain(config.etcd_certfile, config.etcd_keyfile)
-    return context
+    return client_tls(cafile=config.etcd_cafile, certfile=config.etcd_certfile, keyfile=config.etcd_keyfile)
 
 
 def decode_stored(value: bytes) -> dict[str, object]:
     """An object that another API server stored as protobuf."""
     api_version, kind, _ = protobuf.open_envelope(value)
     group, _, version = api_version.rpartition("/")
-    return protobuf.decode_object(types.model().kind(group, version, kind), value)
+    type = types.model().kind(group, version, kind)
+    return codec.normalise(type, protobuf.decode_object(type, value))

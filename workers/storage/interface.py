@@ -8,7 +8,7 @@ Writes are compare-and-swap on the mod revision, always. Every call has a deadli
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -46,7 +46,6 @@ class Event:
     type: str  # ADDED, MODIFIED, DELETED
     entry: Entry
     previous: Entry | None
-    derived: dict[Any, Any] = field(default_factory=dict)  # readers keep here what one makes for all: encoded frames
 
 
 @dataclass(slots=True)

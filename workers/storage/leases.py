@@ -14,6 +14,7 @@ from dataclasses import dataclass
 WINDOW_SHARE = 0.05
 MAX_WINDOW = 60.0
 MAX_OBJECTS = 1000
+ROUNDING = 0.001  # of times as floats
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class LeaseManager:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             lease = self._newest
-            if lease is None or lease.objects >= MAX_OBJECTS or not 0 <= lease.expires - now - ttl <= window:
+            if lease is None or lease.objects >= MAX_OBJECTS or not 0 <= lease.expires - now - ttl <= window + ROUNDING:
                 seconds = math.ceil(ttl + window)
                 lease = self._newest = _Lease(await self._grant(seconds), now + ttl + window)
             lease.objects += 1

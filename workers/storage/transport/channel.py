@@ -69,7 +69,6 @@ class Endpoint:
 def client_tls(*, cafile: str = "", certfile: str = "", keyfile: str = "") -> ssl.SSLContext:
     """TLS to etcd: the system's CAs unless `cafile` is given, and a client certificate if there is one."""
     context = ssl.create_default_context(cafile=cafile or None)
-    context.set_alpn_protocols(["h2"])
     if certfile:
         context.load_cert_chain(certfile, keyfile or None)
     return context
@@ -82,6 +81,10 @@ class Channel:
         if not endpoints:
             raise ValueError("no etcd endpoint")
         self._endpoints = [Endpoint.parse(url) for url in endpoints]
+        if tls is None and any(endpoint.secure for endpoint in self._endpoints):
+            tls = client_tls()
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
         self._tls = tls
         self._turn = 0
         self._connections: list[Connection] = []
@@ -183,8 +186,6 @@ class Channel:
     async def _try(self, endpoint: Endpoint) -> Connection:
         loop = asyncio.get_running_loop()
         tls = self._tls if endpoint.secure else None
-        if endpoint.secure and tls is None:
-            self._tls = tls = client_tls()
         name = endpoint.host if tls else None
         connection = Connection(endpoint.authority, secure=endpoint.secure)
         async with asyncio.timeout(CONNECT_TIMEOUT):
