@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.apimachinery.defaults import core, extensions, pods, workloads
+from workers.apimachinery.defaults import conversions, core, extensions, pods, workloads
 from workers.apimachinery.defaults.resource_lists import resource_lists
 from workers.apimachinery.defaults.rules import Defaulter, each, pointers, values
 
@@ -52,7 +52,7 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     ("", "v1", "Endpoints"): (values("subsets[].ports[]", protocol="TCP"),),
     ("", "v1", "LimitRange"): (each("spec.limits[]", core.set_limit_range_item),),
     ("", "v1", "Namespace"): (core.set_namespace,),
-    ("", "v1", "Node"): (each("status", core.set_node_status),),
+    ("", "v1", "Node"): (each("status", core.set_node_status), conversions.agree_on_pod_cidrs),
     ("", "v1", "PersistentVolume"): (
         values("status", phase="Pending"),
         values("spec", persistentVolumeReclaimPolicy="Retain"),
@@ -64,10 +64,10 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     ("", "v1", "PodTemplate"): (pods.set_template,),
     ("", "v1", "ReplicationController"): (core.set_replication_controller,),
     ("", "v1", "ResourceQuota"): (resource_lists("spec", "hard"), resource_lists("status", "hard", "used")),
-    ("", "v1", "Secret"): (values("", type="Opaque"),),
+    ("", "v1", "Secret"): (values("", type="Opaque"), conversions.fold_string_data),
     ("", "v1", "Service"): (core.set_service,),
     # workloads
-    ("apps", "v1", "DaemonSet"): (workloads.set_daemon_set,),
+    ("apps", "v1", "DaemonSet"): (workloads.set_daemon_set, conversions.set_template_generation),
     ("apps", "v1", "Deployment"): (workloads.set_deployment,),
     ("apps", "v1", "ReplicaSet"): (workloads.set_replica_set,),
     ("apps", "v1", "StatefulSet"): (workloads.set_stateful_set,),

@@ -26,10 +26,9 @@ def validate_create(info: ResourceInfo, obj: dict[str, Any]) -> Errors:
 def validate_update(info: ResourceInfo, new: dict[str, Any], old: dict[str, Any], subresource: str = "") -> Errors:
     """The faults of replacing `old` by `new` (`subresource`: status, scale, ... or the object itself).
 
-    Metadata is checked twice where upstream does so (rest.BeforeUpdate and the kind's own validation), because clients
-    see the causes repeated.
+    Faults of the metadata are there twice, as upstream finds them twice: in rest.BeforeUpdate and in the kind's rules.
     """
     rules = kind_validation(info.group, info.kind)
-    errors = validate_object_meta_update(new["metadata"], old["metadata"])
+    errors = 2 * validate_object_meta_update(new["metadata"], old["metadata"])
     check = rules.updates.get(subresource)
     return errors + check(new, old) if check else errors

@@ -58,7 +58,7 @@ def validate_config_map(obj: Object) -> Errors:
         errors += [invalid(key("binaryData", name), name, fault) for fault in names.is_config_map_key(name)]
         size += len(value) * 3 // 4
     if size > MAX_SECRET_SIZE:
-        errors.append(too_long("", MAX_SECRET_SIZE))
+        errors.append(too_long("[]", MAX_SECRET_SIZE))
     return errors
 
 

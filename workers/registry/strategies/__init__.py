@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     **aggregation.STRATEGIES,
+    **apps.STRATEGIES,
     **core.STRATEGIES,
     **jobs.STRATEGIES,
     **namespaces.STRATEGIES,

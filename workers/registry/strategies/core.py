@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-
 from workers.registry.context import Context
 from workers.registry.strategies.base import Object, Strategy, now, take_over
 
 
 class SecretStrategy(Strategy):
-    """stringData is written into data and is never stored (core/v1 conversion)."""
-
-    def prepare_for_create(self, obj: Object, context: Context) -> None:
-        fold_string_data(obj)
-        super().prepare_for_create(obj, context)
+    """An update that names no type keeps the one there is."""
 
     def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
-        fold_string_data(new)
         if not new.get("type"):
             take_over(new, old, "type")
         super().prepare_for_update(new, old, context)
-
-
-def fold_string_data(secret: Object) -> None:
-    plain = secret.pop("stringData", None)
-    if plain:
-        encoded = {name: base64.b64encode(value.encode()).decode() for name, value in plain.items()}
-        secret["data"] = {**(secret.get("data") or {}), **encoded}
 
 
 class EventStrategy(Strategy):
