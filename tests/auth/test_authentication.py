@@ -28,6 +28,7 @@ from workers.server.authentication.union import ServerAuthenticator, server_auth
 from workers.server.config import ServerConfig
 from workers.server.filters.authentication import Authentication
 from workers.server.http import Request, Response
+from workers.storage.interface import Unavailable
 
 ISSUER = "https://kubernetes.default.svc"
 DAY = datetime.timedelta(days=1)
@@ -355,6 +356,15 @@ def test_a_forged_signature_is_refused(tmp_path, objects, signer):
     for token in (forged, mixed, unsigned):
         with pytest.raises(AuthenticationError):
             find(accounts(tmp_path, objects), headers=bearer(token))
+
+
+def test_a_token_is_not_good_while_etcd_cannot_be_asked(tmp_path, objects, signer, monkeypatch):
+    async def unavailable(*_: str) -> None:
+        raise Unavailable("no leader")
+
+    monkeypatch.setattr(objects, "get", unavailable)
+    with pytest.raises(AuthenticationError, match="cannot look up what the token names: no leader"):
+        find(accounts(tmp_path, objects), headers=bearer(signer.sign(claims())))
 
 
 def test_answers_about_tokens_are_kept_for_a_while(tmp_path, objects, signer):

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.files import WatchedFile
-from workers.server.authentication.interface import AuthenticationError, Response
+from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
 from workers.server.http import Request
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
@@ -27,12 +27,10 @@ MAX_REMEMBERED = 4096
 
 @dataclass(slots=True, frozen=True)
 class ClientCertificate:
-    """A verified certificate: what it says, and until when it holds (Unix times)."""
+    """A verified certificate: who its holder is, and until when it holds (Unix times)."""
 
     common_name: str
-    organizations: tuple[str, ...]
-    uid: str
-    fingerprint: str
+    response: Response
     not_before: float
     not_after: float
 
@@ -98,11 +96,12 @@ def _read(
     if uids == [""]:
         return AuthenticationError("unable to parse UID: UID cannot be an empty string")
     chain = (certificate, authority)
+    name = common_names[-1] if common_names else ""
+    extra = {CREDENTIAL_ID: [f"X509SHA256={hashlib.sha256(der).hexdigest()}"]}
+    user = UserInfo(name, uids[0] if uids else "", tuple(organizations), extra)
     return ClientCertificate(
-        common_name=common_names[-1] if common_names else "",
-        organizations=tuple(organizations),
-        uid=uids[0] if uids else "",
-        fingerprint=hashlib.sha256(der).hexdigest(),
+        common_name=name,
+        response=Response(as_authenticated(user)),
         not_before=max(link.not_valid_before_utc.timestamp() for link in chain),
         not_after=min(link.not_valid_after_utc.timestamp() for link in chain),
     )
@@ -118,8 +117,4 @@ class ClientCertificates:
         if request.peer_certificate is None:
             return None
         certificate = self._verifier.verify(request.peer_certificate)
-        if not certificate.common_name:
-            return None
-        extra = {CREDENTIAL_ID: [f"X509SHA256={certificate.fingerprint}"]}
-        user = UserInfo(certificate.common_name, certificate.uid, certificate.organizations, extra)
-        return Response(user)
+        return certificate.response if certificate.common_name else None

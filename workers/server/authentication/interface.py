@@ -47,3 +47,10 @@ def with_group(user: UserInfo, group: str) -> UserInfo:
     if group in user.groups:
         return user
     return UserInfo(user.name, user.uid, (*user.groups, group), user.extra)
+
+
+def as_authenticated(user: UserInfo) -> UserInfo:
+    """Every authenticated user is in system:authenticated, but for those who say that they are not authenticated."""
+    if user.name == ANONYMOUS or UNAUTHENTICATED in user.groups:
+        return user
+    return with_group(user, AUTHENTICATED)

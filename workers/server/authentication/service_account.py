@@ -22,6 +22,7 @@ from workers.apimachinery.user import UserInfo
 from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import Audiences, AuthenticationError, Response
 from workers.server.authorization.attributes import quote_list
+from workers.storage.interface import StorageError
 
 USER_PREFIX = "system:serviceaccount:"
 GROUP = "system:serviceaccounts"
@@ -129,7 +130,10 @@ class ServiceAccountTokens:
             raise AuthenticationError(
                 f"token audiences {quote_list(token_audiences)} is invalid for the target audiences {quote_list(wanted)}"
             )
-        return Response(await self._validate(claims), common)
+        try:
+            return Response(await self._validate(claims), common)
+        except StorageError as error:
+            raise AuthenticationError(f"cannot look up what the token names: {error}") from error
 
     def _verify(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         kid = header.get("kid", "")

@@ -13,6 +13,7 @@ from workers.server.authentication.interface import (
     AuthenticationError,
     Response,
     TokenAuthenticator,
+    as_authenticated,
 )
 from workers.server.authentication.token_file import hash_token
 from workers.server.authorization.rbac import aggregate
@@ -52,7 +53,7 @@ class TokenUnion:
                 errors.append(str(error))
             else:
                 if response is not None:
-                    return response
+                    return Response(as_authenticated(response.user), response.audiences)
         raise AuthenticationError(aggregate(errors))
 
 

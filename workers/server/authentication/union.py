@@ -12,14 +12,13 @@ from workers.apimachinery.user import UserInfo
 from workers.server.authentication.certificates import CertificateVerifier, ClientCertificates
 from workers.server.authentication.interface import (
     ANONYMOUS,
-    AUTHENTICATED,
     UNAUTHENTICATED,
     Audiences,
     AuthenticationError,
     RequestAuthenticator,
     Response,
     TokenAuthenticator,
-    with_group,
+    as_authenticated,
 )
 from workers.server.authentication.request_header import RequestHeader
 from workers.server.authentication.service_account import Getter, ServiceAccountTokens
@@ -71,15 +70,7 @@ class ServerAuthenticator:
 
     async def review_token(self, token: str, audiences: Audiences | None) -> Response:
         """Who a token is, for these audiences (None: the server's own). Raises AuthenticationError if it is nobody."""
-        response = await self._tokens.authenticate_token(token, audiences)
-        return Response(as_authenticated(response.user), response.audiences)
-
-
-def as_authenticated(user: UserInfo) -> UserInfo:
-    """AuthenticatedGroupAdder: every authenticated user is in system:authenticated, but for those who say they are not."""
-    if user.name == ANONYMOUS or UNAUTHENTICATED in user.groups:
-        return user
-    return with_group(user, AUTHENTICATED)
+        return await self._tokens.authenticate_token(token, audiences)
 
 
 def server_authenticator(config: ServerConfig, get: Getter | None = None) -> ServerAuthenticator:

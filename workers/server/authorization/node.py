@@ -37,7 +37,7 @@ def no(reason: str) -> Answer:
 class NodeAuthorizer:
     """Decides for users of the group system:nodes by the graph; has no opinion on anyone else."""
 
-    generation = 0  # never allows a user anything for longer than one question
+    generation = 0
 
     def __init__(self, graph: NodeGraph, rules: list[Rule]) -> None:
         self._graph = graph

@@ -54,7 +54,7 @@ class ServerAuthorizer:
 
     @property
     def generation(self) -> int:
-        """Answers given under another generation must be asked for again."""
+        """Answers given under another generation must be asked for again; answers about nodes may not be kept at all."""
         return self.rbac.generation if self.rbac else 0
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
