@@ -60,7 +60,7 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
         each("spec", core.set_persistent_volume_spec),
     ),
     ("", "v1", "PersistentVolumeClaim"): (workloads.set_persistent_volume_claim,),
-    ("", "v1", "Pod"): (pods.set_pod,),
+    ("", "v1", "Pod"): (pods.set_pod, conversions.agree_on_pod_addresses),
     ("", "v1", "PodTemplate"): (pods.set_template,),
     ("", "v1", "ReplicationController"): (core.set_replication_controller,),
     ("", "v1", "ResourceQuota"): (resource_lists("spec", "hard"), resource_lists("status", "hard", "used")),

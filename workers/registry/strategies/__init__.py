@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.apimachinery.resources import ResourceInfo
-from workers.registry.strategies import aggregation, core, jobs, namespaces, pods, services
+from workers.registry.strategies import aggregation, apps, core, jobs, namespaces, pods, services
 from workers.registry.strategies.base import Strategy
 
 if TYPE_CHECKING:
