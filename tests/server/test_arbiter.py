@@ -10,6 +10,7 @@ import types
 
 import pytest
 
+from workers.server import arbiter
 from workers.server.arbiter import run_arbiter
 from workers.server.config import ServerConfig
 from workers.server.health import HealthChecks
@@ -20,11 +21,13 @@ from workers.server.request_info import request_info
 class App:
     """Answers with its worker's pid; /block stops the event loop."""
 
-    def __init__(self):
+    def __init__(self, folder):
+        self._breaks_if = os.path.join(folder, "broken")
         self.health = HealthChecks()
 
     async def startup(self):
-        pass
+        if os.path.exists(self._breaks_if):
+            raise RuntimeError("broken on purpose")
 
     async def handle(self, request):
         request.info = request_info(request.method, request.path, request.raw_query)
@@ -41,7 +44,7 @@ class Group:
 
     def __init__(self, folder, monkeypatch):
         module = types.ModuleType("workers.core.app")
-        module.create = lambda config: App()
+        module.create = lambda config: App(config.run_dir)
         monkeypatch.setitem(sys.modules, "workers.core.app", module)
         self.path = str(folder / "core.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -92,6 +95,7 @@ class Group:
 
 @pytest.fixture
 def group(tmp_path, monkeypatch):
+    monkeypatch.setattr(arbiter, "TIMEOUT", 3)
     group = Group(tmp_path, monkeypatch)
     yield group
     group.stop()
@@ -150,6 +154,34 @@ def test_a_reload_replaces_the_workers(group):
     second = group.ready()["pid"]
     assert gone(first)
     assert group.ask() == second != first
+
+
+def test_no_request_fails_during_a_reload(group):
+    """Reads with their own connections, all the time that workers are replaced."""
+    pid = group.ready()["pid"]
+    for _ in range(3):
+        os.kill(group.pid, signal.SIGHUP)
+        while group.ask() == pid:
+            pass
+        pid = group.ready()["pid"]
+
+
+def test_workers_that_do_not_come_up_leave_the_old_ones(group, tmp_path):
+    first = group.ready()["pid"]
+    (tmp_path / "broken").touch()
+    os.kill(group.pid, signal.SIGHUP)
+    deadline = time.monotonic() + 5
+    while b"the old ones stay" not in group.log.read_bytes() and time.monotonic() < deadline:
+        assert group.ask() == first
+    assert group.ask() == first
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced(group):
+    first = group.ready()["pid"]
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(group.path)
+        client.sendall(b"GET /block HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert group.ready()["pid"] == group.ask() != first
 
 
 def test_workers_can_be_added_and_removed(group):

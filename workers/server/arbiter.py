@@ -10,14 +10,18 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import select
+import signal
 import socket
 import ssl
 import sys
+import time
 from typing import Any
 
 import gunicorn.util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 
 from workers.server.config import ServerConfig
 from workers.server.process import set_title
@@ -26,6 +30,8 @@ from workers.server.worker import Application, GroupWorker
 
 TIMEOUT = 10
 GRACEFUL_TIMEOUT = 2
+START_TIMEOUT = 30.0
+RESPAWN_PAUSE = 1.0
 BACKLOG = 2048
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname).1s %(name)s: %(message)s"
 
@@ -75,10 +81,47 @@ class GroupApplication(BaseApplication):
 class GroupArbiter(Arbiter):
     """gunicorn's arbiter on a socket that is not its own: it neither opens nor unlinks it."""
 
+    _spawn_after = 0.0
+
     def __init__(self, app: GroupApplication, listener: socket.socket) -> None:
         super().__init__(app)
         self.LISTENERS = [listener]
         self.systemd = True  # gunicorn's word for "the socket belongs to another"
+
+    def reload(self) -> None:
+        """Replace all workers: the new ones serve before the old ones go. If they do not come up, the old ones stay."""
+        before = set(self.WORKERS)
+        for _ in range(self.num_workers):
+            self.spawn_worker()
+        fresh = {pid: worker for pid, worker in self.WORKERS.items() if pid not in before}
+        until = time.monotonic() + START_TIMEOUT
+        waiting = {worker.serves: pid for pid, worker in fresh.items()}
+        while waiting and time.monotonic() < until:
+            for pipe in select.select(list(waiting), [], [], 0.1)[0]:
+                pipe.read(1)
+                del waiting[pipe]
+            self.reap_workers()
+            waiting = {pipe: pid for pipe, pid in waiting.items() if pid in self.WORKERS}
+        if set(fresh) <= set(self.WORKERS) and not waiting:
+            self.manage_workers()  # ends the oldest beyond the number
+            return
+        self.log.error("new workers do not serve, the old ones stay")
+        for pid in fresh:
+            if pid in self.WORKERS:
+                self.kill_worker(pid, signal.SIGKILL)
+
+    def reap_workers(self) -> None:
+        """A worker that cannot start ends the group only if no other serves; else it is tried again a little later."""
+        try:
+            super().reap_workers()
+        except HaltServer:
+            if not self.WORKERS:
+                raise
+            self._spawn_after = time.monotonic() + RESPAWN_PAUSE
+
+    def manage_workers(self) -> None:
+        if time.monotonic() >= self._spawn_after:
+            super().manage_workers()
 
 
 def run_arbiter(role: str, config: ServerConfig, sock_fd: int, notify_fd: int) -> None:

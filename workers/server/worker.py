@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,6 +121,9 @@ class GroupWorker(UvicornWorker):
         if app.tls is not None:
             self.CONFIG_KWARGS["ssl_context_factory"] = app.ssl_context
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
+        reading, writing = os.pipe()
+        self.serves = FileIO(reading)  # the arbiter finds a byte here once this worker serves
+        self._tell_arbiter = FileIO(writing, "w")
 
     def init_process(self) -> None:
         die_with_parent(self.ppid)
@@ -140,7 +144,8 @@ class GroupWorker(UvicornWorker):
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _ready(self) -> None:
-        """Tell the master. A master that is busy or gone must not stop the worker."""
+        """Tell arbiter and master. A master that is busy or gone must not stop the worker."""
+        self._tell_arbiter.write(b"1")
         message = json.dumps({"event": "ready", "role": self.app.role, "pid": os.getpid()}).encode()
         with socket.socket(fileno=os.dup(self.app.notify_fd)) as channel:
             try:
