@@ -32,6 +32,8 @@ async def create(store: Store, obj: Object, context: Context) -> Result:
     generated = bool(metadata.get("generateName")) and not metadata.get("name")
     await store.admission.admit(store.attributes(CREATE, context, obj, None))
     for attempt in range(1, NAME_ATTEMPTS + 1):
+        # Each attempt puts metadata of its own into the object.
+        metadata = obj["metadata"]
         fill_system_fields(metadata)
         if generated:
             metadata["name"] = generate_name(metadata["generateName"])

@@ -1,0 +1,125 @@
+"""A server of the built-in resources in this process, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+import yaml
+
+from tests.storage.etcd_process import EtcdProcess
+from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.user import UserInfo
+from workers.server.backend import Backend
+from workers.server.config import ServerConfig
+from workers.server.generic import GenericAPIServer
+from workers.server.http import Request, Response, page_not_found
+
+ADMIN = UserInfo("admin", groups=("system:masters", "system:authenticated"))
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response, read whole."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: Sequence[tuple[str, str]]
+    warnings: list[str]
+
+    @property
+    def obj(self) -> Any:
+        return yaml.safe_load(self.body) if self.content_type == "application/yaml" else orjson.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        return self.obj["message"]
+
+    @property
+    def version(self) -> str:
+        return self.obj["metadata"]["resourceVersion"]
+
+
+class Api:
+    """Sends requests to the server."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.server = GenericAPIServer(last)
+        stored = [info for info in builtin_resources().values() if "update" in info.verbs]
+        self.server.install(stored, backend.registry)
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, type: str = "", accept: str = "", agent: str = "test/1",
+        **query: Any,
+    ) -> Request:  # fmt: skip
+        raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        headers = {"user-agent": agent, "content-type": type, "accept": accept}
+        query_string = urlencode(query, doseq=True)
+        return Request(method, path, query_string, headers, raw, user=ADMIN)
+
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """One request and its whole answer; `options` are type, accept, agent and the query's parameters."""
+        request = self.request(method, path, body, **options)
+        response = await self.server.handle(request)
+        return Answer(response.status, await read(response), response.content_type, response.headers, request.warnings)
+
+    async def create(self, name: str, *, path: str = CONFIG_MAPS, kind: str = "ConfigMap", **more: Any) -> Answer:
+        metadata = {"name": name, **more.pop("metadata", {})}
+        return await self.call("POST", path, {"kind": kind, "metadata": metadata, **more})
+
+    async def merge(self, path: str, patch: Any, **options: Any) -> Answer:
+        return await self.call("PATCH", path, patch, type="application/merge-patch+json", **options)
+
+    async def watch(self, path: str, **query: Any) -> AsyncIterator[Any]:
+        """The events of a watch, decoded."""
+        response = await self.server.handle(self.request("GET", path, watch="1", **query))
+        assert not isinstance(response.body, bytes | Sequence)
+        return events(response.body)
+
+
+async def events(chunks: Any) -> AsyncIterator[Any]:
+    try:
+        async for chunk in chunks:
+            for line in chunk.splitlines():
+                yield orjson.loads(line)
+    finally:
+        await chunks.aclose()
+
+
+async def read(response: Response) -> bytes:
+    body: Any = response.body
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, Sequence):
+        return b"".join(body)
+    return b"".join([chunk async for chunk in body])
+
+
+async def last(request: Request) -> Response:
+    return page_not_found()
+
+
+@asynccontextmanager
+async def running(etcd: EtcdProcess, root: str) -> AsyncIterator[Api]:
+    """An Api of its own prefix in etcd."""
+    config = ServerConfig(
+        instance="test",
+        run_dir="",
+        service_ip="10.0.0.1",
+        loopback_token="",
+        etcd_servers=(etcd.url,),
+        etcd_prefix=root,
+    )
+    backend = Backend(config)
+    await backend.start()
+    try:
+        yield Api(backend)
+    finally:
+        await backend.stop()
