@@ -26,6 +26,7 @@ from workers.server.generic import GenericAPIServer
 from workers.server.health import KINDS, LIVE, READY, HealthChecks, add_storage_checks, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
 from workers.server.metrics import BUILD_INFO, Metrics
+from workers.server.openapi.endpoints import OpenAPIEndpoints
 
 STOPPING = "stopping"  # a file in the run folder: the server is about to stop
 
@@ -48,6 +49,7 @@ class AggregatorServer:
         self._version = version_info(config.kubernetes_version)
         self._groups = {info.group: info.server for info in builtin_resources().values()}
         model = types.model()
+        self._openapi = OpenAPIEndpoints(builtin_resources().values(), model, version=self._version["gitVersion"])
         for info in self.resources:
             model.kind(info.group, info.version, info.kind).fields  # noqa: B018
         version = self._version
@@ -92,6 +94,7 @@ class AggregatorServer:
         metrics = Metrics(self.config.run_dir)
         paths = self.server.paths
         paths.update(self._discovery.routes())
+        paths.update(self._openapi.routes())
         paths["/version"] = self._answer_version
         paths["/metrics"] = metrics.handle
         paths["/metrics/slis"] = metrics.handle_slis
