@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -98,10 +99,9 @@ def held(path: Path) -> int | None:
         with open(path / PID_FILE, "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        try:
+        with contextlib.suppress(OSError, ValueError):  # it is just starting, or just letting go
             return int((path / PID_FILE).read_text())
-        except ValueError:
-            return None
+        return None
     except OSError:
         return None
     return None
