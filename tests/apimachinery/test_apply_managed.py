@@ -333,7 +333,13 @@ def test_an_apply_that_changes_nothing_keeps_its_time() -> None:
     [
         ({"apiVersion": "v1", "kind": "Golden", "metadata": {}}, 400, "invalid object type: /v1, Kind=Golden"),
         ({"kind": "ConfigMap", "metadata": {}}, 400, "invalid object type: /, Kind=ConfigMap"),
+        ({"apiVersion": 1, "kind": [], "metadata": {}}, 400, "invalid object type: /, Kind="),
         (config_map(managedFields=[]), 400, "metadata.managedFields must be nil"),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": ["x"]},
+            500,
+            "failed to create typed patch object (/; /v1, Kind=ConfigMap): .metadata: expected map, got &{[x]}",
+        ),
         (
             {**config_map(namespace="n"), "golden": 1},
             500,

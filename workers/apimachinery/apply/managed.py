@@ -173,10 +173,12 @@ def _check_kind(patch: Any, api_version: str, kind: str) -> None:
     if not isinstance(patch, dict):
         what = plain(patch) if patch is not None else "null"
         raise bad_request(f"error decoding YAML: cannot unmarshal {what} into map[string]interface {{}}")
-    given = _kind_text(patch.get("apiVersion") or "", patch.get("kind") or "")
+    given = _kind_text(
+        *(name if isinstance(name, str) else "" for name in (patch.get("apiVersion"), patch.get("kind")))
+    )
     if given != _kind_text(api_version, kind):
         raise bad_request(f"invalid object type: {given}")
-    if (patch.get("metadata") or {}).get("managedFields") is not None:
+    if _metadata(patch).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
 
 
@@ -185,11 +187,17 @@ def _kind_text(api_version: str, kind: str) -> str:
     return f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind}"
 
 
+def _metadata(patch: Object) -> Object:
+    """The configuration's metadata; whether they are an object at all is checked with the rest of it."""
+    metadata = patch.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
 def _check_configuration(type: Type, patch: Object, api_version: str, kind: str) -> None:
     try:
         check(plan(type), patch)
     except TypedError as problem:
-        metadata = patch.get("metadata") or {}
+        metadata = _metadata(patch)
         name = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {_kind_text(api_version, kind)}"
         raise ApiError(500, "", f"failed to create typed patch object ({name}): {problem}") from None
 

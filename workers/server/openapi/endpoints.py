@@ -72,7 +72,7 @@ class OpenAPIEndpoints:
             raise ApiError(404, "NotFound", "the server could not find the requested resource", {})
         media_type = accepted(request.headers.get("accept", ""), V3_TYPES)
         if media_type is None:
-            return Response(406)
+            return Response(406, content_type="")
         digest = self._hash(name)
         asked = _query(request, "hash")
         if asked and asked != digest:
@@ -85,7 +85,7 @@ class OpenAPIEndpoints:
         _check_method(request)
         media_type = accepted(request.headers.get("accept", ""), V2_TYPES)
         if media_type is None:
-            return Response(406)
+            return Response(406, content_type="")
         digest = document_hash(media_type, self._resources, version=self._version)
         return await self._answer(request, "v2", media_type, [("Etag", f'"{digest}"'), VARY])
 
