@@ -140,6 +140,29 @@ async def test_frames_are_made_once_for_all_watchers_of_a_form(
             await stream.aclose()  # type: ignore[union-attr]
 
 
+async def test_a_watch_that_nobody_reads_leaves_nothing_behind(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        response = await api.server.handle(api.request("GET", CONFIG_MAPS, watch="1"))
+        cache = api.backend.registry.store("", "configmaps").cache
+        assert cache._watchers  # type: ignore[attr-defined]
+        await response.body.aclose()  # type: ignore[union-attr]
+        assert not cache._watchers  # type: ignore[attr-defined]
+
+
+async def test_a_watch_of_one_object_hears_of_no_other(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        since = (await api.create("a")).version
+        everywhere = {"resourceVersion": since, "fieldSelector": "metadata.namespace=default,metadata.name=b"}
+        watches = [
+            await api.watch(CONFIG_MAPS, resourceVersion=since, fieldSelector="metadata.name=b"),
+            await api.watch("/api/v1/configmaps", **everywhere),
+        ]
+        for name in "cb":
+            await api.create(name)
+        for watch in watches:
+            assert await take(watch, 1) == [("ADDED", "b")]
+
+
 async def test_a_table_heads_its_first_frame_alone(etcd: EtcdProcess, root: str) -> None:
     async with running(etcd, root) as api:
         for name in "ab":

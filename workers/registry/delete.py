@@ -15,6 +15,7 @@ from workers.registry.list import Page
 from workers.registry.options import DeleteOptions, ListOptions
 from workers.registry.result import Result, stored
 from workers.registry.strategies.base import count_generation, now
+from workers.registry.update import unchanged
 from workers.storage.interface import Entry, Mismatch, StorageError
 
 if TYPE_CHECKING:
@@ -36,15 +37,23 @@ class Deleted(Result):
 async def delete(store: Store, context: Context, options: DeleteOptions) -> tuple[Result, bool]:
     """Delete the object `context.name`; (the object or a Status, whether it is gone). Raises ApiError."""
     key = store.key(context.namespace, context.name)
-    entry = await store.latest(key)
+    entry, newest = store.cache.get(key), False
+    if entry is None or context.dry_run or "deletionTimestamp" in entry.obj["metadata"]:
+        # Nothing may have to be written, so only the newest state will do.
+        entry, newest = await store.latest(key), True
     context.warnings += store.strategy.warnings_on_delete(entry.obj if entry else {}, options)
     while entry is not None:
         try:
             return await _attempt(store, key, entry, context, options)
         except Mismatch as lost:
-            entry = lost.current
+            entry, newest = lost.current, True
         except StorageError as error:
             raise interpret(error, store.info, "delete") from error
+        except ApiError:
+            latest = entry if newest else await store.latest(key)
+            if newest or unchanged(latest, entry):
+                raise
+            entry, newest = latest, True
     raise store.not_found(context.name)
 
 

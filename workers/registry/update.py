@@ -53,6 +53,7 @@ async def update(
     current = Current(store.cache.get(key), False)
     if current.entry is None:
         current = Current(await store.latest(key), True)
+    warned = len(context.warnings)
     while True:
         try:
             return await _attempt(store, key, current, transform, context, allow_create, uid)
@@ -64,9 +65,10 @@ async def update(
             if current.newest:
                 raise
             latest = await store.latest(key)
-            if _unchanged(latest, current.entry):
+            if unchanged(latest, current.entry):
                 raise
             current = Current(latest, True)
+        del context.warnings[warned:]
 
 
 async def _attempt(
@@ -172,7 +174,7 @@ async def _write(store: Store, key: str, new: Object, current: Current, context:
     metadata.pop("resourceVersion", None)
     value = codec.encode(new)
     if value == entry.value or _same(new, entry.obj):
-        if not current.newest and not _unchanged(await store.latest(key), entry):
+        if not current.newest and not unchanged(await store.latest(key), entry):
             raise Mismatch(store.cache.get(key))
         return Result(entry.body, entry.obj)
     if context.dry_run:
@@ -181,7 +183,8 @@ async def _write(store: Store, key: str, new: Object, current: Current, context:
     return stored(value, revision)
 
 
-def _unchanged(latest: Entry | None, entry: Entry | None) -> bool:
+def unchanged(latest: Entry | None, entry: Entry | None) -> bool:
+    """Whether the newest state is the one that a decision was based on."""
     return latest is not None and entry is not None and latest.mod_revision == entry.mod_revision
 
 

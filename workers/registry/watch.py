@@ -31,7 +31,7 @@ class Watch:
 
 async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
     """Open the watch that the options ask for; the caller closes its subscription. Raises ApiError."""
-    prefix = store.prefix(namespace)
+    prefix = _narrowest(store, namespace, options)
     selects = selection(store, options)
     since = 0
     try:
@@ -49,6 +49,18 @@ async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
         raise resource_expired(f"too old resource version: {since} ({error.revision})") from error
     except StorageError as error:
         raise interpret(error, store.info, "watch", since) from error
+
+
+def _narrowest(store: Store, namespace: str, options: ListOptions) -> str:
+    """The key prefix of all that the watch may tell of: one object, one namespace, or everything."""
+    fields = options.fields
+    if fields is None:
+        return store.prefix(namespace)
+    namespace = namespace or (store.info.namespaced and fields.exact("metadata.namespace")) or ""
+    name = fields.exact("metadata.name")
+    if name and (namespace or not store.info.namespaced):
+        return store.key(namespace, name)
+    return store.prefix(namespace)
 
 
 async def _from_now(store: Store, prefix: str, options: ListOptions, selects: Selects | None) -> Watch:

@@ -29,11 +29,11 @@ class Replacement:
         self.context = context_of(
             request, served, as_object("UpdateOptions", self.options), dry_run=self.options.dry_run
         )
-        self._obj: Object | None = self._decode()
+        self._obj: Object | None = self._decode(self.options.field_validation)
         self.uid: str = self._obj["metadata"].get("uid", "")
 
-    def _decode(self) -> Object:
-        obj = decode_object(self.request, self.served, self.options.field_validation)
+    def _decode(self, field_validation: str = "Ignore") -> Object:
+        obj = decode_object(self.request, self.served, field_validation)
         metadata = obj["metadata"]
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)

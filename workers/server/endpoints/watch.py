@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Any
 
 from workers.apimachinery.errors import ApiError, not_acceptable
@@ -17,12 +17,12 @@ from workers.server.endpoints.query import parse_query, text
 from workers.server.endpoints.serialize import watch_event
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
-from workers.storage.interface import Entry, Event, StorageError
+from workers.storage.interface import Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
 BOOKMARK_INTERVAL = 60.0
-MIN_REQUEST_TIMEOUT = 1800.0
-MAX_FRAMES = 4096
+MAX_FRAMES = 1024
+INITIAL_BATCH = 100  # initial events that are sent together
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -44,6 +44,13 @@ class Frames:
                 self._made.clear()
             frame = self._made[key] = self.make(kind, entry)
         return frame
+
+    def join(self, told: Sequence[tuple[str, Entry]], columns: bool) -> bytes:
+        """The frames of several events; `columns` heads the first, in a table."""
+        made = [self.of(kind, entry) for kind, entry in told]
+        if columns:
+            made[0] = self.make(*told[0], columns=True)
+        return b"".join(made)
 
     def make(self, kind: str, entry: Entry, *, columns: bool = False) -> bytes:
         """A new frame; `columns` heads a table."""
@@ -97,43 +104,61 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         if error.code != 410:
             raise
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
-    return Response(200, stream(watch, frames, options), content_type)
+    timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
+    told = stream(watch, frames, timeout, bookmarks=options.allow_bookmarks)
+    return Response(200, WatchStream(told, watch.subscription), content_type)
+
+
+class WatchStream:
+    """The frames of a watch; closing it ends the subscription, even if nothing was read yet."""
+
+    __slots__ = ("_frames", "_subscription")
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], subscription: Subscription) -> None:
+        self._frames = frames
+        self._subscription = subscription
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._frames.__anext__()
+
+    async def aclose(self) -> None:
+        await self._frames.aclose()
+        await self._subscription.aclose()
 
 
 async def _only(frame: bytes) -> AsyncIterator[bytes]:
     yield frame
 
 
-async def stream(watch: Watch, frames: Frames, options: ListOptions) -> AsyncIterator[bytes]:
+async def stream(watch: Watch, frames: Frames, timeout: float, *, bookmarks: bool) -> AsyncGenerator[bytes, None]:
     """The frames of a watch until it times out, its client goes away, or its events are lost."""
     subscription = watch.subscription
     loop = asyncio.get_running_loop()
-    timeout = options.timeout or MIN_REQUEST_TIMEOUT * (1 + random.random())
     deadline = loop.time() + timeout
     next_bookmark = loop.time() + BOOKMARK_INTERVAL
     # A table's columns stand in its first frame only.
     columns = frames.output.transform == TABLE
     try:
-        for entry in watch.initial:
-            yield frames.make("ADDED", entry, columns=True) if columns else frames.of("ADDED", entry)
+        for start in range(0, len(watch.initial), INITIAL_BATCH):
+            yield frames.join([("ADDED", entry) for entry in watch.initial[start : start + INITIAL_BATCH]], columns)
             columns = False
         if watch.bookmark_initial:
             yield frames.bookmark(watch.revision, INITIAL_END)
         while (now := loop.time()) < deadline:
-            if options.allow_bookmarks and now >= next_bookmark:
+            if bookmarks and now >= next_bookmark:
                 next_bookmark = now + BOOKMARK_INTERVAL
                 yield frames.bookmark(max(subscription.revision, watch.revision))
-            wake = min(deadline, next_bookmark) if options.allow_bookmarks else deadline
+            wake = min(deadline, next_bookmark) if bookmarks else deadline
             events = await subscription.next(max(wake - now, 0.0))
             told = list(tell(events, watch.selects, watch.revision))
             if not told:
                 continue
-            made = [frames.of(kind, entry) for kind, entry in told]
-            if columns:
-                made[0] = frames.make(*told[0], columns=True)
-                columns = False
-            yield b"".join(made)
-        if options.allow_bookmarks:
+            yield frames.join(told, columns)
+            columns = False
+        if bookmarks:
             yield frames.bookmark(max(subscription.revision, watch.revision))
     except StorageError:
         # The client resumes from the last event it got, or lists anew.
