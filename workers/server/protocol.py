@@ -332,6 +332,8 @@ class HttpProtocol(asyncio.Protocol):
             self._streaming = False
             self._task = None
             await _close(body)
+        if self._transport.is_closing():
+            return  # the client has gone
         if complete and chunked and request.method != "HEAD":
             self._transport.write(b"0\r\n\r\n")
         self.finish(complete=complete, close=close)
