@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.apimachinery.resources import ResourceInfo
-from workers.registry.strategies import aggregation, apps, core, jobs, namespaces, pods, services
+from workers.registry.strategies import (
+    aggregation,
+    apps,
+    certificates,
+    core,
+    jobs,
+    namespaces,
+    pods,
+    services,
+    small_groups,
+)
 from workers.registry.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -15,11 +25,13 @@ if TYPE_CHECKING:
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     **aggregation.STRATEGIES,
     **apps.STRATEGIES,
+    **certificates.STRATEGIES,
     **core.STRATEGIES,
     **jobs.STRATEGIES,
     **namespaces.STRATEGIES,
     **pods.STRATEGIES,
     **services.STRATEGIES,
+    **small_groups.STRATEGIES,
 }
 
 
