@@ -17,7 +17,7 @@ from workers.server.http1 import HeaderBlock, end_to_end_lines
 from workers.server.identity import IMPERSONATOR_HEADER, PREFIX, USER_HEADER, encode_user
 from workers.server.tunnel import tunnel
 from workers.server.upstream import Relay, Upstream, UpstreamLost
-from workers.server.watch_relay import WatchRelay
+from workers.server.watch_stream import Key, WatchStream, open_watch
 
 IDEMPOTENT = frozenset({"GET", "HEAD"})
 ATTEMPTS = 4
@@ -34,6 +34,7 @@ class DelegationTarget:
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
+        self.streams: dict[Key | None, WatchStream] = {}  # watches that others may join
         self._idle: list[Upstream] = []
         self._lines: dict[HeaderBlock, tuple[UserInfo | None, UserInfo | None, bytes]] = {}
 
@@ -41,7 +42,7 @@ class DelegationTarget:
         """The next server's answer. Raises ApiError (503) when no worker takes the request or one died over a write."""
         info = request.info
         if info is not None and info.verb == "watch" and request.hijack is None:
-            return await WatchRelay.open(self, request)
+            return await open_watch(self, request)
         response = await self.ask(self.message(request), method=request.method)
         if response.status == 101 and request.hijack is not None:
             assert isinstance(response.body, Relay)

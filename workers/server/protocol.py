@@ -86,6 +86,7 @@ class HttpProtocol(asyncio.Protocol):
         self._paused = False
         self._deadline = 0.0
         self._stopping = False
+        self._half_closed = False
         self._discarding = False
 
     # ---- the connection
@@ -117,9 +118,10 @@ class HttpProtocol(asyncio.Protocol):
             self._task.cancel()
 
     def eof_received(self) -> bool:
-        """A client that has sent all it wants to may still wait for its answer."""
-        self._stopping = True
-        return self._task is not None or self._pipe is not None
+        """A client that has sent all it wants to may still wait for its answer, but not for a stream that may be long:
+        most have gone, and nothing else would tell."""
+        self._stopping = self._half_closed = True
+        return self._task is not None and not self._streaming and not self._inner
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -273,6 +275,10 @@ class HttpProtocol(asyncio.Protocol):
             await _discard(response)
             return
         body = response.body
+        if self._half_closed and (self._watching() or isinstance(body, AsyncIterator)):
+            await _discard(response)
+            self._transport.close()
+            return
         close = self._stopping or not head.keep_alive
         if response.wire:
             self._relay(relayed_head(request, response, close=close), body, close=close)
