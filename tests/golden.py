@@ -1,6 +1,7 @@
 """Replays recorded transcripts against a fresh server and compares the counts per scenario with a floor.
 
 The floor only rises: a scenario in which fewer steps match than before fails, and `--raise` writes better counts down.
+Areas that the server does not serve yet are left out, because their scenarios wait for what never comes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.running import RunningServer
 
 FLOOR = Path(__file__).with_name("golden-floor.json")
+AREAS = ("admission", "apply", "auth", "core", "discovery", "errors", "list-watch", "resources", "wire")
+SCENARIO_TIMEOUT = 60
 # the settings that the transcripts were recorded with
 SETTINGS = (
     "--authorization-mode=Node,RBAC",
@@ -54,9 +57,10 @@ def replay(folder: Path) -> dict[str, int]:
         with RunningServer(Path(scratch), *SETTINGS, f"--token-auth-file={tokens}") as server:
             results = Path(scratch, "results.json")
             command = [sys.executable, str(folder / "replay.py"), "--server", server.url, "--insecure", "--quiet"]
-            subprocess.run([*command, "--token-file", str(tokens), "--json", str(results)], check=False)
+            command += [f"--scenario-timeout={SCENARIO_TIMEOUT}", *(f"--area={area}" for area in AREAS)]
+            subprocess.run([*command, f"--token-file={tokens}", f"--json={results}"], check=False)
         scenarios = json.loads(results.read_text())["scenarios"]
-    return {scenario["scenario"]: sum(step["ok"] for step in scenario["steps"]) for scenario in scenarios}
+    return {scenario["name"]: sum(step["ok"] for step in scenario["steps"]) for scenario in scenarios}
 
 
 if __name__ == "__main__":
