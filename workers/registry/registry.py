@@ -14,21 +14,25 @@ from workers.storage.interface import Storage, WatchCache
 class Registry:
     """All stored resources over one storage and one watch cache.
 
-    `settings` are the completed options that strategies read (service ranges, event TTL, ...), `admission` the chain.
+    `settings` are the completed options that strategies read (service ranges, event TTL, ...), `admission` the chain:
+    since its plugins look things up here, it may be set afterwards, before the first store is asked for.
     """
+
+    admission: Admission
 
     def __init__(
         self,
         *,
         storage: Storage,
         cache: WatchCache,
-        admission: Admission,
         settings: Any,
+        admission: Admission | None = None,
         etcd_prefix: str = "/registry",
     ) -> None:
         self.storage = storage
         self.cache = cache
-        self.admission = admission
+        if admission is not None:
+            self.admission = admission
         self.settings = settings
         self.etcd_prefix = etcd_prefix
         self._stores: dict[ResourceInfo, Store] = {}

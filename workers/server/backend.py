@@ -20,13 +20,11 @@ class Backend:
     def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
         self.storage = EtcdStorage(config.etcd_servers, tls=etcd_tls(config), decode_protobuf=decode_stored)
         self.cache = EtcdWatchCache(self.storage, config.etcd_prefix, only=only)
-        self.admission = AdmissionChain()
         self.registry = Registry(
-            storage=self.storage,
-            cache=self.cache,
-            admission=self.admission,
-            settings=config,
-            etcd_prefix=config.etcd_prefix,
+            storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
+        )
+        self.admission = self.registry.admission = AdmissionChain(
+            self.registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
         )
 
     async def start(self) -> None:
