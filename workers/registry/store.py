@@ -44,6 +44,7 @@ class Store:
         self.strategy = strategy
         self.admission = admission
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
+        self._namespaced = info.namespaced
 
     create = creation.create
     get = getting.get
@@ -55,11 +56,12 @@ class Store:
     watch = watching.watch
 
     def key(self, namespace: str, name: str) -> str:
-        return f"{self.root}{namespace}/{name}" if namespace else self.root + name
+        """An object's key. A request for a Namespace has the namespace too, which is no part of its key."""
+        return f"{self.root}{namespace}/{name}" if namespace and self._namespaced else self.root + name
 
     def prefix(self, namespace: str) -> str:
         """What the keys of a namespace's objects begin with; of all objects for ""."""
-        return f"{self.root}{namespace}/" if namespace else self.root
+        return f"{self.root}{namespace}/" if namespace and self._namespaced else self.root
 
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
