@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workers.admission.plugin import Object, Plugin, on
-from workers.registry.attributes import CREATE, Attributes
+from workers.registry.attributes import CREATE, UPDATE, Attributes
 
 STORAGE, NETWORKING = "storage.k8s.io", "networking.k8s.io"
 DEFAULT_STORAGE = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
@@ -87,7 +87,7 @@ class StorageObjectInUseProtection(Plugin):
 class DefaultTolerationSeconds(Plugin):
     """plugin/pkg/admission/defaulttolerationseconds."""
 
-    operations = frozenset((CREATE,))
+    operations = frozenset((CREATE, UPDATE))
     resources = on("pods")
 
     async def admit(self, attributes: Attributes) -> None:

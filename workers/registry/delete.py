@@ -75,10 +75,17 @@ async def _attempt(
     await store.admission.admit(attributes)
     await store.admission.validate(attributes)
     held = bool(metadata.get("finalizers")) or store.strategy.holds(obj)
-    if held or (graceful and wanted.grace_period):
+    if held or graceful:
         if not graceful:
             store.strategy.mark_as_deleting(obj)
-        return await _update(store, key, obj, entry, context), False
+        marked = await _update(store, key, obj, entry, context)
+        if held or wanted.grace_period:
+            return marked, False
+        # Without time to end the object goes at once, but watchers are told of both steps.
+        if not context.dry_run:
+            await store.storage.delete(key, int(marked.obj["metadata"]["resourceVersion"]))
+            await store.strategy.after_delete(old, context)
+        return _finished(store, marked), True
     if context.dry_run:
         return _finished(store, Result(entry.body, old)), True
     revision = await store.storage.delete(key, entry.mod_revision)

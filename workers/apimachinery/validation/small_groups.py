@@ -141,11 +141,9 @@ def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors: Errors = []
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-    if new.get("provisioner") != old.get("provisioner"):
-        errors.append(forbidden("provisioner", "updates to provisioner are forbidden."))
-    if new.get("reclaimPolicy") != old.get("reclaimPolicy"):
-        errors.append(forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
-    return errors + unchanged(new.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
+    for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
+        errors += unchanged(new.get(field), old.get(field), field)
+    return errors
 
 
 KINDS = {
