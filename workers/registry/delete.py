@@ -83,7 +83,9 @@ async def _attempt(
             return marked, False
         # Without time to end the object goes at once, but watchers are told of both steps.
         if not context.dry_run:
-            await store.storage.delete(key, int(marked.obj["metadata"]["resourceVersion"]))
+            metadata.pop("resourceVersion", None)
+            revision = await store.storage.delete(key, int(marked.obj["metadata"]["resourceVersion"]))
+            marked = stored(codec.encode(obj), revision)
             await store.strategy.after_delete(old, context)
         return _finished(store, marked), True
     if context.dry_run:
