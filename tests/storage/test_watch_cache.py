@@ -154,6 +154,23 @@ async def test_a_watch_resumes_from_any_revision_without_gap_or_duplicate(etcd, 
     await storage.close()
 
 
+async def test_a_replay_that_is_ahead_of_the_cache_makes_no_duplicate(etcd, root):
+    storage = EtcdStorage([etcd.url])
+    revisions = [await storage.create(f"{root}/pods/{number}", value()) for number in range(3)]
+    async with caching(etcd, root) as (_, cache, pods):
+        reflector = cache._everything
+        await reflector.stop()
+        revisions += [await storage.create(f"{root}/pods/{number}", value()) for number in range(3, 6)]
+        subscription = await pods.watch(f"{root}/pods/", revisions[0])
+        seen = await take(subscription, 5)
+        assert subscription.revision == revisions[-1] > pods.revision
+        reflector._task = asyncio.create_task(reflector._run(loaded=True))
+        revisions.append(await storage.create(f"{root}/pods/6", value()))
+        seen += await take(subscription, 1)
+        assert [event.entry.mod_revision for event in seen] == revisions[1:]
+    await storage.close()
+
+
 async def test_a_quiet_resource_resumes_from_before_the_load(etcd, root):
     storage = EtcdStorage([etcd.url])
     old = await storage.create(f"{root}/others/a", value())

@@ -25,12 +25,13 @@ Replay = AsyncGenerator[tuple[list[Event], int], None]
 class CacheSubscription:
     """Events of `prefix` after `since` (interface.py: Subscription)."""
 
-    __slots__ = ("_batches", "_cache", "_error", "_pending", "_replay", "_revision", "_waiter", "prefix")
+    __slots__ = ("_batches", "_cache", "_error", "_pending", "_replay", "_revision", "_taken", "_waiter", "prefix")
 
     def __init__(self, cache: EtcdResourceCache, prefix: str, since: int) -> None:
         self.prefix = prefix
         self._cache = cache
-        self._revision = since
+        self._revision = since  # handed over
+        self._taken = since  # handed over or pending
         self._batches: list[Sequence[Event]] = []
         self._pending = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -42,7 +43,7 @@ class CacheSubscription:
         """Every event up to this revision has been handed over."""
         if self._batches or self._replay is not None or self._error is not None:
             return self._revision
-        return self._cache.revision
+        return max(self._revision, self._cache.revision)
 
     async def start(self) -> None:
         """Take the events since the given revision from memory, or begin the replay. Raises Compacted, Unavailable."""
@@ -91,8 +92,11 @@ class CacheSubscription:
 
     def push(self, events: Sequence[Event]) -> None:
         """Take a batch, or drop this watcher if it lags too far."""
-        if events[0].entry.mod_revision <= self._revision:
-            events = [event for event in events if event.entry.mod_revision > self._revision]
+        if events[0].entry.mod_revision <= self._taken:  # the replay was ahead of the cache
+            events = [event for event in events if event.entry.mod_revision > self._taken]
+            if not events:
+                return
+        self._taken = events[-1].entry.mod_revision
         self._pending += len(events)
         if self._pending > MAX_PENDING:
             self._batches.clear()
@@ -136,6 +140,7 @@ class CacheSubscription:
             events = [event for event in events if below(event.entry.key, self.prefix)]
         if events:
             self._batches.append(events)
+        self._taken = max(revision, events[-1].entry.mod_revision if events else 0)
         self._cache.subscribe(self)
 
 
