@@ -17,6 +17,7 @@ from workers.apimachinery.validation.field import (
     section,
     unchanged,
 )
+from workers.apimachinery.validation.meta import validate_annotations, validate_labels
 from workers.apimachinery.validation.pod_spec import validate_pod_template
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import is_empty, validate_label_selector
@@ -328,11 +329,24 @@ def validate_stateful_set(obj: dict[str, Any]) -> Errors:
     if usable and not label_selector_matches(selector, labels or {}):
         text = "`selector` does not match template `labels`"
         errors.append(invalid("spec.template.metadata.labels", labels, text))
-    return (
-        errors
-        + validate_pod_template(template, "spec.template")
-        + validate_restarting_pod(template, "spec.template", "StatefulSet")
-    )
+    errors += _validate_stateful_template(template, spec.get("volumeClaimTemplates") or [], "spec.template")
+    return errors + validate_restarting_pod(template, "spec.template", "StatefulSet")
+
+
+def _validate_stateful_template(template: dict[str, Any], claims: list[dict[str, Any]], path: str) -> Errors:
+    """ValidatePodTemplateSpecForStatefulSet: containers may mount what the claim templates will make.
+
+    Labels and annotations are looked at twice, as upstream does, so that clients see the same causes.
+    """
+    meta, pod = section(template, "metadata"), section(template, "spec")
+    errors = validate_labels(meta.get("labels"), f"{path}.labels")
+    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
+    own = {volume.get("name") for volume in pod.get("volumes") or ()}
+    made = [section(claim, "metadata").get("name", "") for claim in claims]
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in made if name not in own]
+    if volumes:
+        template = {**template, "spec": {**pod, "volumes": [*(pod.get("volumes") or ()), *volumes]}}
+    return errors + validate_pod_template(template, path)
 
 
 def _validate_stateful_strategy(strategy: dict[str, Any]) -> Errors:
