@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
+
+import uvloop
 
 from workers.server.http import Handler
 from workers.server.protocol import HttpProtocol
@@ -16,15 +19,20 @@ from workers.server.protocol import HttpProtocol
 class Served:
     """A running server: where it is, its loop, and its open connections."""
 
-    def __init__(self, handler: Handler, path: str | None = None) -> None:
+    def __init__(self, handler: Handler, path: str | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.path = path
+        self._tls = tls
         self.connections: set[HttpProtocol] = set()
         self.address: object = path
         self._handler = handler
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(5)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -38,7 +46,7 @@ class Served:
         if self.path:
             server = await self.loop.create_unix_server(make, self.path)
         else:
-            server = await self.loop.create_server(make, "127.0.0.1", 0)
+            server = await self.loop.create_server(make, "127.0.0.1", 0, ssl=self._tls)
             self.address = server.sockets[0].getsockname()
         self._ready.set()
         await self._stop.wait()
@@ -66,9 +74,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(handler: Handler, path: str | None = None) -> Iterator[Served]:
+def serving(handler: Handler, path: str | None = None, *, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
     """Serve `handler` on a loopback port, or on the Unix socket `path`."""
-    served = Served(handler, path)
+    served = Served(handler, path, tls)
     try:
         yield served
     finally:

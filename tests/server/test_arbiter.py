@@ -66,6 +66,7 @@ class Group:
                 log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
                 os.dup2(log, 1)
                 os.dup2(log, 2)
+                sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
                 run_arbiter("core", self.config, self.listener.fileno(), self.notify.fileno())
             except SystemExit as end:
                 os._exit(int(end.code or 0))
@@ -173,6 +174,7 @@ def test_workers_that_do_not_come_up_leave_the_old_ones(group, tmp_path):
     deadline = time.monotonic() + 5
     while b"the old ones stay" not in group.log.read_bytes() and time.monotonic() < deadline:
         assert group.ask() == first
+    assert b"the old ones stay" in group.log.read_bytes()
     assert group.ask() == first
 
 

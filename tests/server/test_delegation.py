@@ -133,18 +133,17 @@ def test_connections_are_used_again(path):
 
 def test_a_slow_client_holds_the_worker_back_and_its_connection_is_fit_for_use_afterwards(path):
     """The upstream connection is paused when the answer ends: back in the pool it must read again."""
-    with serving(worker, path) as behind, serving(front(path)) as served:
-        with served.connect() as client:
-            client.sendall(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
-            time.sleep(0.3)
-            (connection,) = behind.connections
-            assert connection._paused
-            assert len(read_answer(client)[2]) == 400 * 65536
-            assert ask(client, "/echo")[0] == 200
-            for _ in range(20):
-                client.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
-                time.sleep(0.005)
-                assert len(read_answer(client)[2]) == 5_000_000
+    with serving(worker, path) as behind, serving(front(path)) as served, served.connect() as client:
+        client.sendall(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
+        time.sleep(0.3)
+        (connection,) = behind.connections
+        assert connection._paused
+        assert len(read_answer(client)[2]) == 400 * 65536
+        assert ask(client, "/echo")[0] == 200
+        for _ in range(20):
+            client.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+            time.sleep(0.005)
+            assert len(read_answer(client)[2]) == 5_000_000
 
 
 def test_a_client_that_goes_away_ends_the_worker_s_stream(server):

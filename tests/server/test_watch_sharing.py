@@ -25,7 +25,6 @@ class Worker:
     def __init__(self):
         self.log = []
         self.opened = []
-        self.wake = None
 
     async def handle(self, request):
         query = dict(pair.split("=") for pair in request.raw_query.split("&"))
@@ -35,25 +34,16 @@ class Worker:
         )
 
     async def follow(self, version, timeout):
-        self.wake = self.wake or asyncio.Condition()
         position = next((n for n, (seen, _) in enumerate(self.log) if seen > version), len(self.log))
         until = asyncio.get_running_loop().time() + timeout
-        while True:
+        while asyncio.get_running_loop().time() < until:
             batch, position = self.log[position:], len(self.log)
             if batch:
                 yield b"".join(frame for _, frame in batch)
-            left = until - asyncio.get_running_loop().time()
-            try:
-                async with self.wake:
-                    await asyncio.wait_for(self.wake.wait_for(lambda seen=position: len(self.log) > seen), left)
-            except TimeoutError:
-                return
+            await asyncio.sleep(0.002)
 
-    async def emit(self, *versions, size=0):
-        self.wake = self.wake or asyncio.Condition()
-        async with self.wake:
-            self.log += [(version, event(version, size=size)) for version in versions]
-            self.wake.notify_all()
+    def emit(self, *versions, size=0):
+        self.log += [(version, event(version, size=size)) for version in versions]
 
 
 @pytest.fixture
@@ -118,7 +108,7 @@ class Client:
 
 
 def emit(behind, worker, *versions, **options):
-    asyncio.run_coroutine_threadsafe(worker.emit(*versions, **options), behind.loop).result(5)
+    behind.call(lambda: worker.emit(*versions, **options))
 
 
 def open_upstreams(behind):

@@ -31,6 +31,7 @@ INITIAL_EVENTS_END = b'"k8s.io/initial-events-end"'
 POSITION = frozenset({"resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds"})
 REOPEN_FOR = 15.0
 REOPEN_PAUSE = 0.1
+SOON = 0.5  # who has less time left than this is not worth another upstream
 HISTORY_BYTES = 1 << 17
 MAX_BEHIND = 4 << 20  # bytes that a slow client may lag behind the others
 _JSON_HEAD = b"\r\nContent-Type: application/json"
@@ -59,15 +60,15 @@ class WatchMember:
     """A Pipe: one client of a stream. `skip_until`: events up to this revision are not for it."""
 
     def __init__(self, stream: WatchStream, position: Position, *, skip_until: int = 0) -> None:
-        loop = asyncio.get_running_loop()
         self.skip_until = skip_until
-        self.until = loop.time() + position.timeout if position.timeout else 0.0
+        self.until = _at(position.timeout)  # 0: when the upstream ends
         self.sink: Sink | None = None
         self._stream = stream
         self._paused = False
         self._waiting: list[bytes] = []
         self._behind = 0
-        self._timer = loop.call_at(self.until, self.end) if self.until and skip_until else None
+        joined = self.until and skip_until  # the first member is ended by the upstream
+        self._timer = asyncio.get_running_loop().call_at(self.until, self.end) if joined else None
 
     def start(self, sink: Sink) -> None:
         self.sink = sink
@@ -129,6 +130,7 @@ class WatchStream:
         self._request = request
         self._position = position
         self._upstream: Upstream | None = upstream
+        self._upstream_until = _at(position.timeout)  # when the upstream is to end by itself, 0: unknown
         self._received = False  # whether the upstream hands over its data
         self._members: list[WatchMember] = []
         self._partial = b""
@@ -219,17 +221,15 @@ class WatchStream:
         self._upstream = None
         self._partial = b""
         if complete:
-            self._end_members(of_upstream=True)
+            self._end_members(timed_out=0 < self._upstream_until < _at(SOON))
         if self._members:
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
-    def _end_members(self, *, of_upstream: bool = False) -> None:
-        """End the clients; when the upstream came to its end, not those that have time left of their own."""
-        soon = asyncio.get_running_loop().time() + 0.5
-        limited = self._position.timeout > 0
+    def _end_members(self, *, timed_out: bool = False) -> None:
+        """End the clients; if the upstream has only come to its time, not those that have time left of their own."""
+        soon = _at(SOON)
         for member in self._members[:]:
-            has_time = member.until > soon if member.until else limited
-            if not (of_upstream and has_time):
+            if not timed_out or 0 < member.until < soon:
                 member.end()
 
     # ---- opening the watch again
@@ -276,9 +276,11 @@ class WatchStream:
             return self._request.head.target
         if not version:
             return None
+        self._upstream_until = 0.0
         query = [*self._position.others, ("resourceVersion", version)]
         if all(member.until for member in self._members):
-            left = max(member.until for member in self._members) - asyncio.get_running_loop().time()
+            self._upstream_until = max(member.until for member in self._members)
+            left = self._upstream_until - asyncio.get_running_loop().time()
             if left <= 0:
                 return None
             query.append(("timeoutSeconds", str(max(1, round(left)))))
@@ -303,6 +305,11 @@ class WatchStream:
                 member.skip_until = 0
                 member.write(frame)
         self._end_members()
+
+
+def _at(delay: float) -> float:
+    """The event loop's time in `delay` seconds; 0 for no delay."""
+    return asyncio.get_running_loop().time() + delay if delay else 0.0
 
 
 async def open_watch(target: DelegationTarget, request: Request) -> Response:

@@ -1,0 +1,160 @@
+"""TLS at the front: certificates by server name, client certificates, renewal on disk, protocol versions."""
+
+import asyncio
+import datetime
+import os
+import socket
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.server.serving import read_answer, serving
+from workers.server.config import ServerConfig
+from workers.server.http import text_response
+from workers.server.tls import ServingTLS
+
+
+class Pair:
+    """A certificate and its key, on disk."""
+
+    def __init__(self, folder, name, *, issuer=None, dns=("localhost",)):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(self.name)
+            .issuer_name(issuer.name if issuer else self.name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        )
+        if dns:
+            builder = builder.add_extension(x509.SubjectAlternativeName(map(x509.DNSName, dns)), critical=False)
+        certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
+        self.certificate_file, self.key_file = str(folder / f"{name}.crt"), str(folder / f"{name}.key")
+        with open(self.certificate_file, "wb") as file:
+            file.write(certificate.public_bytes(serialization.Encoding.PEM))
+        with open(self.key_file, "wb") as file:
+            plain = serialization.NoEncryption()
+            file.write(self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+
+
+async def handle(request):
+    certificate = request.peer_certificate
+    return text_response(
+        x509.load_der_x509_certificate(certificate).subject.rfc4514_string() if certificate else "nobody"
+    )
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Pair(tmp_path, "ca", dns=())
+
+
+@pytest.fixture
+def make(tmp_path, authority):
+    """ServingTLS for a serving pair `main`, client CA `ca`, and other options."""
+    main = Pair(tmp_path, "main", issuer=authority)
+
+    def make_tls(**options):
+        config = ServerConfig(
+            instance="", run_dir="", service_ip="", loopback_token="", tls_cert_file=main.certificate_file,
+            tls_private_key_file=main.key_file, client_ca_file=authority.certificate_file, **options,
+        )  # fmt: skip
+        return ServingTLS(config)
+
+    return make_tls
+
+
+def connect(served, *, name="localhost", client=None, maximum=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    if client:
+        context.load_cert_chain(client.certificate_file, client.key_file)
+    if maximum:
+        context.maximum_version = maximum
+    return context.wrap_socket(socket.create_connection(served.address, timeout=5), server_hostname=name)
+
+
+def server_name(connection):
+    certificate = x509.load_der_x509_certificate(connection.getpeercert(True))
+    return certificate.subject.rfc4514_string()
+
+
+def ask(connection):
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    return read_answer(connection)[2].decode()
+
+
+def test_client_certificates_are_asked_for_but_not_required(make, authority, tmp_path):
+    alice = Pair(tmp_path, "alice", issuer=authority)
+    with serving(handle, tls=make().listening) as served:
+        with connect(served, client=alice) as connection:
+            assert ask(connection) == "CN=alice"
+            assert connection.selected_alpn_protocol() == "http/1.1"
+        with connect(served) as connection:
+            assert ask(connection) == "nobody"
+
+
+def test_a_client_certificate_of_another_authority_is_refused(make, tmp_path):
+    mallory = Pair(tmp_path, "mallory")
+    with serving(handle, tls=make().listening) as served:
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError)), connect(served, client=mallory) as connection:
+            ask(connection)
+        with connect(served) as connection:
+            assert ask(connection) == "nobody"
+
+
+def test_old_protocol_versions_are_refused(make):
+    with serving(handle, tls=make(tls_min_version="VersionTLS13").listening) as served:
+        with pytest.raises(ssl.SSLError):
+            connect(served, maximum=ssl.TLSVersion.TLSv1_2)
+        with connect(served) as connection:
+            assert connection.version() == "TLSv1.3"
+
+
+def test_cipher_suites_by_their_go_names(make):
+    suites = ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256")
+    tls = make(tls_cipher_suites=suites).listening
+    with serving(handle, tls=tls) as served, connect(served, maximum=ssl.TLSVersion.TLSv1_2) as connection:
+        assert connection.cipher()[0] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+
+
+def test_the_server_name_chooses_the_certificate(make, tmp_path):
+    one, two = Pair(tmp_path, "one", dns=("one.test", "*.wild.test")), Pair(tmp_path, "two", dns=())
+    pairs = [f"{one.certificate_file},{one.key_file}", f"{two.certificate_file},{two.key_file}:two.test,three.test"]
+    with serving(handle, tls=make(tls_sni_cert_key=tuple(pairs)).listening) as served:
+        expected = {"one.test": "one", "A.wild.test": "one", "three.test": "two", "localhost": "main", None: "main"}
+        for name, pair in expected.items():
+            with connect(served, name=name) as connection:
+                assert server_name(connection) == f"CN={pair}"
+
+
+def test_renewed_certificates_are_served_to_new_connections(make, authority, tmp_path, monkeypatch):
+    monkeypatch.setattr("workers.server.tls.RECHECK", 0.02)
+    tls = make()
+    with serving(handle, tls=tls.listening) as served, connect(served) as old:
+        watcher = asyncio.run_coroutine_threadsafe(tls.watch(), served.loop)
+        assert server_name(old) == "CN=main"
+        renewed = Pair(tmp_path, "renewed", issuer=authority)
+        os.replace(renewed.certificate_file, tmp_path / "main.crt")  # for a moment the pair does not fit
+        with connect(served) as connection:
+            assert ask(connection) == "nobody"
+        os.replace(renewed.key_file, tmp_path / "main.key")
+        for _ in range(200):
+            with connect(served) as connection:
+                name = server_name(connection)
+                assert ask(connection) == "nobody"
+            if name == "CN=renewed":
+                break
+        assert name == "CN=renewed"
+        assert ask(old) == "nobody"
+        watcher.cancel()
