@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 from workers.admission.chain import AdmissionChain
 from workers.apimachinery import codec, protobuf, types
+from workers.apimachinery.errors import qualified
+from workers.apimachinery.resources import builtin_resources
 from workers.registry.registry import Registry
 from workers.server.config import ServerConfig
+from workers.server.metrics import RESOURCE_OBJECTS, STORAGE_OBJECTS
 from workers.storage.etcd import EtcdStorage
 from workers.storage.transport.channel import client_tls
 from workers.storage.watch_cache import EtcdWatchCache
@@ -30,6 +33,14 @@ class Backend:
     async def start(self) -> None:
         """Returns when the cache is full."""
         await self.cache.start()
+        STORAGE_OBJECTS.follow(lambda: {(qualified(name, group),): n for (group, name), n in self._counts()})
+        RESOURCE_OBJECTS.follow(lambda: dict(self._counts()))
+
+    def _counts(self) -> list[tuple[tuple[str, str], float]]:
+        """How many objects each built-in resource has, by group and name."""
+        counts = self.cache.counts()
+        infos = builtin_resources().values()
+        return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
 
     async def stop(self) -> None:
         await self.cache.stop()

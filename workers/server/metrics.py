@@ -52,6 +52,25 @@ LONG_RUNNING = REGISTRY.gauge(
     "component. Not all requests are tracked this way.",
     _REQUEST,
 )
+AUTHENTICATION_ATTEMPTS = REGISTRY.counter("authentication_attempts", "Counter of authenticated attempts.", ("result",))
+AUTHENTICATED_USERS = REGISTRY.counter(
+    "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
+)
+AUTHORIZATION_ATTEMPTS = REGISTRY.counter(
+    "authorization_attempts_total", "Counter of authorization attempts broken down by result.", ("result",)
+)
+STORAGE_OBJECTS = REGISTRY.gauge(
+    "apiserver_storage_objects",
+    "Number of stored objects at the time of last check split by kind.",
+    ("resource",),
+    merge=MAX,
+)
+RESOURCE_OBJECTS = REGISTRY.gauge(
+    "apiserver_resource_objects",
+    "Number of stored objects at the time of last check split by kind.",
+    ("group", "resource"),
+    merge=MAX,
+)
 BUILD_INFO = REGISTRY.gauge(
     "kubernetes_build_info",
     "A metric with a constant '1' value labeled by major, minor, git version, platform and compiler.",
@@ -103,6 +122,12 @@ class RequestMetrics:
             self._labels.clear()
         labels = self._labels[info] = (verb, *resource, _scope(info), "apiserver")
         return labels
+
+
+def long_running_labels(info: RequestInfo) -> Labels:
+    """The labels of a stream in LONG_RUNNING."""
+    verb = METHOD_VERBS.get(info.verb, info.verb.upper())
+    return verb, info.api_group, info.api_version, info.resource, info.subresource, _scope(info), "apiserver"
 
 
 def _scope(info: RequestInfo) -> str:

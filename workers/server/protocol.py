@@ -26,6 +26,7 @@ from workers.server.audit_id import LIMIT as AUDIT_LIMIT
 from workers.server.audit_id import new_audit_id
 from workers.server.http import Pipe, Request, Response, status_response, text_response
 from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
+from workers.server.request_info import RequestInfo
 from workers.server.wire import BODILESS, relayed_head, response_head
 
 HEAD_TIMEOUT = 32.0  # upstream's ReadHeaderTimeout
@@ -169,6 +170,11 @@ class HttpProtocol(asyncio.Protocol):
     def _watching(self) -> bool:
         info = self._request.info if self._request is not None else None
         return info is not None and info.verb == "watch"
+
+    @property
+    def streams(self) -> RequestInfo | None:
+        """What is asked for by the request whose answer is a stream, if there is one."""
+        return self._request.info if self._request is not None and (self._pipe or self._streaming) else None
 
     # ---- reading
 

@@ -53,7 +53,9 @@ class Position:
         self.version = int(version) if version.isdigit() else 0
         self.sends_initial = query.get("sendInitialEvents") == "true"
         self.timeout = float(timeout) if timeout.isdigit() else 0.0
-        self.shareable = self.version > 0 and not {"sendInitialEvents", "pretty"} & set(query)
+        # the first event of a table is unlike the others: it has the columns
+        table = "as=Table" in request.headers.get("accept", "")
+        self.shareable = self.version > 0 and not table and not {"sendInitialEvents", "pretty"} & set(query)
 
 
 class WatchMember:

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -22,11 +23,12 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from workers.apimachinery.metrics import Labels
 from workers.server.app import App
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response
 from workers.server.identity import behind_the_front
-from workers.server.metrics import FOLDER, answer_snapshot
+from workers.server.metrics import FOLDER, LONG_RUNNING, answer_snapshot, long_running_labels
 from workers.server.process import die_with_parent, set_title
 from workers.server.protocol import HttpProtocol
 
@@ -67,8 +69,9 @@ class Application:
 class GroupServer(Server):
     """uvicorn's server that tells the master when it serves and sweeps connections that make no progress."""
 
-    def __init__(self, config: Any, private_socket: Path, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: Any, private_socket: Path, on_ready: Callable[[], None], *, front: bool) -> None:
         super().__init__(config)
+        self._front = front
         self._private_socket = private_socket
         self._on_ready = on_ready
 
@@ -78,7 +81,18 @@ class GroupServer(Server):
         gc.collect()
         gc.freeze()  # caches are full: what lives now lives on
         gc.set_threshold(*GC_THRESHOLDS)
+        if self._front:  # behind it are the same streams again
+            LONG_RUNNING.follow(self._long_running)
         self._on_ready()
+
+    def _long_running(self) -> dict[Labels, float]:
+        """The streams that are open, for the metrics."""
+        found: Counter[Labels] = Counter()
+        for connection in list(self.server_state.connections):
+            info = connection.streams  # type: ignore[union-attr]
+            if info is not None:
+                found[long_running_labels(info)] += 1
+        return {labels: float(number) for labels, number in found.items()}
 
     async def _serve_privately(self) -> None:
         """This very worker, and no other of its group, answers here about its own numbers."""
@@ -136,7 +150,7 @@ class GroupWorker(UvicornWorker):
         watcher = self.app.tls.watch() if self.app.tls is not None else None
         task = asyncio.create_task(watcher) if watcher is not None else None
         private_socket = Path(self.app.config.run_dir) / FOLDER / f"{self.app.role}-{os.getpid()}.sock"
-        server = GroupServer(self.config, private_socket, self._ready)
+        server = GroupServer(self.config, private_socket, self._ready, front=self.app.tls is not None)
         await server.serve(sockets=self.sockets)
         if task is not None:
             task.cancel()

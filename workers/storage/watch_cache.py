@@ -49,6 +49,10 @@ class EtcdWatchCache:
         """Whether every watch on etcd is established."""
         return all(reflector.healthy for reflector in self._reflectors)
 
+    def counts(self) -> dict[str, int]:
+        """How many objects each resource has, by its storage prefix."""
+        return {folder.rstrip("/"): len(resource) for folder, resource in self._resources.items()}
+
     def resource(self, storage_prefix: str, *, render: Render = as_item) -> EtcdResourceCache:
         """The cache of `/registry/<storage_prefix>/`; its lists show entries as `render` says (as_body: with their kind).
 

@@ -8,6 +8,18 @@ from workers.apimachinery.errors import unauthorized
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.union import ServerAuthenticator
 from workers.server.http import Handler, Request, Response
+from workers.server.metrics import AUTHENTICATED_USERS, AUTHENTICATION_ATTEMPTS
+
+# users with a label of their own; others would be too many
+NAMED_USERS = frozenset(
+    {
+        "system:anonymous",
+        "system:apiserver",
+        "system:kube-controller-manager",
+        "system:kube-scheduler",
+        "system:kube-proxy",
+    }
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +36,12 @@ class Authentication:
             request.user = await self._authenticator.authenticate(request)
         except AuthenticationError as error:
             log.warning("unable to authenticate the request: %s", error)
+            AUTHENTICATION_ATTEMPTS.inc(("error",))
             raise unauthorized() from None
         if request.user is None:
+            AUTHENTICATION_ATTEMPTS.inc(("failure",))
             raise unauthorized()
+        AUTHENTICATION_ATTEMPTS.inc(("success",))
+        name = request.user.name
+        AUTHENTICATED_USERS.inc((name if name in NAMED_USERS else "other",))
         return await self._handler(request)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from workers.server.authorization.attributes import Authorizer, Decision, forbidden_error, of_request
 from workers.server.http import Handler, Request, Response
+from workers.server.metrics import AUTHORIZATION_ATTEMPTS
+
+RESULTS = {Decision.ALLOW: ("allowed",), Decision.DENY: ("denied",), Decision.NO_OPINION: ("no-opinion",)}
 
 
 class Authorization:
@@ -16,6 +19,7 @@ class Authorization:
     async def __call__(self, request: Request) -> Response:
         attributes = of_request(request)
         decision, reason = await self._authorizer.authorize(attributes)
+        AUTHORIZATION_ATTEMPTS.inc(RESULTS[decision])
         if decision is not Decision.ALLOW:
             raise forbidden_error(attributes, reason)
         return await self._handler(request)

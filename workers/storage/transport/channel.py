@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from workers.apimachinery.metrics import REGISTRY
 from workers.storage.transport.connection import Connection
 from workers.storage.transport.streams import DEADLINE_EXCEEDED, UNAVAILABLE, MessageStream, RpcError
 
@@ -22,6 +23,13 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3.0
 BACKOFF = (0.0, 0.05, 0.1, 0.2, 0.4)
+
+REQUEST_SECONDS = REGISTRY.histogram(
+    "etcd_request_duration_seconds",
+    "Etcd request latency in seconds for each operation and object type.",
+    ("operation", "type"),
+    buckets=(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60),
+)
 
 Answer = TypeVar("Answer")
 
@@ -101,7 +109,9 @@ class Channel:
             connection = self._usable() or await self._connect(deadline)
             started = loop.time()
             try:
-                return method.answer.FromString(await self._unary(connection, method, message, deadline))
+                answer = await self._unary(connection, method, message, deadline)
+                REQUEST_SECONDS.observe(loop.time() - started, (method.path.rpartition("/")[2].lower(), ""))
+                return method.answer.FromString(answer)
             except RpcError as error:
                 self._judge(connection, error, started)
                 attempt += 1
