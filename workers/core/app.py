@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from workers.apimachinery import types
@@ -23,6 +24,7 @@ from workers.server.generic import GenericAPIServer
 from workers.server.health import HealthChecks, add_storage_checks, is_health_path
 from workers.server.hooks import Hooks
 from workers.server.http import Request, Response
+from workers.storage.compactor import compactor
 
 
 class CoreServer:
@@ -31,6 +33,7 @@ class CoreServer:
     backend: Backend
     authorizer: ServerAuthorizer
     hooks: Hooks
+    compaction: asyncio.Task[None]
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
@@ -63,6 +66,8 @@ class CoreServer:
             config.run_dir, "core", start_id=config.loopback_token, hooks=bootstrap_hooks(config, backend.registry)
         )
         await self.hooks.start()
+        # Each worker takes part; the rounds are counted in etcd, so there is one an interval.
+        self.compaction = asyncio.create_task(compactor(backend.storage, config.etcd_compaction_interval))
         add_storage_checks(self.health, backend.storage, lambda: backend.cache.healthy)
         self.health.add_group(self.hooks.checks, prefix="poststarthook/")
 
@@ -72,6 +77,7 @@ class CoreServer:
         return await self.server.handle(request)
 
     async def shutdown(self) -> None:
+        self.compaction.cancel()
         await self.hooks.stop()
         await self.authorizer.stop()
         await self.backend.stop()
