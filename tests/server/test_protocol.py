@@ -302,6 +302,16 @@ def test_stopping_ends_watches_and_finishes_requests(server):
         assert tail.endswith(b"\r\n0\r\n\r\n")
 
 
+def test_a_request_that_comes_at_the_stop_is_answered(server):
+    with server.connect() as client:
+        assert ask(client, "/a")[0] == 200
+        for connection in list(server.connections):
+            server.call(connection.shutdown)
+        status, headers, _ = ask(client, "/slow")
+        assert (status, headers["connection"]) == (200, "close")
+        assert client.recv(1) == b""
+
+
 def test_the_front_sees_a_watch_break_off_when_a_worker_stops(tmp_path):
     with serving(handle, str(tmp_path / "s")) as served, served.connect() as watch:
         watch.sendall(b"GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -35,6 +35,7 @@ BODY_TIMEOUT = 60.0
 WRITE_TIMEOUT = 60.0
 LINGER = 2.0  # after a refusal: read on for so long, so that the client sees the answer and not a reset
 CLOSE_WITHIN = 0.5  # at the stop: TLS would wait much longer for a client that does not say goodbye
+FAREWELL = 0.2  # at the stop: how long an idle client may still send
 MAX_PENDING = 1 << 16
 JOIN_BELOW = 1 << 16
 
@@ -150,12 +151,16 @@ class HttpProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: idle connections close, requests finish, watches end now.
 
-        A client's watch gets a proper end. The front behind an inner connection must rather see it break off, because
-        only then does it open the watch again elsewhere.
+        An idle client may be about to send: it has a moment, and then gets an answer that says that the connection closes.
+        A client's watch gets a proper end. The front behind an inner connection must rather see it break off, because only
+        then does it open the watch again elsewhere; and it sees that a request was not read, so it needs no moment.
         """
         self._stopping = True
         if self._task is None and self._pipe is None:
-            self._transport.close()
+            if self._inner:
+                self._transport.close()
+            else:
+                self._loop.call_later(FAREWELL, self._close_idle)
         elif self._watching():
             if self._inner:
                 self._transport.abort()
@@ -163,9 +168,12 @@ class HttpProtocol(asyncio.Protocol):
                 self._pipe.end()
             elif self._task is not None and self._streaming:
                 self._task.cancel()
-        else:
-            return
-        self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
+            self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
+
+    def _close_idle(self) -> None:
+        if self._task is None and self._pipe is None:
+            self._transport.close()
+            self._loop.call_later(CLOSE_WITHIN - FAREWELL, self._transport.abort)
 
     def _watching(self) -> bool:
         info = self._request.info if self._request is not None else None
