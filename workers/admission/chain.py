@@ -1,87 +1,122 @@
-"""The admission chain: plugins in upstream's order, mutating admission first, then validating admission.
+"""The admission chain: the plugins in upstream's order, all mutating ones before all validating ones.
 
-A plugin is one class (plugin.py) and one row of `PLUGINS`. Which plugins a write has to pass is worked out once for each
-operation on each resource; a write that concerns none of them passes without a step.
+Which plugins have anything to do with a write depends only on its operation, resource and subresource: that is worked out
+once for each such combination, so that a plugin that is not concerned costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
-from workers.admission.certificates import CertificateSubjectRestriction
-from workers.admission.defaults import (
-    DefaultIngressClass,
-    DefaultStorageClass,
-    DefaultTolerationSeconds,
-    StorageObjectInUseProtection,
-    TaintNodesByCondition,
-)
+from workers.admission.certificate_approval import CertificateApproval
+from workers.admission.certificate_signing import CertificateSigning
+from workers.admission.certificate_subject_restriction import CertificateSubjectRestriction
+from workers.admission.claim_resize import PersistentVolumeClaimResize
+from workers.admission.cluster_trust_bundle_attest import ClusterTrustBundleAttest
+from workers.admission.default_ingress_class import DefaultIngressClass
+from workers.admission.default_storage_class import DefaultStorageClass
+from workers.admission.default_toleration_seconds import DefaultTolerationSeconds
+from workers.admission.initializer import Initializer
+from workers.admission.limit_ranger import LimitRanger
 from workers.admission.namespace_lifecycle import NamespaceLifecycle
-from workers.admission.plugin import Plugin
+from workers.admission.node_restriction import NodeRestriction
+from workers.admission.node_taint import TaintNodesByCondition
+from workers.admission.plugin import Pending, Plugin
+from workers.admission.pod_security import PodSecurity
+from workers.admission.pod_topology_labels import PodTopologyLabels
 from workers.admission.priority import Priority
+from workers.admission.resource_quota import ResourceQuota
 from workers.admission.runtime_class import RuntimeClass
 from workers.admission.service_account import ServiceAccount
-from workers.admission.volume_resize import PersistentVolumeClaimResize
-from workers.apimachinery.resources import ResourceInfo
+from workers.admission.storage_object_protection import StorageObjectInUseProtection
 from workers.registry.attributes import Attributes
 
 if TYPE_CHECKING:
     from workers.registry.registry import Registry
 
-# (class, on by default), in the order of kubeapiserver/options/plugins.go. A plugin's name is its class's.
+ON, OFF = True, False
+
+# In upstream's order (AllOrderedPlugins), with whether a plugin is on unless it is disabled.
 PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
-    (NamespaceLifecycle, True),
-    (ServiceAccount, True),
-    (TaintNodesByCondition, True),
-    (Priority, True),
-    (DefaultTolerationSeconds, True),
-    (DefaultStorageClass, True),
-    (StorageObjectInUseProtection, True),
-    (PersistentVolumeClaimResize, True),
-    (RuntimeClass, True),
-    (CertificateSubjectRestriction, True),
-    (DefaultIngressClass, True),
+    (NamespaceLifecycle, ON),
+    (LimitRanger, ON),
+    (ServiceAccount, ON),
+    (NodeRestriction, OFF),
+    (TaintNodesByCondition, ON),
+    (PodSecurity, ON),
+    (Priority, ON),
+    (DefaultTolerationSeconds, ON),
+    (DefaultStorageClass, ON),
+    (StorageObjectInUseProtection, ON),
+    (PersistentVolumeClaimResize, ON),
+    (RuntimeClass, ON),
+    (CertificateApproval, ON),
+    (CertificateSigning, ON),
+    (ClusterTrustBundleAttest, ON),
+    (CertificateSubjectRestriction, ON),
+    (DefaultIngressClass, ON),
+    (PodTopologyLabels, ON),
+    (ResourceQuota, ON),
 )
 
-Steps = tuple[tuple[Plugin, ...], tuple[Plugin, ...]]
+# What the default plugins read of other resources: a cache that does not follow everything needs these.
+FOLLOWED = ("namespaces", "resourcequotas")
+
+Step = Callable[[Attributes], Pending]
+
+
+class Plan(NamedTuple):
+    """What one kind of write passes through."""
+
+    mutating: tuple[Step, ...]
+    validating: tuple[Step, ...]
+
+
+def enabled_plugins(enable: Iterable[str] = (), disable: Iterable[str] = ()) -> list[type[Plugin]]:
+    """The plugins that are on: those of the default set without `disable`, and those of `enable`, in order.
+
+    Raises ValueError for a name that no plugin has.
+    """
+    enable, disable = set(enable), set(disable)
+    known = {plugin.name for plugin, _ in PLUGINS}
+    for flag, names in (("enable", enable), ("disable", disable)):
+        if unknown := sorted(names - known):
+            raise ValueError(f'{flag}-admission-plugins plugin "{unknown[0]}" is unknown')
+    return [plugin for plugin, default in PLUGINS if plugin.name in enable or (default and plugin.name not in disable)]
 
 
 class AdmissionChain:
     """All plugins that are on (registry.attributes.Admission); `registry` is where they look things up."""
 
     def __init__(self, registry: Registry, *, enable: Iterable[str] = (), disable: Iterable[str] = ()) -> None:
-        wanted, unwanted = set(enable), set(disable)
-        self.plugins = [
-            plugin(registry)
-            for plugin, default in PLUGINS
-            if (default or plugin.__name__ in wanted) and plugin.__name__ not in unwanted
-        ]
-        self._steps: dict[tuple[str, ResourceInfo, str], Steps] = {}
+        initializer = self.initializer = Initializer(registry)
+        self.plugins = [plugin(initializer) for plugin in enabled_plugins(enable, disable)]
+        self._plans: dict[tuple[str, str, str, str], Plan] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         """Mutating admission. Raises ApiError."""
-        for plugin in self._steps_of(attributes)[0]:
-            await plugin.admit(attributes)  # type: ignore[attr-defined]
+        for step in self._plan(attributes).mutating:
+            pending = step(attributes)
+            if pending is not None:
+                await pending
 
     async def validate(self, attributes: Attributes) -> None:
         """Validating admission. Raises ApiError."""
-        for plugin in self._steps_of(attributes)[1]:
-            await plugin.validate(attributes)  # type: ignore[attr-defined]
+        for step in self._plan(attributes).validating:
+            pending = step(attributes)
+            if pending is not None:
+                await pending
 
-    def _steps_of(self, attributes: Attributes) -> Steps:
-        key = (attributes.operation, attributes.info, attributes.subresource)
-        steps = self._steps.get(key)
-        if steps is None:
-            steps = self._steps[key] = self._work_out(*key)
-        return steps
+    def _plan(self, attributes: Attributes) -> Plan:
+        info = attributes.info
+        key = (attributes.operation, info.group, info.resource, attributes.subresource)
+        plan = self._plans.get(key)
+        if plan is None:
+            concerned = [plugin for plugin in self.plugins if plugin.handles(*key)]
+            plan = self._plans[key] = Plan(_steps(concerned, "admit"), _steps(concerned, "validate"))
+        return plan
 
-    def _work_out(self, operation: str, info: ResourceInfo, subresource: str) -> Steps:
-        name = (info.group, info.resource, subresource)
-        concerned = [
-            plugin
-            for plugin in self.plugins
-            if operation in plugin.operations and (plugin.resources is None or name in plugin.resources)
-        ]
-        mutating = tuple(plugin for plugin in concerned if hasattr(plugin, "admit"))
-        return mutating, tuple(plugin for plugin in concerned if hasattr(plugin, "validate"))
+
+def _steps(plugins: Iterable[Plugin], method: str) -> tuple[Step, ...]:
+    return tuple(getattr(plugin, method) for plugin in plugins if hasattr(plugin, method))

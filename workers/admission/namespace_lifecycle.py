@@ -1,39 +1,89 @@
-"""NamespaceLifecycle: nothing is made in a namespace that is not there or is going away."""
+"""NamespaceLifecycle: nothing is written into a namespace that does not exist or is going away, and some never go."""
 
 from __future__ import annotations
 
-from workers.admission.plugin import Plugin, forbidden
-from workers.apimachinery import errors
+import time
+
+from workers.admission.initializer import Initializer
+from workers.admission.plugin import Object, Pending, Plugin, forbidden
+from workers.apimachinery.errors import ApiError, internal_error, not_found
+from workers.apimachinery.errors import forbidden as forbidden_resource
 from workers.registry.attributes import CREATE, DELETE, UPDATE, Attributes
+from workers.storage.interface import StorageError
 
 IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
-REVIEWS = frozenset(("localsubjectaccessreviews",))
+SUSPECT_SECONDS = 30  # for so long the cache is not believed when it says that a deleted namespace is active
 
 
 class NamespaceLifecycle(Plugin):
-    """k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle."""
+    """Sees every write."""
 
+    name = "NamespaceLifecycle"
     operations = frozenset((CREATE, UPDATE, DELETE))
+    subresources = None
 
-    async def admit(self, attributes: Attributes) -> None:
-        info = attributes.info
+    def __init__(self, initializer: Initializer) -> None:
+        super().__init__(initializer)
+        self._deleted: dict[str, float] = {}  # namespaces whose deletion passed here, and when
+
+    def admit(self, attributes: Attributes) -> Pending:
+        operation, info = attributes.operation, attributes.info
         if info.resource == "namespaces" and not info.group:
-            if attributes.operation == DELETE and attributes.name in IMMORTAL:
-                raise forbidden(attributes, "this namespace may not be deleted")
-            return
+            if operation == DELETE:
+                self._deletes(attributes.name)
+            return None
         namespace = attributes.namespace
-        if not namespace or attributes.operation == DELETE or info.resource in REVIEWS:
-            return
-        entry = await self.latest("", "namespaces", "", namespace)
-        if entry is None:
-            raise errors.not_found("namespaces", "", namespace)
-        if attributes.operation == CREATE and (entry.obj.get("status") or {}).get("phase") == "Terminating":
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            error = forbidden(attributes, why)
-            cause = {
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {namespace} is being terminated",
-                "field": "metadata.namespace",
-            }
-            error.details = {**(error.details or {}), "causes": [cause]}
-            raise error
+        # A review of access must not tell whether its namespace exists.
+        if not namespace or operation == DELETE or info.resource == "localsubjectaccessreviews":
+            return None
+        found = self.lister("namespaces").get(namespace)
+        if found is None or (self._deleted and self._suspect(namespace, found)):
+            return self._look_again(attributes)
+        if operation == CREATE and _phase(found) == "Terminating":
+            raise terminating(attributes)
+        return None
+
+    def _deletes(self, name: str) -> None:
+        if name in IMMORTAL:
+            raise forbidden_resource("namespaces", "", name, "this namespace may not be deleted")
+        now = time.monotonic()
+        self._deleted = {one: when for one, when in self._deleted.items() if now - when < SUSPECT_SECONDS}
+        self._deleted[name] = now
+
+    def _suspect(self, name: str, found: Object) -> bool:
+        when = self._deleted.get(name)
+        if when is None or time.monotonic() - when >= SUSPECT_SECONDS:
+            return False
+        return _phase(found) == "Active"
+
+    async def _look_again(self, attributes: Attributes) -> None:
+        """Decide by the newest state."""
+        lister = self.lister("namespaces")
+        try:
+            await lister.fresh()
+        except StorageError as error:
+            raise internal_error(str(error)) from error
+        found = lister.get(attributes.namespace)
+        if found is None:
+            raise not_found("namespaces", "", attributes.namespace)
+        if attributes.operation == CREATE and _phase(found) == "Terminating":
+            raise terminating(attributes)
+
+
+def _phase(namespace: Object) -> str:
+    return str((namespace.get("status") or {}).get("phase", ""))
+
+
+def terminating(attributes: Attributes) -> ApiError:
+    """403, with a cause by which controllers know that it is pointless to try again."""
+    namespace = attributes.namespace
+    error = forbidden(
+        attributes, f"unable to create new content in namespace {namespace} because it is being terminated"
+    )
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    error.details = {**(error.details or {}), "causes": [cause]}
+    return error

@@ -1,67 +1,69 @@
-"""What an admission plugin is: which writes it looks at, and what it does with them."""
+"""Plugin: what every admission plugin says of itself, and the refusal that they share.
+
+`operations`, `resources` and `subresources` decide which writes a plugin sees; the chain reads them once per kind of write.
+`admit` may change the object, `validate` may not. Either returns None, or something to await where the plugin has to
+wait. On an update the object may share its parts with the stored one: replace parts, never change them in place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import Any, ClassVar
 
+from workers.admission.initializer import Initializer, Lister
 from workers.apimachinery import errors
 from workers.apimachinery.errors import ApiError
-from workers.registry.attributes import Attributes
-from workers.storage.interface import Entry
-
-if TYPE_CHECKING:
-    from workers.registry.registry import Registry
+from workers.registry.attributes import CREATE, UPDATE, Attributes
 
 Object = dict[str, Any]
+Pending = Awaitable[None] | None
+
+PODS, NODES = ("", "pods"), ("", "nodes")
+CLAIMS, VOLUMES = ("", "persistentvolumeclaims"), ("", "persistentvolumes")
 
 
 class Plugin:
-    """A plugin handles `operations` on `resources`: (group, resource, subresource); None means any.
+    """Base of all plugins. A plugin defines `admit`, `validate` or both."""
 
-    It has `admit` (may change the object), `validate`, or both; each raises ApiError to refuse the write.
-    """
+    name: ClassVar[str]
+    operations: ClassVar[frozenset[str]] = frozenset((CREATE, UPDATE))
+    resources: ClassVar[frozenset[tuple[str, str]] | None] = None  # (group, resource); None: all
+    subresources: ClassVar[frozenset[str] | None] = frozenset(("",))  # None: all
 
-    operations: frozenset[str] = frozenset()
-    resources: frozenset[tuple[str, str, str]] | None = None
+    def __init__(self, initializer: Initializer) -> None:
+        self.initializer = initializer
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    @classmethod
+    def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
+        """Whether the plugin has anything to do with such a write."""
+        return (
+            operation in cls.operations
+            and (cls.resources is None or (group, resource) in cls.resources)
+            and (cls.subresources is None or subresource in cls.subresources)
+        )
 
-    def entry(self, group: str, resource: str, namespace: str, name: str) -> Entry | None:
-        """A stored object as this worker's cache has it."""
-        store = self.registry.store(group, resource)
-        return store.cache.get(store.key(namespace, name))
-
-    async def latest(self, group: str, resource: str, namespace: str, name: str) -> Entry | None:
-        """A stored object; one that the cache lacks is looked for again once the cache is up to date."""
-        found = self.entry(group, resource, namespace, name)
-        if found is not None:
-            return found
-        store = self.registry.store(group, resource)
-        return await store.latest(store.key(namespace, name))
-
-    def entries(self, group: str, resource: str, namespace: str = "") -> Sequence[Entry]:
-        """All stored objects of a resource, of one namespace if given, as the cache has them."""
-        store = self.registry.store(group, resource)
-        return store.cache.list(store.prefix(namespace))
-
-
-def on(*names: str) -> frozenset[tuple[str, str, str]]:
-    """Resources by name: `pods`, `pods/status`, `ingresses.networking.k8s.io`."""
-    found = set()
-    for text in names:
-        name, _, subresource = text.partition("/")
-        resource, _, group = name.partition(".")
-        found.add((group, resource, subresource))
-    return frozenset(found)
+    def lister(self, storage_prefix: str) -> Lister:
+        """Stored objects of a resource."""
+        return self.initializer.lister(storage_prefix)
 
 
 def forbidden(attributes: Attributes, why: str) -> ApiError:
-    """admission.NewForbidden: names the object as the request did."""
-    info = attributes.info
+    """admission.NewForbidden: names the object as far as it has a name yet."""
     name = attributes.name
-    if not name and attributes.obj is not None:
-        metadata = attributes.obj["metadata"]
+    if not name:
+        metadata = (attributes.obj or {}).get("metadata") or {}
         name = metadata.get("name") or metadata.get("generateName") or "Unknown"
-    return errors.forbidden(info.resource, info.group, name, why)
+    return errors.forbidden(attributes.info.resource, attributes.info.group, name, why)
+
+
+def aggregate(faults: list[str]) -> str:
+    """Several messages as one: repeated ones once, more than one in brackets."""
+    unique = list(dict.fromkeys(faults))
+    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
+
+
+def own_spec(obj: Object) -> Object:
+    """The object's spec, made its own so that its fields may be set."""
+    spec: Object = dict(obj.get("spec") or {})
+    obj["spec"] = spec
+    return spec

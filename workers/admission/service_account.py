@@ -1,145 +1,191 @@
-"""ServiceAccount: every pod runs as an account, and finds a token of it in its containers."""
+"""ServiceAccount: every pod runs as a service account that exists, and finds that account's token mounted."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import copy
+import random
 
-from workers.admission.plugin import Object, Plugin, forbidden, on
+from workers.admission.plugin import PODS, Object, Pending, Plugin, forbidden, own_spec
+from workers.admission.pod_references import is_mirror, projected_sources, uses_secrets
+from workers.apimachinery.errors import internal_error
 from workers.apimachinery.names import generate_name
-from workers.registry.attributes import CREATE, Attributes
+from workers.registry.attributes import CREATE, UPDATE, Attributes
+from workers.storage.interface import StorageError
 
 DEFAULT = "default"
+DEFAULT_ATTEMPTS = 10  # the default account is made by a controller, soon after its namespace
+VOLUME_NAME = "kube-api-access-"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-VOLUME_PREFIX = "kube-api-access-"
-MIRROR = "kubernetes.io/config.mirror"
-ENFORCE = "kubernetes.io/enforce-mountable-secrets"
-# An hour, and seven seconds by which upstream tells its own tokens from others.
-TOKEN_SECONDS = 3607
+ENFORCE_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+
+# A token bound to the pod, the certificate to check the server by, and the pod's own namespace.
+TOKEN_VOLUME: Object = {
+    "projected": {
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {
+                "downwardAPI": {
+                    "items": [
+                        {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+                    ]
+                }
+            },
+        ],
+        "defaultMode": 0o644,
+    }
+}
 
 
 class ServiceAccount(Plugin):
-    """plugin/pkg/admission/serviceaccount."""
+    """Sees pods; on an update only their ephemeral containers matter."""
 
-    operations = frozenset((CREATE,))
-    resources = on("pods")
+    name = "ServiceAccount"
+    operations = frozenset((CREATE, UPDATE))
+    resources = frozenset((PODS,))
+    subresources = frozenset(("", "ephemeralcontainers"))
 
-    async def admit(self, attributes: Attributes) -> None:
+    @classmethod
+    def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
+        fits = (operation == UPDATE) == (subresource == "ephemeralcontainers")
+        return fits and super().handles(operation, group, resource, subresource)
+
+    def admit(self, attributes: Attributes) -> Pending:
         pod = attributes.obj
         assert pod is not None
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
-            return
-        spec = pod["spec"]
-        if not spec.get("serviceAccountName"):
-            spec["serviceAccountName"] = DEFAULT
-        spec["serviceAccount"] = spec["serviceAccountName"]
-        account = await self._account(attributes, spec["serviceAccountName"])
-        if mounts_token(spec, account):
-            mount_token(spec)
-        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
-            spec["imagePullSecrets"] = [{"name": one.get("name", "")} for one in account["imagePullSecrets"]]
+        if attributes.operation != CREATE or is_mirror(pod):
+            return None
+        spec = own_spec(pod)
+        name = spec["serviceAccountName"] = spec["serviceAccount"] = (
+            spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT
+        )
+        account = self.lister("serviceaccounts").get(name, attributes.namespace)
+        if account is None:
+            return self._admit_later(attributes, spec)
+        _complete(spec, account)
+        return None
 
-    async def validate(self, attributes: Attributes) -> None:
+    async def _admit_later(self, attributes: Attributes, spec: Object) -> None:
+        """The account is not there, or not there yet."""
+        lister = self.lister("serviceaccounts")
+        name, namespace = spec["serviceAccountName"], attributes.namespace
+        pause = random.uniform(0.1, 0.2)
+        for attempt in range(DEFAULT_ATTEMPTS if name == DEFAULT else 1):
+            if attempt:
+                await asyncio.sleep(pause)
+            try:
+                await lister.fresh()
+            except StorageError as error:
+                raise internal_error(str(error)) from error
+            account = lister.get(name, namespace)
+            if account is not None:
+                _complete(spec, account)
+                return
+        raise forbidden(
+            attributes, f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+        )
+
+    def validate(self, attributes: Attributes) -> None:
         pod = attributes.obj
         assert pod is not None
         spec = pod["spec"]
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
-            self._validate_mirror(attributes, spec)
+        if attributes.operation == CREATE and is_mirror(pod):
+            _check_mirror(attributes, spec)
             return
-        account = await self._account(attributes, spec.get("serviceAccountName") or DEFAULT)
-        if (account["metadata"].get("annotations") or {}).get(ENFORCE, "").lower() in ("true", "1", "t"):
-            self._limit_secrets(attributes, spec, account)
+        account = self._enforcing_account(attributes, spec)
+        if account is None:
+            return
+        if attributes.operation == CREATE:
+            why = _unlisted_secret(account, spec)
+        else:
+            why = _unlisted_in_containers(account, spec, "ephemeralContainers", "ephemeral container")
+        if why:
+            raise forbidden(attributes, why)
 
-    async def _account(self, attributes: Attributes, name: str) -> Object:
-        namespace = attributes.namespace
-        entry = await self.latest("", "serviceaccounts", namespace, name)
-        if entry is None:
-            text = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-            raise forbidden(attributes, text)
-        return entry.obj
-
-    @staticmethod
-    def _validate_mirror(attributes: Attributes, spec: Object) -> None:
-        if spec.get("serviceAccountName"):
-            raise forbidden(attributes, "a mirror pod may not reference service accounts")
-        for volume in spec.get("volumes") or ():
-            sources = (volume.get("projected") or {}).get("sources") or ()
-            if volume.get("secret") is not None:
-                raise forbidden(attributes, "a mirror pod may not reference secrets")
-            if any(source.get("serviceAccountToken") is not None for source in sources):
-                raise forbidden(attributes, "a mirror pod may not use ServiceAccountToken volume projections")
-
-    @staticmethod
-    def _limit_secrets(attributes: Attributes, spec: Object, account: Object) -> None:
-        allowed = {one.get("name") for one in account.get("secrets") or ()}
-        name = account["metadata"]["name"]
-        for volume in spec.get("volumes") or ():
-            secret = (volume.get("secret") or {}).get("secretName")
-            if secret is not None and secret not in allowed:
-                text = f'volume with secret.secretName="{secret}" is not allowed because service account {name}'
-                raise forbidden(attributes, f"{text} does not reference that secret")
-        for container, variable, secret in secret_references(spec):
-            if secret not in allowed:
-                text = f'container {container} with envVar {variable} referencing secret.secretName="{secret}"'
-                raise forbidden(
-                    attributes, f"{text} is not allowed because service account {name} does not reference that secret"
-                )
-        pull = {one.get("name") for one in account.get("imagePullSecrets") or ()}
-        for index, one in enumerate(spec.get("imagePullSecrets") or ()):
-            if one.get("name") not in pull:
-                text = (
-                    f'imagePullSecrets[{index}].name="{one.get("name")}" is not allowed because service account {name}'
-                )
-                raise forbidden(attributes, f"{text} does not reference that imagePullSecret")
+    def _enforcing_account(self, attributes: Attributes, spec: Object) -> Object | None:
+        """The pod's account, if it lets its pods use no secrets but those it lists."""
+        account = self.lister("serviceaccounts").get(spec.get("serviceAccountName", ""), attributes.namespace)
+        if account is None:
+            return None
+        annotations = account["metadata"].get("annotations") or {}
+        return account if annotations.get(ENFORCE_MOUNTABLE) in TRUE else None
 
 
-def secret_references(spec: Object) -> list[tuple[str, str, str]]:
-    """(container, variable, secret) of all variables that come from secrets."""
-    found = []
+def _complete(spec: Object, account: Object) -> None:
+    automount = spec.get("automountServiceAccountToken")
+    if automount is None:
+        automount = account.get("automountServiceAccountToken", True)
+    if automount:
+        _mount_token(spec)
+    if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+        spec["imagePullSecrets"] = [{"name": secret.get("name", "")} for secret in account["imagePullSecrets"]]
+
+
+def _mount_token(spec: Object) -> None:
+    """Mount the token's volume in every container that has nothing at its path."""
+    volumes = spec.get("volumes") or []
+    own = next((volume["name"] for volume in volumes if volume.get("name", "").startswith(VOLUME_NAME)), None)
+    name = own or generate_name(VOLUME_NAME)
+    needed = False
     for field in ("initContainers", "containers"):
         for container in spec.get(field) or ():
-            for variable in container.get("env") or ():
-                reference = (variable.get("valueFrom") or {}).get("secretKeyRef")
-                if reference is not None:
-                    found.append((container.get("name", ""), variable.get("name", ""), reference.get("name", "")))
-    return found
+            mounts = container.get("volumeMounts") or []
+            if not any(mount.get("mountPath") == MOUNT_PATH for mount in mounts):
+                container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
+                needed = True
+    if needed and own is None:
+        spec["volumes"] = [*volumes, {"name": name, **copy.deepcopy(TOKEN_VOLUME)}]
 
 
-def mounts_token(spec: Object, account: Object) -> bool:
-    """The pod's own word first, then its account's; yes if neither says."""
-    for holder in (spec, account):
-        if (choice := holder.get("automountServiceAccountToken")) is not None:
-            return bool(choice)
-    return True
+def _check_mirror(attributes: Attributes, spec: Object) -> None:
+    """A kubelet's own pod refers to nothing that the server would have to grant."""
+    if spec.get("serviceAccountName"):
+        raise forbidden(attributes, "a mirror pod may not reference service accounts")
+    if uses_secrets(spec):
+        raise forbidden(attributes, "a mirror pod may not reference secrets")
+    if any("serviceAccountToken" in source for source in projected_sources(spec)):
+        raise forbidden(attributes, "a mirror pod may not use ServiceAccountToken volume projections")
 
 
-def mount_token(spec: Object) -> None:
-    """Mount a projected token where a container has nothing at the usual path, in place."""
-    bare = [
-        container
-        for field in ("initContainers", "containers")
-        for container in spec.get(field) or ()
-        if all(mount.get("mountPath") != MOUNT_PATH for mount in container.get("volumeMounts") or ())
-    ]
-    if not bare:
-        return
-    volumes = spec.get("volumes") or []
-    name = next((one["name"] for one in volumes if one.get("name", "").startswith(VOLUME_PREFIX)), "")
-    if not name:
-        name = generate_name(VOLUME_PREFIX)
-        spec["volumes"] = [*volumes, {"name": name, "projected": token_projection()}]
-    for container in bare:
-        mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
-        container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
+def _unlisted_secret(account: Object, spec: Object) -> str:
+    """Which secret the pod uses although its account does not list it, "" if none."""
+    mountable = {secret.get("name") for secret in account.get("secrets") or ()}
+    name = account["metadata"]["name"]
+    for volume in spec.get("volumes") or ():
+        secret = (volume.get("secret") or {}).get("secretName", "")
+        if "secret" in volume and secret not in mountable:
+            return (
+                f'volume with secret.secretName="{secret}" is not allowed because service account {name} '
+                "does not reference that secret"
+            )
+    why = _unlisted_in_containers(account, spec, "initContainers", "init container")
+    why = why or _unlisted_in_containers(account, spec, "containers", "container")
+    if why:
+        return why
+    pullable = {secret.get("name") for secret in account.get("imagePullSecrets") or ()}
+    for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
+        if secret.get("name") not in pullable:
+            return (
+                f'imagePullSecrets[{index}].name="{secret.get("name", "")}" is not allowed because service account '
+                f"{name} does not reference that imagePullSecret"
+            )
+    return ""
 
 
-def token_projection() -> dict[str, Any]:
-    """The token, the cluster's CA and the namespace's name."""
-    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
-    return {
-        "sources": [
-            {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
-            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-            {"downwardAPI": {"items": [namespace]}},
-        ],
-        "defaultMode": 420,
-    }
+def _unlisted_in_containers(account: Object, spec: Object, field: str, what: str) -> str:
+    mountable = {secret.get("name") for secret in account.get("secrets") or ()}
+    for container in spec.get(field) or ():
+        used = [
+            (f"envVar {variable['name']}", (variable.get("valueFrom") or {}).get("secretKeyRef"))
+            for variable in container.get("env") or ()
+        ]
+        used += [("envFrom", source.get("secretRef")) for source in container.get("envFrom") or ()]
+        for place, reference in used:
+            if reference is not None and reference.get("name") not in mountable:
+                return (
+                    f'{what} {container["name"]} with {place} referencing secret.secretName="{reference.get("name", "")}"'
+                    f" is not allowed because service account {account['metadata']['name']} does not reference that secret"
+                )
+    return ""

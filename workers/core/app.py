@@ -50,6 +50,7 @@ class CoreServer:
         authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
+        backend.admission.initializer.authorizer = self.authorizer
         backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)

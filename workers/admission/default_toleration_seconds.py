@@ -1,0 +1,46 @@
+"""DefaultTolerationSeconds: pods stay on a node that is not ready or cannot be reached for a while, unless they say."""
+
+from __future__ import annotations
+
+from workers.admission.initializer import Initializer
+from workers.admission.plugin import PODS, Object, Plugin, own_spec
+from workers.registry.attributes import Attributes
+
+DEFAULT_SECONDS = 300
+TAINTS = (
+    ("node.kubernetes.io/not-ready", "default_not_ready_toleration_seconds"),
+    ("node.kubernetes.io/unreachable", "default_unreachable_toleration_seconds"),
+)
+
+
+class DefaultTolerationSeconds(Plugin):
+    """Sees pods."""
+
+    name = "DefaultTolerationSeconds"
+    resources = frozenset((PODS,))
+
+    def __init__(self, initializer: Initializer) -> None:
+        super().__init__(initializer)
+        self._defaults: list[Object] = [
+            {
+                "key": taint,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": getattr(initializer.registry.settings, setting, DEFAULT_SECONDS),
+            }
+            for taint, setting in TAINTS
+        ]
+
+    def admit(self, attributes: Attributes) -> None:
+        assert attributes.obj is not None
+        tolerations = (attributes.obj.get("spec") or {}).get("tolerations") or []
+        missing = [dict(default) for default in self._defaults if not _tolerates(tolerations, default["key"])]
+        if missing:
+            own_spec(attributes.obj)["tolerations"] = [*tolerations, *missing]
+
+
+def _tolerates(tolerations: list[Object], taint: str) -> bool:
+    return any(
+        toleration.get("key", "") in ("", taint) and toleration.get("effect", "") in ("", "NoExecute")
+        for toleration in tolerations
+    )

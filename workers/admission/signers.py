@@ -1,0 +1,19 @@
+"""Who may act for a signer (pkg/apis/certificates authorization of signer names)."""
+
+from __future__ import annotations
+
+from workers.apimachinery.user import UserInfo
+from workers.server.authorization.attributes import Attributes, Authorizer, Decision
+
+GROUP = "certificates.k8s.io"
+REQUESTS = (GROUP, "certificatesigningrequests")
+
+
+async def may_act_for(authorizer: Authorizer, user: UserInfo, verb: str, signer: str) -> bool:
+    """Whether the user may `verb` for the signer, or for all signers of its domain (`example.com/*`)."""
+    for name in (signer, f"{signer.partition('/')[0]}/*"):
+        question = Attributes(user, verb, api_group=GROUP, api_version="*", resource="signers", name=name)
+        decision, _ = await authorizer.authorize(question)
+        if decision is Decision.ALLOW:
+            return True
+    return False
