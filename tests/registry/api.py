@@ -108,7 +108,7 @@ async def last(request: Request) -> Response:
 
 @asynccontextmanager
 async def running(etcd: EtcdProcess, root: str) -> AsyncIterator[Api]:
-    """An Api of its own prefix in etcd."""
+    """An Api of its own prefix in etcd, with the namespace that most tests write to."""
     config = ServerConfig(
         instance="test",
         run_dir="",
@@ -120,6 +120,8 @@ async def running(etcd: EtcdProcess, root: str) -> AsyncIterator[Api]:
     backend = Backend(config)
     await backend.start()
     try:
-        yield Api(backend)
+        api = Api(backend)
+        await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
+        yield api
     finally:
         await backend.stop()
