@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +13,17 @@ import uvloop
 
 from tests.storage.etcd_process import EtcdProcess
 
+TEST_TIMEOUT = 120
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run coroutine functions."""
+    """Run coroutine functions; one that waits for ever fails."""
     function = pyfuncitem.obj
     if not inspect.iscoroutinefunction(function):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(function).parameters}
-    uvloop.run(function(**arguments))
+    uvloop.run(asyncio.wait_for(function(**arguments), TEST_TIMEOUT))
     return True
 
 
