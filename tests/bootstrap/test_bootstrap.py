@@ -120,6 +120,7 @@ def test_the_default_policy_comes_back_and_additions_stay(config):
         return {**obj, "metadata": metadata, "rules": [role]}
 
     async def scenario(backend: Backend, objects: Objects) -> None:
+        await system.ensure_namespaces(objects)
         await rbac.ensure_policy(objects)
         await objects.fresh(GROUP, "clusterroles")
         await objects.update(GROUP, "clusterroles", "system:basic-user", change)
@@ -153,6 +154,7 @@ def test_the_stored_policy_decides(config):
     async def scenario(backend: Backend, objects: Objects) -> None:
         authorizer = server_authorizer(config, backend.cache)
         await authorizer.start()
+        await system.ensure_namespaces(objects)
         await rbac.ensure_policy(objects)
         await objects.fresh(GROUP, "clusterrolebindings")
         await asyncio.sleep(0.05)

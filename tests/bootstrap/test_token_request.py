@@ -45,7 +45,8 @@ class Issuer:
     async def fill(self) -> None:
         objects = Objects(self.backend.registry)
         await system.ensure_namespaces(objects)
-        await objects.ensure("", "serviceaccounts", {"metadata": {"name": "robot", "namespace": "default"}})
+        for account in ("robot", "other"):
+            await objects.ensure("", "serviceaccounts", {"metadata": {"name": account, "namespace": "default"}})
         containers = [{"name": "c", "image": "i"}]
         for name, account in (("p", "robot"), ("q", "other")):
             spec = {"serviceAccountName": account, "nodeName": "gone", "containers": containers}
