@@ -76,10 +76,16 @@ def encode(value: Object) -> bytes:
 def decode(value: bytes) -> Object:
     """An object from etcd; another server may have written it as protobuf."""
     if value.startswith(b"k8s\0"):
-        from workers.apimachinery import protobuf
-
-        return protobuf.decode(value)
+        return _decode_protobuf(value)
     return json.loads(value)
+
+
+def _decode_protobuf(value: bytes) -> Object:
+    from workers.apimachinery import protobuf, types
+
+    api_version, kind, _ = protobuf.open_envelope(value)
+    group, _, version = api_version.rpartition("/")
+    return protobuf.decode_object(types.model().kind(group, version, kind), value)
 
 
 def _endpoint(server: str, credentials: Any) -> Any:

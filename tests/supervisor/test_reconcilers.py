@@ -24,6 +24,7 @@ from supervisor.reconcilers.endpoints import (
 from supervisor.reconcilers.reconcilers import LeaseReconciler, MasterCountReconciler, ReconcileError
 from supervisor.reconcilers.store import Conflict, Store, encode
 from tests.running import wait_for
+from workers.apimachinery import protobuf, types
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.10"
 
@@ -156,3 +157,11 @@ def test_writes_are_compare_and_swap(store: Store) -> None:
 def test_the_stored_form_has_no_blanks_and_keeps_its_order() -> None:
     assert encode({"kind": "K", "apiVersion": "v1", "metadata": {}}) == b'{"kind":"K","apiVersion":"v1","metadata":{}}'
     assert json.loads(encode({"a": "ü"})) == {"a": "ü"}
+
+
+def test_a_lease_that_another_server_wrote_as_protobuf_is_listed(store: Store) -> None:
+    endpoints = types.model().kind("", "v1", "Endpoints")
+    value = protobuf.encode_object(endpoints, lease_value(B, None))
+    store._client.put(f"{store._prefix}masterleases/{B}", value)
+    LeaseReconciler(store, A, 6443).reconcile()
+    assert listed(store)[0] == [A, B]
