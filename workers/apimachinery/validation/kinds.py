@@ -5,8 +5,11 @@ from __future__ import annotations
 from workers.apimachinery.validation import (
     apiregistration,
     apps,
+    autoscaling,
     batch,
+    certificates,
     core,
+    flow_control,
     networking,
     pods,
     rbac,
@@ -21,8 +24,11 @@ DEFAULT = KindValidation()
 _KINDS: dict[tuple[str, str], KindValidation] = {
     **apiregistration.KINDS,
     **apps.KINDS,
+    **autoscaling.KINDS,
     **batch.KINDS,
+    **certificates.KINDS,
     **core.KINDS,
+    **flow_control.KINDS,
     **networking.KINDS,
     **pods.KINDS,
     **rbac.KINDS,

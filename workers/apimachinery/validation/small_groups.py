@@ -147,7 +147,6 @@ def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    ("certificates.k8s.io", "CertificateSigningRequest"): KindValidation(name=names.anything),
     ("", "Event"): KindValidation(name=names.anything),
     ("events.k8s.io", "Event"): KindValidation(name=names.anything),
     ("coordination.k8s.io", "Lease"): KindValidation(

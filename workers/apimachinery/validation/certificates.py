@@ -1,0 +1,160 @@
+"""certificates: CertificateSigningRequest (pkg/apis/certificates/validation)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from workers.apimachinery.validation import names
+from workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    section,
+    too_long,
+)
+from workers.apimachinery.validation.rules import KindValidation
+
+Object = dict[str, Any]
+
+LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
+SHORTEST_EXPIRATION = 600
+LONGEST_DOMAIN, LONGEST_PATH = 253, 253 * 2 + 63
+BEGIN = b"-----BEGIN "
+DECISIONS = ("Approved", "Denied", "Failed")
+USAGES = (
+    "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
+    "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
+    "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime",
+    "server auth", "signing", "timestamping",
+)  # fmt: skip
+
+
+def validate_signing_request(obj: Object) -> Errors:
+    spec = section(obj, "spec")
+    errors: Errors = []
+    request = spec.get("request")
+    if fault := _request_fault(base64.b64decode(request or "")):
+        errors.append(invalid("spec.request", request, fault))
+    errors += _validate_usages(spec.get("usages"), "spec.usages")
+    signer = spec.get("signerName", "")
+    if signer == LEGACY_SIGNER:
+        text = "the legacy signerName is not allowed via this API version"
+        errors.append(invalid("spec.signerName", signer, text))
+    else:
+        errors += validate_signer_name(signer, "spec.signerName")
+    seconds = spec.get("expirationSeconds")
+    if seconds is not None and seconds < SHORTEST_EXPIRATION:
+        text = "may not specify a duration less than 600 seconds (10 minutes)"
+        errors.append(invalid("spec.expirationSeconds", seconds, text))
+    return errors + _validate_conditions(section(obj, "status").get("conditions"), "status.conditions")
+
+
+def _request_fault(request: bytes) -> str:
+    """validateCSR: what is wrong with a PEM-encoded PKCS#10 request."""
+    block = request[request.find(BEGIN) :] if BEGIN in request else b""
+    if not block.startswith(BEGIN + b"CERTIFICATE REQUEST-----"):
+        return "PEM block type must be CERTIFICATE REQUEST"
+    try:
+        parsed = x509.load_pem_x509_csr(block)
+        return "" if parsed.is_signature_valid else "x509: signature verification failure"
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+        return f"x509: malformed certificate request: {error}"
+
+
+def _validate_usages(usages: list[str] | None, path: str) -> Errors:
+    if not usages:
+        return [required(path)]
+    errors: Errors = []
+    for at, usage in each(path, usages):
+        if usage not in USAGES:
+            errors.append(not_supported(at, usage, USAGES))
+    for index, (at, usage) in enumerate(each(path, usages)):
+        if usage in usages[:index]:
+            errors.append(duplicate(at, usage))
+    return errors
+
+
+def validate_signer_name(name: str, path: str) -> Errors:
+    """ValidateSignerName: `domain/path`, the domain of two labels at least."""
+    if not name:
+        return [required(path)]
+    parts = name.split("/")
+    if len(parts) != 2:
+        text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        return [invalid(path, name, text)]
+    domain, tail = parts
+    errors: Errors = []
+    if len(domain) > LONGEST_DOMAIN:
+        errors.append(too_long(path, LONGEST_DOMAIN))
+    if "." not in domain:
+        errors.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    errors += _validate_labels(domain, path)
+    if len(tail) > LONGEST_PATH:
+        errors.append(too_long(path, LONGEST_PATH))
+    return errors + _validate_labels(tail, path)
+
+
+def _validate_labels(part: str, path: str) -> Errors:
+    return [
+        invalid(path, part, f'validating label "{label}": {fault}')
+        for label in part.split(".")
+        for fault in names.is_dns1123_label(label)
+    ]
+
+
+def _validate_conditions(conditions: list[Object] | None, path: str) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for at, condition in each(path, conditions):
+        kind, status = condition.get("type", ""), condition.get("status", "")
+        if not kind:
+            errors.append(required(f"{at}.type"))
+        allowed = ("True",) if kind in DECISIONS else ("False", "True", "Unknown")
+        if not status:
+            errors.append(required(f"{at}.status"))
+        elif status not in allowed:
+            errors.append(not_supported(f"{at}.status", status, allowed))
+        if (kind == "Approved" and "Denied" in seen) or (kind == "Denied" and "Approved" in seen):
+            text = "Approved and Denied conditions are mutually exclusive"
+            errors.append(invalid(f"{at}.type", kind, text))
+        if kind in seen:
+            errors.append(duplicate(f"{at}.type", kind))
+        seen.add(kind)
+    return errors
+
+
+def _request_update(new: Object, old: Object) -> Errors:
+    """No update, of whichever part, takes back a decision."""
+    before, after = (section(obj, "status").get("conditions") or [] for obj in (old, new))
+    errors: Errors = []
+    for kind in DECISIONS:
+        was, now = ([one for one in conditions if one.get("type") == kind] for conditions in (before, after))
+        if len(now) < len(was):
+            errors.append(forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"'))
+    return errors
+
+
+def _request_status_update(new: Object, old: Object) -> Errors:
+    before, after = (section(obj, "status").get("certificate") for obj in (old, new))
+    errors = _request_update(new, old)
+    errors += _validate_conditions(section(new, "status").get("conditions"), "status.conditions")
+    if before and before != after:
+        errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
+    return errors
+
+
+KINDS = {
+    ("certificates.k8s.io", "CertificateSigningRequest"): KindValidation(
+        name=names.anything,
+        create=validate_signing_request,
+        updates={"": _request_update, "approval": _request_status_update, "status": _request_status_update},
+    ),
+}
