@@ -1,5 +1,6 @@
 """A worker group as the master starts it: real processes on a socket that outlives them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -77,6 +78,12 @@ class Group:
         return json.loads(self.master.recv(1000))
 
     def ask(self, path="/"):
+        """Read as the front does: what a worker that stops has surely not read is asked of another."""
+        while True:
+            with contextlib.suppress(ConnectionResetError):
+                return self.ask_once(path)
+
+    def ask_once(self, path):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
             client.connect(self.path)
