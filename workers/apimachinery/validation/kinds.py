@@ -16,6 +16,7 @@ from workers.apimachinery.validation import (
     services,
     small_groups,
     volumes_claims,
+    webhooks,
 )
 from workers.apimachinery.validation.rules import KindValidation
 
@@ -35,6 +36,7 @@ _KINDS: dict[tuple[str, str], KindValidation] = {
     **services.KINDS,
     **small_groups.KINDS,
     **volumes_claims.KINDS,
+    **webhooks.KINDS,
 }
 
 
