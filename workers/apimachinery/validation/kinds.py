@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.apimachinery.validation import (
+    admission_policies,
     apiregistration,
     apps,
     autoscaling,
@@ -23,6 +24,7 @@ from workers.apimachinery.validation.rules import KindValidation
 DEFAULT = KindValidation()
 
 _KINDS: dict[tuple[str, str], KindValidation] = {
+    **admission_policies.KINDS,
     **apiregistration.KINDS,
     **apps.KINDS,
     **autoscaling.KINDS,
