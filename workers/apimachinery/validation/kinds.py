@@ -16,6 +16,7 @@ from workers.apimachinery.validation import (
     rbac,
     services,
     small_groups,
+    storage,
     volumes_claims,
     webhooks,
 )
@@ -37,6 +38,7 @@ _KINDS: dict[tuple[str, str], KindValidation] = {
     **rbac.KINDS,
     **services.KINDS,
     **small_groups.KINDS,
+    **storage.KINDS,
     **volumes_claims.KINDS,
     **webhooks.KINDS,
 }

@@ -1,0 +1,117 @@
+"""storage.k8s.io besides StorageClass, and RuntimeClass (pkg/apis/storage/validation, pkg/apis/node/validation)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workers.apimachinery import quantity
+from workers.apimachinery.validation import names
+from workers.apimachinery.validation.field import (
+    Errors,
+    each,
+    forbidden,
+    invalid,
+    required,
+    section,
+    too_long,
+    unchanged,
+)
+from workers.apimachinery.validation.meta import validate_labels
+from workers.apimachinery.validation.resource_lists import validate_overhead
+from workers.apimachinery.validation.rules import KindValidation
+from workers.apimachinery.validation.scheduling import validate_tolerations
+from workers.apimachinery.validation.selectors import validate_label_selector
+
+Object = dict[str, Any]
+GROUP = "storage.k8s.io"
+LONGEST_DRIVER_NAME = 63
+
+
+def validate_runtime_class(obj: Object) -> Errors:
+    errors = [
+        invalid("handler", obj.get("handler", ""), fault) for fault in names.is_dns1123_label(obj.get("handler", ""))
+    ]
+    if (overhead := obj.get("overhead")) is not None:
+        errors += validate_overhead(overhead.get("podFixed") or {}, "overhead.limits")
+    scheduling = section(obj, "scheduling")
+    errors += validate_labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector")
+    return errors + validate_tolerations(scheduling.get("tolerations"), "scheduling.tolerations")
+
+
+def _runtime_class_update(new: Object, old: Object) -> Errors:
+    return unchanged(new.get("handler"), old.get("handler"), "handler")
+
+
+def validate_driver_name(name: str, path: str) -> Errors:
+    """ValidateCSIDriverName: a lower-cased subdomain of at most 63 characters."""
+    if not name:
+        return [required(path)]
+    errors: Errors = []
+    if len(name) > LONGEST_DRIVER_NAME:
+        errors.append(too_long(path, LONGEST_DRIVER_NAME))
+    return errors + [invalid(path, name, fault) for fault in names.is_dns1123_subdomain(name.lower())]
+
+
+def validate_attributes_class(obj: Object) -> Errors:
+    driver = obj.get("driverName", "")
+    if driver:
+        errors = [invalid("driverName", driver, fault) for fault in names.is_qualified_name(driver.lower())]
+    else:
+        errors = [required("driverName")]
+    parameters = obj.get("parameters")
+    if not parameters:
+        errors.append(required("parameters", "must contain at least one key/value pair"))
+    return errors
+
+
+def _attributes_class_update(new: Object, old: Object) -> Errors:
+    errors: Errors = []
+    if new.get("driverName") != old.get("driverName"):
+        errors.append(forbidden("driverName", "updates to driverName are forbidden."))
+    if (new.get("parameters") or {}) != (old.get("parameters") or {}):
+        errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+    return errors
+
+
+def validate_storage_capacity(obj: Object) -> Errors:
+    errors = validate_label_selector(obj.get("nodeTopology"), "nodeTopology")
+    name = obj.get("storageClassName", "")
+    errors += [invalid("storageClassName", name, fault) for fault in names.is_dns1123_subdomain(name)]
+    for field in ("capacity", "maximumVolumeSize"):
+        value = obj.get(field)
+        if value is not None and quantity.parse(value).nano < 0:
+            errors.append(invalid(field, value, "must be greater than or equal to 0"))
+    return errors
+
+
+def _storage_capacity_update(new: Object, old: Object) -> Errors:
+    errors = unchanged(new.get("nodeTopology"), old.get("nodeTopology"), "nodeTopology")
+    return errors + unchanged(new.get("storageClassName"), old.get("storageClassName"), "storageClassName")
+
+
+def _attachment_update(new: Object, old: Object) -> Errors:
+    if new.get("spec") == old.get("spec"):
+        return []
+    return [invalid("spec", new.get("spec"), "field is immutable")]
+
+
+def validate_csi_node(obj: Object) -> Errors:
+    errors: Errors = []
+    for path, driver in each("spec.drivers", section(obj, "spec").get("drivers")):
+        errors += validate_driver_name(driver.get("name", ""), f"{path}.name")
+        if not driver.get("nodeID"):
+            errors.append(required(f"{path}.nodeID"))
+    return errors
+
+
+KINDS = {
+    ("node.k8s.io", "RuntimeClass"): KindValidation(create=validate_runtime_class, updates={"": _runtime_class_update}),
+    (GROUP, "VolumeAttributesClass"): KindValidation(
+        create=validate_attributes_class, updates={"": _attributes_class_update}
+    ),
+    (GROUP, "CSIStorageCapacity"): KindValidation(
+        create=validate_storage_capacity, updates={"": _storage_capacity_update}
+    ),
+    (GROUP, "VolumeAttachment"): KindValidation(updates={"": _attachment_update}),
+    (GROUP, "CSINode"): KindValidation(create=validate_csi_node),
+}
