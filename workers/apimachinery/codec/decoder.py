@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -97,6 +98,11 @@ def from_json(type: Type, value: Any) -> tuple[dict[str, Any], list[str]]:
 
 def from_yaml(body: bytes) -> tuple[Any, list[str]]:
     """The value of a YAML body as apply patches are read, and its repeated keys. Raises ApiError 400."""
+    if body.startswith(b"{"):  # most clients send JSON, which is YAML too and much sooner read
+        with contextlib.suppress(DecodeError):
+            value = jsontext.loads(body)
+            if not jsontext.may_repeat_keys(body, value):
+                return value, []
     try:
         return load_yaml(body)
     except DecodeError as error:
