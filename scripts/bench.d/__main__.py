@@ -37,7 +37,7 @@ def heading(unit: str) -> None:
 
 
 def row(figure: Figure, scale: float, digits: int) -> None:
-    cells = [figure.cpu[part] * scale for part in PARTS] + [figure.cpu.total() * scale]
+    cells = [figure.cpu[part] * scale for part in PARTS] + [sum(figure.cpu.values()) * scale]
     text = "".join(f"{cell:12.{digits}f}" for cell in cells)
     budget = "" if figure.budget is None else f"{figure.budget * scale:12.{digits}f}"
     print(f"{figure.name:32}{text}{budget}", flush=True)

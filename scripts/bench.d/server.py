@@ -59,12 +59,12 @@ class Server:
         return time.monotonic() - begin
 
     def cpu(self) -> Counter[str]:
-        """CPU seconds so far of each part of the server."""
-        seconds: Counter[str] = Counter()
+        """CPU milliseconds so far of each part of the server."""
+        spent: Counter[str] = Counter()
         for pid, part in self._processes().items():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            seconds[part] += (int(fields[11]) + int(fields[12])) / TICKS
-        return seconds
+            spent[part] += (int(fields[11]) + int(fields[12])) * 1000 // TICKS
+        return spent
 
     def memory(self) -> Counter[str]:
         """Proportional set size in bytes of each part of the server."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ class Figure:
     """CPU milliseconds of each part of the server for one request or event."""
 
     name: str
-    cpu: Counter[str]
+    cpu: dict[str, float]
     budget: float | None
 
 
@@ -70,6 +69,9 @@ def steps(objects: int, count: int) -> Iterator[tuple[str, int, float | None, It
     def web(number: int) -> str:
         return f"{DEPLOYMENTS}/web-{number:05}"
 
+    def patch(kind: str, media_type: str) -> Callable[[int, int], Request]:
+        return lambda n, t: ("PATCH", name(n), label(f"{kind}{t}"), media_type)
+
     def label(turn: str) -> bytes:
         return b'{"metadata":{"labels":{"turn":"%s"}}}' % turn.encode()
 
@@ -80,8 +82,7 @@ def steps(objects: int, count: int) -> Iterator[tuple[str, int, float | None, It
     yield f"LIST {objects} configmaps", lists, 11.0, each(lists, 1, lambda n, t: ("GET", CONFIGMAPS, b"", ""))
     yield "PUT configmap", count, 0.6, each(count, few, lambda n, t: ("PUT", name(n), configmap(n, f"p{t}"), JSON))
     for kind, media_type in (("merge", MERGE), ("strategic", STRATEGIC)):
-        patches = each(count, few, lambda n, t, k=kind, m=media_type: ("PATCH", name(n), label(f"{k}{t}"), m))
-        yield f"PATCH {kind} configmap", count, 0.7, patches
+        yield f"PATCH {kind} configmap", count, 0.7, each(count, few, patch(kind, media_type))
     applied = "?fieldManager=bench&force=true"
     yield (
         "APPLY configmap",
@@ -162,5 +163,5 @@ class Bench:
         before = self._server.cpu()
         await work
         after = self._server.cpu()
-        spent = Counter({part: (after[part] - before[part]) * 1000 / number for part in after})
+        spent = {part: (after[part] - before[part]) / number for part in after}
         return Figure(name, spent, budget)
