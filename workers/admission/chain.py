@@ -73,16 +73,19 @@ class Plan(NamedTuple):
     validating: tuple[Step, ...]
 
 
+def unknown_plugins(names: Iterable[str]) -> list[str]:
+    """Those of the names that no plugin has."""
+    return sorted(set(names) - {plugin.name for plugin, _ in PLUGINS})
+
+
 def enabled_plugins(enable: Iterable[str] = (), disable: Iterable[str] = ()) -> list[type[Plugin]]:
     """The plugins that are on: those of the default set without `disable`, and those of `enable`, in order.
 
     Raises ValueError for a name that no plugin has.
     """
     enable, disable = set(enable), set(disable)
-    known = {plugin.name for plugin, _ in PLUGINS}
-    for flag, names in (("enable", enable), ("disable", disable)):
-        if unknown := sorted(names - known):
-            raise ValueError(f'{flag}-admission-plugins plugin "{unknown[0]}" is unknown')
+    if unknown := unknown_plugins(enable | disable):
+        raise ValueError(f"unknown admission plugins: {', '.join(unknown)}")
     return [plugin for plugin, default in PLUGINS if plugin.name in enable or (default and plugin.name not in disable)]
 
 

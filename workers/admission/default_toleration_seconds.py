@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from workers.admission.initializer import Initializer
 from workers.admission.plugin import PODS, Object, Plugin, own_spec
 from workers.registry.attributes import Attributes
 
-DEFAULT_SECONDS = 300
-TAINTS = (
-    ("node.kubernetes.io/not-ready", "default_not_ready_toleration_seconds"),
-    ("node.kubernetes.io/unreachable", "default_unreachable_toleration_seconds"),
-)
+SECONDS = 300
+TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 class DefaultTolerationSeconds(Plugin):
@@ -19,24 +15,16 @@ class DefaultTolerationSeconds(Plugin):
     name = "DefaultTolerationSeconds"
     resources = frozenset((PODS,))
 
-    def __init__(self, initializer: Initializer) -> None:
-        super().__init__(initializer)
-        self._defaults: list[Object] = [
-            {
-                "key": taint,
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": getattr(initializer.registry.settings, setting, DEFAULT_SECONDS),
-            }
-            for taint, setting in TAINTS
-        ]
-
     def admit(self, attributes: Attributes) -> None:
         assert attributes.obj is not None
         tolerations = (attributes.obj.get("spec") or {}).get("tolerations") or []
-        missing = [dict(default) for default in self._defaults if not _tolerates(tolerations, default["key"])]
+        missing = [_toleration(taint) for taint in TAINTS if not _tolerates(tolerations, taint)]
         if missing:
             own_spec(attributes.obj)["tolerations"] = [*tolerations, *missing]
+
+
+def _toleration(taint: str) -> Object:
+    return {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
 
 
 def _tolerates(tolerations: list[Object], taint: str) -> bool:

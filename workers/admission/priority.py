@@ -19,8 +19,13 @@ class Priority(Plugin):
     operations = frozenset((CREATE, UPDATE, DELETE))
     resources = frozenset((PODS, CLASSES))
 
+    @classmethod
+    def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
+        concerned = operation != DELETE or (group, resource) == CLASSES
+        return concerned and super().handles(operation, group, resource, subresource)
+
     def admit(self, attributes: Attributes) -> None:
-        if attributes.info.resource != "pods" or attributes.operation == DELETE:
+        if attributes.info.resource != "pods":
             return
         if attributes.operation == CREATE:
             self._prioritise(attributes)

@@ -55,7 +55,10 @@ class ServiceAccount(Plugin):
     def admit(self, attributes: Attributes) -> Pending:
         pod = attributes.obj
         assert pod is not None
-        if attributes.operation != CREATE or is_mirror(pod):
+        if attributes.operation != CREATE:
+            return None
+        if is_mirror(pod):
+            self.validate(attributes)
             return None
         spec = own_spec(pod)
         name = spec["serviceAccountName"] = spec["serviceAccount"] = (
@@ -65,6 +68,7 @@ class ServiceAccount(Plugin):
         if account is None:
             return self._admit_later(attributes, spec)
         _complete(spec, account)
+        self.validate(attributes)  # before the object itself is validated, as after it
         return None
 
     async def _admit_later(self, attributes: Attributes, spec: Object) -> None:
@@ -82,6 +86,7 @@ class ServiceAccount(Plugin):
             account = lister.get(name, namespace)
             if account is not None:
                 _complete(spec, account)
+                self.validate(attributes)
                 return
         raise forbidden(
             attributes, f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'

@@ -44,7 +44,9 @@ class NodePorts:
             raise PortError(f"provided port is not in the valid range. The range of valid ports is {self.text}")
 
     async def allocate(self, port: int, *, dry_run: bool) -> None:
-        """Take this very port. Raises PortError."""
+        """Take this very port; a dry run takes and checks nothing. Raises PortError."""
+        if dry_run:
+            return
         self.check(port)
 
         def take(bits: int) -> int:
@@ -52,7 +54,7 @@ class NodePorts:
                 raise PortError(ALLOCATED)
             return bits | 1 << (port - self.first)
 
-        await self._change(take, dry_run=dry_run)
+        await self._change(take, dry_run=False)
 
     async def allocate_next(self, *, dry_run: bool, besides: Iterable[int] = ()) -> int:
         """A free port that is none of `besides`, random within the dynamic part first. Raises PortError."""

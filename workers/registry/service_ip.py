@@ -57,15 +57,19 @@ class ServiceIPs:
         self.dynamic = first + reserved_offset(self.network.num_addresses)
 
     async def allocate(self, address: str, service: dict[str, Any], *, dry_run: bool) -> None:
-        """Take this very address for the service. Raises AllocationError."""
+        """Take this very address for the service; a dry run takes and checks nothing. Raises AllocationError."""
+        if dry_run:
+            return
         number = int(ipaddress.ip_address(address))
         if ipaddress.ip_address(address).version != self.network.version or not self.first <= number <= self.last:
             raise AllocationError(NOT_IN_RANGE)
-        if not dry_run:
-            await self._create(address, service)
+        await self._create(address, service)
 
     async def allocate_next(self, service: dict[str, Any], *, dry_run: bool) -> str:
-        """A free address, random within the dynamic part, then within the rest. Raises AllocationError."""
+        """A free address, random within the dynamic part, then within the rest; for a dry run one that says that none
+        was taken: the network's own. Raises AllocationError."""
+        if dry_run:
+            return str(self.network.network_address)
         for first, last in ((self.dynamic, self.last), (self.first, self.dynamic - 1)):
             if first > last:
                 continue
@@ -75,8 +79,6 @@ class ServiceIPs:
                 address = str(self._address(first + (start + step) % span))
                 if self._taken(address):
                     continue
-                if dry_run:
-                    return address
                 try:
                     await self._create(address, service)
                 except AllocationError:

@@ -17,6 +17,8 @@ from workers.apimachinery.validation.field import (
 )
 
 TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
+# As Go writes an owner reference.
+OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
 
@@ -64,7 +66,8 @@ def validate_owner_references(owners: list[dict[str, Any]] | None, path: str) ->
         this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
         if controller:
             text = 'Only one reference can have Controller set to true. Found "true" in references for'
-            errors.append(invalid(path, owners, f"{text} {controller} and {this}"))
+            shown = [{field: one[field] for field in OWNER_FIELDS if field in one} for one in owners or ()]
+            errors.append(invalid(path, shown, f"{text} {controller} and {this}"))
         else:
             controller = this
     return errors

@@ -31,8 +31,9 @@ def generate_selector(job: Object) -> None:
     labels = inner["labels"] = dict(inner.get("labels") or {})
     for label, value in ((UID_LABEL, uid), (OLD_UID_LABEL, uid), (NAME_LABEL, name), (OLD_NAME_LABEL, name)):
         labels.setdefault(label, value)
+    inner["labels"] = dict(sorted(labels.items()))
     selector = spec["selector"] = dict(spec.get("selector") or {})
-    selector["matchLabels"] = {**(selector.get("matchLabels") or {}), UID_LABEL: uid}
+    selector["matchLabels"] = dict(sorted({**(selector.get("matchLabels") or {}), UID_LABEL: uid}.items()))
 
 
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {("batch", "jobs"): JobStrategy}

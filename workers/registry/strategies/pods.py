@@ -85,10 +85,10 @@ def _keep(new: Object, old: Object) -> None:
     for field in (new.keys() | old.keys()) - {"metadata"}:
         take_over(new, old, field)
     new["spec"] = dict(old["spec"])
-    metadata = dict(old["metadata"])
-    for field in ("resourceVersion", "managedFields"):
-        take_over(metadata, new["metadata"], field)
-    new["metadata"] = metadata
+    metadata = new["metadata"]
+    own = {field: metadata[field] for field in ("resourceVersion", "managedFields") if field in metadata}
+    metadata.clear()
+    metadata.update({field: value for field, value in old["metadata"].items() if field not in own}, **own)
 
 
 def gated_condition() -> dict[str, Any]:

@@ -98,6 +98,8 @@ class ServiceStrategy(Strategy):
     async def _allocate(self, new: Object, old: Object | None, context: Context) -> Finish:
         allocation = Allocation(self)
         spec, before = new["spec"], old["spec"] if old else None
+        if _malformed(spec):
+            return _nothing  # validation says what is wrong
         try:
             self._init_families(new, before)
             await self._allocate_ips(new, before, allocation, context)
@@ -126,8 +128,6 @@ class ServiceStrategy(Strategy):
             list(spec.get("ipFamilies") or ()),
             spec.get("ipFamilyPolicy"),
         )
-        if _malformed(ips, families, policy):
-            return  # validation says what is wrong
         if ips[:1] == [HEADLESS] and not spec.get("selector"):
             self._init_selectorless(spec, families, policy)
             return
@@ -274,11 +274,16 @@ def _bad_address(address: str) -> bool:
     return False
 
 
-def _malformed(ips: list[str], families: list[str], policy: str | None) -> bool:
+def _malformed(spec: Object) -> bool:
     """Whether the fields are beyond what allocation can read: validation will refuse them."""
-    if policy not in (None, "SingleStack", "PreferDualStack", "RequireDualStack") or len(ips) > 2:
+    if not needs_cluster_ip(spec):
+        return False
+    ips, families = spec.get("clusterIPs") or [], spec.get("ipFamilies") or []
+    if spec.get("ipFamilyPolicy") not in (None, "SingleStack", "PreferDualStack", "RequireDualStack") or len(ips) > 2:
         return True
     if any(family not in ("IPv4", "IPv6") for family in families):
+        return True
+    if ips and spec.get("clusterIP") and spec["clusterIP"] != ips[0]:
         return True
     return any(address != HEADLESS and _bad_address(address) for address in ips)
 
