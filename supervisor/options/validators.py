@@ -105,6 +105,15 @@ def no_blanks(name: str, value: tuple[str, ...]) -> Iterator[str]:
         yield f"--{name}: empty value in list"
 
 
+def admission_plugins(name: str, value: tuple[str, ...]) -> Iterator[str]:
+    if not value:
+        return
+    from workers.admission.chain import unknown_plugins  # loads every plugin: only when asked for
+
+    for plugin in unknown_plugins(value):
+        yield f'{name} plugin "{plugin}" is unknown'
+
+
 def instance_name(name: str, value: str) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", value):
         yield f'--{name}: "{value}" may hold letters, digits, "-", "_" and ".", at most 63 of them'

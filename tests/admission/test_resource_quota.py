@@ -1,0 +1,161 @@
+"""ResourceQuota: what is charged, what is refused, and that racing writes never get more than there is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.admission.cluster import Cluster, pod, refused, run
+from workers.apimachinery.errors import ApiError
+
+
+async def quota(cluster: Cluster, hard: dict[str, str], name: str = "q", **spec: Any) -> None:
+    """A quota of which nothing is used, as its controller would have counted."""
+    await cluster.create("resourcequotas", {"metadata": {"name": name}, "spec": {"hard": hard, **spec}})
+    status = {"hard": hard, "used": dict.fromkeys(hard, "0")}
+    await cluster.update("resourcequotas", name, lambda live: {**live, "status": status}, subresource="status")
+
+
+async def used(cluster: Cluster, name: str = "q") -> dict[str, str]:
+    found: dict[str, str] = (await cluster.get("resourcequotas", name))["status"]["used"]
+    return found
+
+
+def config_map(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}}
+
+
+def asking(name: str, cpu: str, **spec: Any) -> dict[str, Any]:
+    return pod(name, container={"resources": {"requests": {"cpu": cpu}}}, **spec)
+
+
+def test_objects_are_counted_until_there_are_too_many(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"configmaps": "1", "count/configmaps": "5"})
+        await cluster.create("configmaps", config_map("a"))
+        assert await used(cluster) == {"configmaps": "1", "count/configmaps": "1"}
+        error = await refused(cluster.create("configmaps", config_map("b")))
+        limits = "requested: configmaps=1, used: configmaps=1, limited: configmaps=1"
+        assert error.message == f'configmaps "b" is forbidden: exceeded quota: q, {limits}'
+
+    in_cluster(scenario)
+
+
+def test_a_dry_run_is_checked_but_not_charged(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"configmaps": "1"})
+        await cluster.create("configmaps", config_map("a"), dry_run=True)
+        assert await used(cluster) == {"configmaps": "0"}
+
+    in_cluster(scenario)
+
+
+def test_pods_are_charged_for_what_they_request(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"pods": "5", "requests.cpu": "1"})
+        await cluster.create("pods", asking("a", "600m"))
+        assert await used(cluster) == {"pods": "1", "requests.cpu": "600m"}
+        error = await refused(cluster.create("pods", asking("b", "500m")))
+        assert "requested: requests.cpu=500m, used: requests.cpu=600m, limited: requests.cpu=1" in error.message
+        error = await refused(cluster.create("pods", pod("c")))
+        assert error.message == 'pods "c" is forbidden: failed quota: q: must specify requests.cpu for: c'
+
+    in_cluster(scenario)
+
+
+def test_a_quota_that_was_never_counted_lets_nothing_pass(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.create("resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "1"}}})
+        hard = {"hard": {"configmaps": "1"}}
+        await cluster.update("resourcequotas", "q", lambda live: {**live, "status": hard}, subresource="status")
+        error = await refused(cluster.create("configmaps", config_map("a")))
+        assert error.message == 'configmaps "a" is forbidden: status unknown for quota: q, resources: configmaps'
+
+    in_cluster(scenario)
+
+
+def test_a_scope_limits_which_pods_count(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"pods": "1"}, scopes=["BestEffort"])
+        await cluster.create("pods", asking("burstable", "1"))
+        assert await used(cluster) == {"pods": "0"}
+        await cluster.create("pods", pod("best-effort"))
+        assert await used(cluster) == {"pods": "1"}
+
+    in_cluster(scenario)
+
+
+def test_a_scope_selector_chooses_by_priority_class(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.create("priorityclasses.scheduling.k8s.io", {"metadata": {"name": "high"}, "value": 9})
+        term = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
+        await quota(cluster, {"pods": "0"}, scopeSelector={"matchExpressions": [term]})
+        assert await cluster.create("pods", pod("low"))
+        await refused(cluster.create("pods", pod("important", priorityClassName="high")))
+
+    in_cluster(scenario)
+
+
+def test_a_service_is_charged_when_its_type_changes(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"services": "5", "services.nodeports": "0"})
+        await cluster.create("services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+        assert await used(cluster) == {"services": "1", "services.nodeports": "0"}
+
+        def exposed(live: dict[str, Any]) -> dict[str, Any]:
+            return {**live, "spec": {**live["spec"], "type": "NodePort", "externalTrafficPolicy": "Cluster"}}
+
+        error = await refused(cluster.update("services", "s", exposed))
+        assert "exceeded quota: q, requested: services.nodeports=1" in error.message
+
+    in_cluster(scenario)
+
+
+def test_claims_are_charged_by_storage_class(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        gold = "gold.storageclass.storage.k8s.io/requests.storage"
+        await quota(cluster, {gold: "3Gi", "requests.storage": "10Gi"})
+        requests = {"requests": {"storage": "2Gi"}}
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": requests, "storageClassName": "gold"}
+        await cluster.create("persistentvolumeclaims", {"metadata": {"name": "a"}, "spec": spec})
+        assert await used(cluster) == {gold: "2Gi", "requests.storage": "2Gi"}
+        error = await refused(cluster.create("persistentvolumeclaims", {"metadata": {"name": "b"}, "spec": spec}))
+        assert f"requested: {gold}=2Gi, used: {gold}=2Gi, limited: {gold}=3Gi" in error.message
+
+    in_cluster(scenario)
+
+
+def test_two_workers_together_never_exceed_a_quota(config):
+    async def both() -> None:
+        async def first(one: Cluster) -> None:
+            await quota(one, {"configmaps": "5"})
+
+            async def second(other: Cluster) -> None:
+                attempts = [
+                    cluster.create("configmaps", config_map(f"{name}{number}"))
+                    for number in range(8)
+                    for name, cluster in (("a", one), ("b", other))
+                ]
+                results = await asyncio.gather(*attempts, return_exceptions=True)
+                failures = [result for result in results if isinstance(result, BaseException)]
+                assert len(results) - len(failures) == 5
+                assert all(isinstance(failure, ApiError) and failure.code == 403 for failure in failures)
+                assert await used(one) == {"configmaps": "5"}
+
+            await _in_same_cluster(config, second)
+
+        await run(config, first)
+
+    asyncio.run(both())
+
+
+async def _in_same_cluster(config: Any, scenario: Any) -> None:
+    """Another worker on the same data."""
+    from workers.server.backend import Backend
+
+    backend = Backend(config)
+    await backend.start()
+    try:
+        await scenario(Cluster(backend))
+    finally:
+        await backend.stop()
