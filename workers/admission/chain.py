@@ -60,9 +60,6 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (ResourceQuota, ON),
 )
 
-# What the default plugins read of other resources: a cache that does not follow everything needs these.
-FOLLOWED = ("namespaces", "resourcequotas")
-
 Step = Callable[[Attributes], Pending]
 
 
