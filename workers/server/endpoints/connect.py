@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from workers.apimachinery.errors import bad_request, service_unavailable
+from workers.server.endpoints.pod_log import check_log_options
 from workers.server.endpoints.query import parse_query, text
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
@@ -21,7 +22,10 @@ async def connect(request: Request, served: Served) -> Response:
     assert info is not None
     entry = await served.store.get(info.namespace, info.name)
     if info.resource == "pods":
-        container_of(entry.obj, text(parse_query(request.raw_query), "container"), info.subresource)
+        query = parse_query(request.raw_query)
+        if info.subresource == "log":
+            check_log_options(query, info.name)
+        container_of(entry.obj, text(query, "container"), info.subresource)
         if not (entry.obj.get("spec") or {}).get("nodeName"):
             return _nowhere(info.name, info.subresource)
     raise service_unavailable(
