@@ -477,3 +477,10 @@ def test_defaulted_objects_share_no_values() -> None:
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
     assert pull_policy(image) == policy
+
+
+@pytest.mark.parametrize("given", ["serviceAccountName", "serviceAccount"])
+def test_a_service_account_has_its_old_name_too(given: str) -> None:
+    obj: dict[str, Any] = {"metadata": {}, "spec": {given: "robot", "containers": []}}
+    set_defaults("", "v1", "Pod", obj)
+    assert obj["spec"]["serviceAccountName"] == obj["spec"]["serviceAccount"] == "robot"

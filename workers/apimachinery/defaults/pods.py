@@ -76,6 +76,8 @@ def set_pod_spec(spec: Object) -> None:
         spec["terminationGracePeriodSeconds"] = 30
     if not spec.get("schedulerName"):
         spec["schedulerName"] = "default-scheduler"
+    if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):  # one field under its old name too
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     for volume in spec.get("volumes") or ():
         _set_volume(volume)
     for containers in CONTAINER_LISTS:
