@@ -15,6 +15,7 @@ from workers.server.delegation import DelegationTarget, delegate
 from workers.server.http import Response, text_response
 from workers.server.identity import behind_the_front
 from workers.server.request_info import request_info
+from workers.server.watch_frames import InitialEvents
 
 ALICE = UserInfo("alice", groups=("a", "b"), extra={"k": ["v"]})
 closed = []
@@ -306,6 +307,38 @@ def test_a_watch_that_had_no_event_is_opened_as_it_was(path):
 def test_a_watch_in_the_middle_of_its_initial_events_ends(path):
     events, queries = watched(path, "watch=1", watch(chunk(event("ADDED", 5))))
     assert (events, len(queries)) == ([("ADDED", "5")], 1)
+
+
+def test_a_watch_goes_on_after_its_last_initial_event(path):
+    """Initial events are in no order: 5 is the last of the state at revision 9."""
+
+    def first(fake, connection):
+        fake.read(connection)
+        connection.sendall(WATCH_HEAD[:-2] + b"X-Apiserver-Internal-Initial-Events: 9,5\r\n\r\n")
+        connection.sendall(chunk(event("ADDED", 8)) + chunk(event("ADDED", 5)))
+
+    events, queries = watched(path, "watch=1", first, watch(chunk(event("ADDED", 10)), end=END))
+    assert events == [("ADDED", "8"), ("ADDED", "5"), ("ADDED", "10")]
+    assert queries[1] == "watch=1&resourceVersion=9"
+
+
+@pytest.mark.parametrize(("version", "resumed"), [(8, 0), (5, 9), (9, 0), (10, 10)])
+def test_only_the_last_initial_event_says_that_they_have_ended(version, resumed):
+    assert InitialEvents(revision=9, last=5).resume_after(version) == resumed
+
+
+def test_what_is_for_the_front_only_does_not_reach_the_client(path):
+    name, value = InitialEvents(9, 5).header()
+
+    def worker(fake, connection):
+        fake.read(connection)
+        connection.sendall(WATCH_HEAD[:-2] + f"{name}: {value}\r\n\r\n".encode() + END)
+
+    FakeWorker(path, worker)
+    with serving(front(path)) as served, served.connect() as client:
+        status, headers, body = ask(client, "/api/v1/pods?watch=1")
+    assert (status, body) == (200, b"") and headers["content-type"] == "application/json"
+    assert not any("internal" in header for header in headers)
 
 
 def test_a_watch_list_goes_on_once_its_initial_events_have_ended(path):

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 END = b"0\r\n\r\n"
+INITIAL_EVENTS_HEADER = "X-Apiserver-Internal-Initial-Events"
+_INITIAL_EVENTS_LINE = b"\r\n%b: " % INITIAL_EVENTS_HEADER.encode()
+
+
+class InitialEvents(NamedTuple):
+    """What a worker says of a watch's initial events: they are the state at `revision`; whoever has had the one of the
+    resourceVersion `last` has had them all. `last` is 0 if there are none, or if a bookmark ends them.
+    """
+
+    revision: int
+    last: int
+
+    def header(self) -> tuple[str, str]:
+        """The header that tells the front."""
+        return INITIAL_EVENTS_HEADER, f"{self.revision},{self.last}"
+
+    def resume_after(self, version: int) -> int:
+        """The revision at which a watch goes on after an ADDED event; 0 if that may not be the last initial one."""
+        return max(version, self.revision) if version > self.revision or version == self.last else 0
+
+
+def take_initial_events(head: bytes) -> tuple[bytes, InitialEvents | None]:
+    """An answer's head without that header, and what it says; None if the answer has none."""
+    before, line, rest = head.partition(_INITIAL_EVENTS_LINE)
+    if not line:
+        return head, None
+    value, _, rest = rest.partition(b"\r\n")
+    revision, last = value.split(b",")
+    return before + b"\r\n" + rest, InitialEvents(int(revision), int(last))
 
 
 def chunk(payload: bytes) -> bytes:

@@ -2,8 +2,8 @@
 
 Bytes go to clients one whole HTTP chunk at a time, so that the stream can always go on with another worker's. The last
 chunk is kept; when the upstream breaks off, the resourceVersion of its last event says where to open the watch again, and
-no client notices. A watch whose position cannot be known (in the middle of initial events, which come in no order of
-revision) is ended instead, cleanly: clients then start over.
+no client notices. Initial events come in no order of revision; the worker's header says where they end. A watch whose
+position cannot be known (in the middle of them) is ended instead, cleanly: clients then start over.
 
 Sharing. Two watches with the same path, selectors and form see the same events; they only begin at different revisions.
 A stream that begins at revision N holds all events after N, so it can serve a client that begins at M >= N: what of the
@@ -22,12 +22,20 @@ from urllib.parse import parse_qsl, urlencode
 from workers.apimachinery.errors import ApiError
 from workers.server.http import Request, Response, Sink
 from workers.server.upstream import Relay, Upstream
-from workers.server.watch_frames import END, after, chunk, last_event, version_of, whole_chunks
+from workers.server.watch_frames import (
+    END,
+    InitialEvents,
+    after,
+    chunk,
+    last_event,
+    take_initial_events,
+    version_of,
+    whole_chunks,
+)
 
 if TYPE_CHECKING:
     from workers.server.delegation import DelegationTarget
 
-INITIAL_EVENTS_END = b'"k8s.io/initial-events-end"'
 POSITION = frozenset({"resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds"})
 REOPEN_FOR = 15.0
 REOPEN_PAUSE = 0.1
@@ -51,7 +59,7 @@ class Position:
         timeout = query.get("timeoutSeconds", "")
         self.others = tuple(pair for pair in pairs if pair[0] not in POSITION)
         self.version = int(version) if version.isdigit() else 0
-        self.sends_initial = query.get("sendInitialEvents") == "true"
+        self.has_initial = self.version == 0 or query.get("sendInitialEvents") == "true"
         self.timeout = float(timeout) if timeout.isdigit() else 0.0
         # the first event of a table is unlike the others: it has the columns
         table = "as=Table" in request.headers.get("accept", "")
@@ -127,7 +135,14 @@ class WatchMember:
 class WatchStream:
     """A Receiver: one upstream watch and its clients."""
 
-    def __init__(self, target: DelegationTarget, request: Request, position: Position, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        target: DelegationTarget,
+        request: Request,
+        position: Position,
+        upstream: Upstream,
+        initial: InitialEvents | None,
+    ) -> None:
         self._target = target
         self._request = request
         self._position = position
@@ -137,8 +152,8 @@ class WatchStream:
         self._members: list[WatchMember] = []
         self._partial = b""
         self._last = b""  # the payload of the last chunk passed on
-        self._initial = position.version == 0 or position.sends_initial
-        self._initial_marked = position.sends_initial
+        self._in_order = not position.has_initial  # whether every event's revision says where it stands
+        self._initial = initial
         self._history: deque[bytes] = deque()
         self._history_size = 0
         self._forgotten = b""  # the newest region that the history has lost
@@ -205,8 +220,6 @@ class WatchStream:
             return
         self._last = data[last]
         region = data[:end] if self._partial else data
-        if self._initial_marked and INITIAL_EVENTS_END in region:
-            self._initial = self._initial_marked = False
         if self.key is not None:
             self._remember(region)
         for member in self._members[:]:
@@ -248,6 +261,7 @@ class WatchStream:
         elif response.status != 200:
             self._refused(response)
         elif isinstance(response.body, Relay):
+            _, self._initial = take_initial_events(response.wire)
             self._upstream = response.body.upstream
             self._upstream.receive(self)
         else:  # it has ended already
@@ -278,6 +292,7 @@ class WatchStream:
             return self._request.head.target
         if not version:
             return None
+        self._in_order = True
         self._upstream_until = 0.0
         query = [*self._position.others, ("resourceVersion", version)]
         if all(member.until for member in self._members):
@@ -293,9 +308,11 @@ class WatchStream:
         event = last_event(self._last)
         if event is None or event["type"] == "ERROR":
             return ""
-        if self._initial and (self._initial_marked or event["type"] == "ADDED"):
-            return ""
-        return version_of(event)
+        version = version_of(event)
+        if self._in_order or event["type"] != "ADDED" or not version:
+            return version
+        after_initial = self._initial.resume_after(int(version)) if self._initial else 0
+        return str(after_initial) if after_initial else ""
 
     def _refused(self, response: Response) -> None:
         """The answer is an error, such as 410: in the middle of a watch that is an event."""
@@ -317,6 +334,7 @@ def _at(delay: float) -> float:
 async def open_watch(target: DelegationTarget, request: Request) -> Response:
     """The answer to a watch: its head is a worker's, its body a member of a stream, shared where that is possible."""
     response = await target.ask(target.message(request), method=request.method)
+    response.wire, initial = take_initial_events(response.wire)
     head = request.head
     assert head is not None
     if response.status != 200 or not isinstance(response.body, Relay) or head.http10 or _JSON_HEAD not in response.wire:
@@ -329,7 +347,7 @@ async def open_watch(target: DelegationTarget, request: Request) -> Response:
         upstream.abort()  # it has shown that the watch may begin there
         response.body = WatchMember(stream, position, skip_until=position.version)
         return response
-    stream = WatchStream(target, request, position, upstream)
+    stream = WatchStream(target, request, position, upstream, initial)
     if position.shareable:
         stream.key = key
         target.streams[key] = stream

@@ -17,6 +17,7 @@ from workers.server.endpoints.query import parse_query, text
 from workers.server.endpoints.serialize import watch_event
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
+from workers.server.watch_frames import InitialEvents
 from workers.storage.interface import Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
@@ -106,7 +107,15 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
     told = stream(watch, frames, timeout, bookmarks=options.allow_bookmarks)
-    return Response(200, WatchStream(told, watch.subscription), content_type)
+    from_now = options.send_initial_events or options.resource_version in ("", "0")
+    headers = (initial_events(watch).header(),) if from_now else ()
+    return Response(200, WatchStream(told, watch.subscription), content_type, headers)
+
+
+def initial_events(watch: Watch) -> InitialEvents:
+    """What the front must know to open this watch again after its worker has died."""
+    ended_by_event = watch.initial and not watch.bookmark_initial
+    return InitialEvents(watch.revision, watch.initial[-1].mod_revision if ended_by_event else 0)
 
 
 class WatchStream:
