@@ -1,6 +1,6 @@
 """misc flags."""
 
-from supervisor.options.flag import BOOL, CIDRS, DURATION, INT, PORT_RANGE, STRING, Flag, FlagGroup
+from supervisor.options.flag import BOOL, CIDRS, DURATION, INT, PORT_RANGE, STRING, STRINGS, Flag, FlagGroup
 from supervisor.options.validators import between, not_negative, one_of, positive, readable
 
 GROUP = FlagGroup(
@@ -23,6 +23,30 @@ GROUP = FlagGroup(
             one_of("lease", "master-count", "none", ""),
         ),
         Flag("event-ttl", DURATION, 3600.0, "How long events are kept.", not_negative),
+        Flag(
+            "kubelet-certificate-authority",
+            STRING,
+            "",
+            "CA that kubelets' serving certificates are verified with; without it they are not verified.",
+            readable,
+        ),
+        Flag("kubelet-client-certificate", STRING, "", "Client certificate shown to kubelets.", readable),
+        Flag("kubelet-client-key", STRING, "", "Key of that certificate.", readable),
+        Flag(
+            "kubelet-port",
+            INT,
+            10250,
+            "Port of kubelets whose node does not say which it is.",
+            between(1, 65535),
+            deprecated="nodes report the port of their kubelet",
+        ),
+        Flag(
+            "kubelet-preferred-address-types",
+            STRINGS,
+            ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"),
+            "Types of a node's addresses, in the order in which one is looked for to reach its kubelet.",
+        ),
+        Flag("kubelet-timeout", DURATION, 5.0, "How long a connection to a kubelet may take.", positive),
         Flag(
             "kubernetes-service-node-port",
             INT,

@@ -9,6 +9,7 @@ from workers.apimachinery import types
 from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.core import virtual
 from workers.core.bootstrap.hooks import bootstrap_hooks
+from workers.core.kubelet.connect import ConnectEndpoints
 from workers.core.openid import openid_routes
 from workers.core.reviews import Reviews
 from workers.core.token_request import token_endpoint
@@ -55,7 +56,10 @@ class CoreServer:
         reviews = Reviews(authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)
         tokens = token_endpoint(config, backend.registry)
+        connect = ConnectEndpoints(config, backend.registry, self.authorizer)
         for info in self.resources:
+            if not info.group and (routes := connect.routes(info.resource)):
+                self.server.extend(info, routes)
             if info.resource == "serviceaccounts" and tokens is not None:
                 self.server.extend(info, {("token", "create"): tokens.create})
             if not stored(info):

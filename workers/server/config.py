@@ -63,6 +63,20 @@ class ServerConfig:
     service_account_signing_key_file: str = ""
     api_audiences: tuple[str, ...] = ()
 
+    # kubelets
+    kubelet_certificate_authority: str = ""
+    kubelet_client_certificate: str = ""
+    kubelet_client_key: str = ""
+    kubelet_port: int = 10250
+    kubelet_preferred_address_types: tuple[str, ...] = (
+        "Hostname",
+        "InternalDNS",
+        "InternalIP",
+        "ExternalDNS",
+        "ExternalIP",
+    )
+    kubelet_timeout: float = 5.0
+
     # limits
     request_timeout: float = 60.0
     min_request_timeout: float = 1800.0

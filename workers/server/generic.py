@@ -21,6 +21,7 @@ from workers.server.request_info import RequestInfo, request_info
 COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
 ALL_NAMESPACES_VERBS = frozenset(("list", "watch"))
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+PROXY_METHODS = METHODS | {"HEAD", "OPTIONS"}
 
 # Resources that upstream warns of, whatever is asked of them.
 DEPRECATED = {
@@ -92,7 +93,8 @@ class GenericAPIServer:
 
 def _fits(resource: ResourceInfo, info: RequestInfo, method: str) -> bool:
     """Whether a route of the resource looks like this path."""
-    return method in METHODS and _path_fits(resource, info) and _verb_fits(resource, info)
+    methods = PROXY_METHODS if info.subresource == "proxy" else METHODS
+    return method in methods and _path_fits(resource, info) and _verb_fits(resource, info)
 
 
 def _path_fits(resource: ResourceInfo, info: RequestInfo) -> bool:

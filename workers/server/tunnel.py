@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from workers.server.http import Request, Response
-from workers.server.upstream import Upstream
+
+
+class Detachable(Protocol):
+    """A connection behind us that has switched protocols."""
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """The bare transport, and what has come behind the answer's head."""
+        ...
 
 
 class Splice(asyncio.Protocol):
@@ -35,7 +43,7 @@ class Splice(asyncio.Protocol):
         self._other.close()
 
 
-def tunnel(request: Request, response: Response, upstream: Upstream) -> Response:
+def tunnel(request: Request, response: Response, upstream: Detachable) -> Response:
     """Splice the client's connection and the upstream one; `response` is the upstream's 101, written first."""
     assert request.hijack is not None
     client, early = request.hijack()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from workers.server.endpoints import binding, connect, create, delete, patch, read, scale, update
+from workers.server.endpoints import binding, create, delete, eviction, patch, read, scale, update
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
 
@@ -31,9 +31,6 @@ VERBS: dict[str, Route] = {
 # Views of the object itself.
 VIEW: dict[str, Route] = {"get": read.get, "update": update.update, "patch": patch.patch}
 
-# Ways to a kubelet.
-CONNECT = ("exec", "attach", "portforward", "proxy", "log")
-
 SUBRESOURCES: dict[str, dict[str, Route]] = {
     "status": VIEW,
     "finalize": VIEW,
@@ -42,7 +39,7 @@ SUBRESOURCES: dict[str, dict[str, Route]] = {
     "resize": VIEW,
     "scale": {"get": scale.get, "update": scale.update, "patch": scale.patch},
     "binding": {"create": binding.create},
-    **{name: dict.fromkeys(("get", "create", "update", "patch", "delete"), connect.connect) for name in CONNECT},
+    "eviction": {"create": eviction.create},
 }
 
 

@@ -1,0 +1,1 @@
+"""The ways through this server to what runs on nodes: kubelets, pods, services."""

@@ -1,0 +1,1 @@
+"""Requests that go on to another HTTP server: kubelets, pods, services."""

@@ -1,0 +1,58 @@
+"""Where a proxied request goes, and how a failure to get there reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from urllib.parse import quote
+
+# What Go's URL.EscapedPath leaves as it is, besides letters, digits and "-_.~".
+PATH_SAFE = "/$&+,:;=@"
+DIAL_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A URL in parts, and how to connect. `path` is percent-decoded, `tls` None for plain HTTP; `timeout` is seconds
+    until the connection must be there."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+    query: str = ""
+    tls: ssl.SSLContext | None = None
+    timeout: float = DIAL_TIMEOUT
+
+    @property
+    def authority(self) -> str:
+        """host:port, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def target(self) -> str:
+        """Path and query as a request line has them."""
+        path = quote(self.path, safe=PATH_SAFE) or "/"
+        return f"{path}?{self.query}" if self.query else path
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+def dial_error(location: Location, error: Exception) -> str:
+    """What Go's net package says of a failed connection."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"tls: failed to verify certificate: x509: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"tls: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {location.host}: no such host"
+    if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
+        return f"dial tcp {location.authority}: i/o timeout"
+    if isinstance(error, OSError) and error.errno:
+        return f"dial tcp {location.authority}: connect: {os.strerror(error.errno).lower()}"
+    return str(error) or type(error).__name__
