@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -48,7 +50,7 @@ class Locations:
             return None
         kubelet = await self._kubelets.locate(node, verify=not flag(query, "insecureSkipTLSVerifyBackend"))
         path = f"/containerLogs/{namespace}/{name}/{container}"
-        return dataclasses.replace(kubelet, path=path, query=urlencode(sorted(log_parameters(query))))
+        return dataclasses.replace(kubelet, path=path, query=encoded(log_parameters(query)))
 
     async def stream(self, namespace: str, name: str, action: str, query: Query) -> Location:
         """Where exec, attach or portforward goes. Raises ApiError."""
@@ -59,7 +61,7 @@ class Locations:
         if not (node := pod["spec"].get("nodeName")):
             raise bad_request(f"pod {name} does not have a host assigned")
         kubelet = await self._kubelets.locate(node)
-        return dataclasses.replace(kubelet, path=path, query=urlencode(sorted(stream_parameters(action, query))))
+        return dataclasses.replace(kubelet, path=path, query=encoded(stream_parameters(action, query)))
 
     async def proxied_pod(self, namespace: str, identifier: str) -> Location:
         """The root of a pod's server: `name`, `name:port` or `scheme:name:port`. Raises ApiError."""
@@ -158,3 +160,8 @@ def shuffled(subsets: list[Object], port: str) -> list[tuple[Object, int]]:
 def addresses_of(pod: Object) -> list[str]:
     """The pod's own addresses, the primary one first."""
     return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or () if one.get("ip")]
+
+
+def encoded(parameters: Iterable[tuple[str, str]]) -> str:
+    """A query sorted by its names; the values of one name, such as a command's words, keep their order."""
+    return urlencode(sorted(parameters, key=itemgetter(0)))

@@ -1,0 +1,77 @@
+"""A server whose kubelets are fake ones, and the node and the pod that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from supervisor.certificates import Pki, Subject, serving_subject
+from tests.e2e.kubectl import Kubectl
+from tests.running import RunningServer
+from tests.subresources.kubelet import FakeKubelet
+
+POD = "/api/v1/namespaces/default/pods/p"
+
+
+@dataclass
+class Cluster:
+    """A running server, its only kubelet, and kubectl."""
+
+    server: RunningServer
+    kubelet: FakeKubelet
+    kubectl: Kubectl
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A server that verifies its kubelets and is verified by them; pod `p` runs on node `n`, with containers a and b."""
+    folder = tmp_path_factory.mktemp("cluster")
+    pki = Pki(Path(folder, "kubelet-pki"))
+    authority = pki.authority("kubelet-ca")
+    serving = pki.leaf("kubelet", authority, serving_subject("127.0.0.1", "127.0.0.1", "127.0.0.1", "n"))
+    client = pki.leaf("client", authority, Subject("kube-apiserver-kubelet-client", ("system:masters",)))
+    flags = (
+        "--advertise-address=192.0.2.10",
+        f"--kubelet-certificate-authority={authority.certificate}",
+        f"--kubelet-client-certificate={client.certificate}",
+        f"--kubelet-client-key={client.key}",
+        "--kubelet-preferred-address-types=InternalIP,Hostname",
+    )
+    with (
+        FakeKubelet(serving.certificate, serving.key, client_ca=authority.certificate) as kubelet,
+        RunningServer(folder, *flags) as server,
+    ):
+        create_node(server, "n", kubelet)
+        create_pod(server, "p", "n")
+        yield Cluster(server, kubelet, Kubectl(server, "default"))
+
+
+def create_node(server: RunningServer, name: str, kubelet: FakeKubelet) -> None:
+    status = {
+        "addresses": [{"type": "Hostname", "address": "unused"}, {"type": "InternalIP", "address": kubelet.address}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}},
+    }
+    code, body = server.request(
+        "POST", "/api/v1/nodes", {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name}, "status": status}
+    )
+    assert code == 201, body
+
+
+def create_pod(server: RunningServer, name: str, node: str = "", **labels: str) -> None:
+    containers = [{"name": one, "image": "i"} for one in ("a", "b")]
+    spec = {"containers": containers, "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 0}
+    if node:
+        spec["nodeName"] = node
+    metadata = {"name": name, "labels": labels}
+    account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+    server.request("POST", "/api/v1/namespaces/default/serviceaccounts", account)
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec}
+    code, body = server.request("POST", "/api/v1/namespaces/default/pods", pod)
+    assert code == 201, body
+    running = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+    path = f"/api/v1/namespaces/default/pods/{name}/status"
+    code, body = server.request("PATCH", path, running, Content_Type="application/merge-patch+json")
+    assert code == 200, body

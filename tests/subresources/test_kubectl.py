@@ -1,0 +1,90 @@
+"""kubectl reaches containers through the server: logs, exec, attach, port-forward."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.kubectl import needs_kubectl
+from tests.subresources.conftest import Cluster
+
+pytestmark = [needs_kubectl, pytest.mark.e2e]
+TRANSPORTS = pytest.mark.parametrize("websockets", ["true", "false"])
+
+
+def test_logs_of_a_container(cluster: Cluster) -> None:
+    assert cluster.kubectl("logs", "p", "-c", "b", "--tail=2") == "b line 3\nb line 4\n"
+    assert cluster.kubelet.requests[-1] == "/containerLogs/default/p/b?tailLines=2"
+    assert cluster.kubelet.clients[-1] == "kube-apiserver-kubelet-client"
+
+
+def test_logs_come_while_they_are_written(cluster: Cluster) -> None:
+    follower = cluster.kubectl.start("logs", "-f", "p", "-c", "a")
+    assert follower.stdout is not None
+    times = []
+    for number in range(5):
+        assert follower.stdout.readline() == f"a line {number}\n"
+        times.append(time.monotonic())
+    assert follower.wait(10) == 0
+    assert times[-1] - times[0] > 0.2
+
+
+def test_a_kubelets_refusal_is_told(cluster: Cluster) -> None:
+    said = cluster.kubectl.fails("logs", "p", "-c", "a", "--previous")
+    assert 'previous terminated container "a" not found' in said
+
+
+@TRANSPORTS
+def test_exec_runs_a_command(cluster: Cluster, websockets: str) -> None:
+    environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
+    told = cluster.kubectl("exec", "p", "-c", "a", "--", "echo", "a word", "&more", **environment)
+    assert told == "a word &more\n"
+
+
+@TRANSPORTS
+def test_exec_passes_its_input_on_and_ends_with_it(cluster: Cluster, websockets: str) -> None:
+    text = "".join(f"line {number}\n" for number in range(20000))
+    environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
+    assert cluster.kubectl("exec", "-i", "p", "-c", "a", "--", "cat", stdin=text, **environment) == text
+
+
+@TRANSPORTS
+def test_a_commands_exit_code_reaches_kubectl(cluster: Cluster, websockets: str) -> None:
+    done = cluster.kubectl.run("exec", "p", "-c", "a", "--", "exit", "7", KUBECTL_REMOTE_COMMAND_WEBSOCKETS=websockets)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "something went wrong" in done.stderr
+
+
+@TRANSPORTS
+def test_attach_to_a_container(cluster: Cluster, websockets: str) -> None:
+    environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
+    assert "hello\n" in cluster.kubectl("attach", "-i", "p", "-c", "b", stdin="hello\n", **environment)
+
+
+def test_port_forward(cluster: Cluster) -> None:
+    forwarder = cluster.kubectl.start("port-forward", "p", ":8080")
+    try:
+        assert forwarder.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+) -> 8080", forwarder.stdout.readline())
+        assert found is not None
+        for word in (b"first", b"second"):
+            assert _asked(int(found.group(1)), word) == b"port 8080: " + word.upper()
+    finally:
+        forwarder.terminate()
+        assert _ended(forwarder)
+
+
+def _asked(port: int, data: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(data)
+        connection.settimeout(10)
+        return connection.recv(1000)
+
+
+def _ended(process: subprocess.Popen[str]) -> bool:
+    process.wait(10)
+    return True
