@@ -173,19 +173,14 @@ def test_a_subresource_has_its_own_entry_and_resets_what_it_may_not_set() -> Non
     assert entries(obj)[1]["subresource"] == "status"
 
 
-def test_some_subresources_let_only_one_part_be_set() -> None:
+def test_whoever_resizes_a_pod_owns_what_the_request_says() -> None:
     pods = resource("", "v1", "pods")
     assert pods is not None
-    reset = reset_fields(pods, "resize")
-    assert reset is not None
-    changed = {
-        "f:metadata": {"f:labels": {"f:a": {}}},
-        "f:spec": {
-            "f:nodeName": {},
-            "f:containers": {'k:{"name":"c"}': {"f:image": {}, "f:resources": {"f:limits": {}}}},
-        },
-    }
-    assert reset(changed) == {"f:spec": {"f:containers": {'k:{"name":"c"}': {"f:resources": {"f:limits": {}}}}}}
+    assert reset_fields(pods, "resize") is None
+    changed = {"f:spec": {"f:nodeName": {}}, "f:status": {"f:phase": {}}}
+    status = reset_fields(pods, "status")
+    assert status is not None
+    assert status(changed) == {"f:status": {"f:phase": {}}}
 
 
 def test_entries_of_other_versions_are_compared_in_their_version() -> None:

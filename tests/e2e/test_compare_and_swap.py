@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -12,11 +11,13 @@ from pathlib import Path
 
 from kubernetes import client, config
 
+from tests.e2e.connection import Client, Watcher
 from tests.e2e.informer import Informer
 from tests.running import RunningServer, wait_for
 
 WRITERS, INCREMENTS = 8, 500
-PATH = "/api/v1/namespaces/default/configmaps/counter"
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+PATH = CONFIG_MAPS + "/counter"
 
 
 class Writer(threading.Thread):
@@ -24,61 +25,70 @@ class Writer(threading.Thread):
 
     def __init__(self, server: RunningServer, number: int) -> None:
         super().__init__(daemon=True)
-        self.server, self.number = server, number
-        self.done = 0
+        self.name = f"w{number}"
+        self.acknowledged = self.found = 0  # increments by how their success became known
+        self._client = Client(server)
 
     def run(self) -> None:
-        while self.done < INCREMENTS:
-            self.done += self._increment()
+        while self.acknowledged + self.found < INCREMENTS:
+            self._increment(str(self.acknowledged + self.found))
 
-    def _increment(self) -> bool:
-        mark = f"w{self.number}-{self.done}"
+    def _increment(self, mark: str) -> None:
         while True:
-            status, obj = self._call("GET")
+            status, obj = self._ask("GET")
             if status != 200:
                 continue
-            if obj["data"].get(f"w{self.number}") == mark:
-                return True  # an earlier attempt, of which no answer came, did it
-            obj["data"]["n"] = str(int(obj["data"]["n"]) + 1)
-            obj["data"][f"w{self.number}"] = mark
-            status, _ = self._call("PUT", obj)
+            data = obj["data"]
+            if data.get(self.name) == mark:
+                self.found += 1  # an earlier attempt did it, of which no answer came
+                return
+            obj["data"] = data | {"n": str(int(data["n"]) + 1), self.name: mark}
+            status, _ = self._ask("PUT", obj)
             if status == 200:
-                return True
+                self.acknowledged += 1
+                return
 
-    def _call(self, method: str, body: object = None) -> tuple[int, dict]:
-        try:
-            status, answer = self.server.request(method, PATH, body, timeout=10)
-        except OSError:
-            return 0, {}
-        assert status in (200, 409, 429, 500, 503, 504), answer
-        return status, json.loads(answer)
+    def _ask(self, method: str, body: object = None) -> tuple[int, dict]:
+        status, answer = self._client.ask(method, PATH, body)
+        assert status in (0, 200, 409, 429, 500, 503, 504), answer
+        return status, answer
+
+
+def kill_core_workers_until_done(server: RunningServer, writers: list[Writer]) -> int:
+    chance, kills = random.Random(7), 0
+    while any(writer.is_alive() for writer in writers):
+        time.sleep(chance.uniform(0.5, 2.0))
+        if workers := server.processes("core worker"):
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            kills += 1
+    return kills
 
 
 def test_no_increment_is_lost_while_workers_die(tmp_path: Path) -> None:
-    chance = random.Random(7)
     with RunningServer(tmp_path, "--advertise-address=192.0.2.10", "--core-workers=2") as server:
-        counter = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "counter"}, "data": {"n": "0"}}
-        assert server.request("POST", "/api/v1/namespaces/default/configmaps", counter)[0] == 201
-        api = client.CoreV1Api(config.new_client_from_config(str(server.kubeconfig)))
-        informer = Informer(api.list_namespaced_config_map, "default")
+        counter = {"metadata": {"name": "counter"}, "data": {"n": "0"}}
+        assert server.request("POST", CONFIG_MAPS, counter)[0] == 201
+        informer = Informer(
+            client.CoreV1Api(config.new_client_from_config(str(server.kubeconfig))).list_namespaced_config_map,
+            "default",
+        )
         informer.start()
         assert informer.synced.wait(10)
+        watcher = Watcher(server, f"{CONFIG_MAPS}?watch=true&fieldSelector=metadata.name%3Dcounter")
         writers = [Writer(server, number) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
-        kills = 0
-        while any(writer.is_alive() for writer in writers):
-            time.sleep(chance.uniform(1.0, 3.0))
-            workers = server.processes("core worker")
-            if workers:
-                os.kill(chance.choice(workers), signal.SIGKILL)
-                kills += 1
-        assert kills >= 2
-        status, final = server.request("GET", PATH)
-        assert status == 200 and json.loads(final)["data"]["n"] == str(WRITERS * INCREMENTS)
-        last = int(json.loads(final)["metadata"]["resourceVersion"])
-        wait_for(lambda: bool(informer.seen) and informer.seen[-1][1] >= last, 20, "the watcher to catch up")
+        assert kill_core_workers_until_done(server, writers) >= 2
+
+        status, final = Client(server).ask("GET", PATH)
+        assert status == 200 and final["data"]["n"] == str(WRITERS * INCREMENTS)
+        assert sum(writer.acknowledged + writer.found for writer in writers) == WRITERS * INCREMENTS
+        last = int(final["metadata"]["resourceVersion"])
+        wait_for(lambda: bool(informer.seen) and informer.seen[-1][1] >= last, 20, "the informer to catch up")
+        wait_for(lambda: bool(watcher.seen) and watcher.seen[-1][2] >= last, 20, "the watch to catch up")
         informer.stop()
-        events = [revision for kind, revision in informer.seen if kind == "MODIFIED"]
-        assert len(events) == WRITERS * INCREMENTS and events == sorted(set(events))
+        told = [revision for kind, revision in informer.seen if kind == "MODIFIED"]
+        assert len(told) == WRITERS * INCREMENTS and told == sorted(set(told))
         assert informer.relisted == 1
+        assert watcher.revisions()[1:] == told and watcher.outcome == "", "one watch, which never ended"
+        watcher.close()

@@ -11,6 +11,7 @@ from workers.registry.strategies.base import Object, Strategy, now, take_over
 
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
 ENDED = ("Succeeded", "Failed")
+CONTAINERS = ("containers", "initContainers")
 
 
 class PodStrategy(Strategy):
@@ -54,20 +55,15 @@ class PodStrategy(Strategy):
             new["spec"].pop("ephemeralContainers", None)
 
     def _prepare_resize(self, new: Object, old: Object) -> None:
-        asked = new.get("spec") or {}
+        asked, before = new.get("spec") or {}, old["spec"]
+        if any(len(asked.get(field) or ()) != len(before.get(field) or ()) for field in CONTAINERS):
+            return  # containers come and go: validation says so
         _keep(new, old)
-        for field in ("containers", "initContainers"):
-            new["spec"][field] = [dict(one) for one in old["spec"].get(field) or ()]
-            if not new["spec"][field]:
-                del new["spec"][field]
-                continue
-            by_name = {one.get("name"): one for one in asked.get(field) or ()}
-            for container in new["spec"][field]:
-                wanted = by_name.get(container["name"])
-                if wanted is not None:
-                    take_over(container, wanted, "resources")
-                    take_over(container, wanted, "resizePolicy")
-        take_over(new["spec"], asked, "resources")
+        spec = new["spec"]
+        for field in CONTAINERS:
+            if before.get(field):
+                spec[field] = _resized(asked[field], before[field])
+        take_over(spec, asked, "resources")
 
     def check_graceful_delete(self, obj: Object, options: DeleteOptions, context: Context) -> bool:
         spec = obj["spec"]
@@ -89,6 +85,17 @@ def _keep(new: Object, old: Object) -> None:
     own = {field: metadata[field] for field in ("resourceVersion", "managedFields") if field in metadata}
     metadata.clear()
     metadata.update({field: value for field, value in old["metadata"].items() if field not in own}, **own)
+
+
+def _resized(asked: list[Object], before: list[Object]) -> list[Object]:
+    """The old containers with the resources that are asked for; those asked for where names or order differ."""
+    if any(one.get("name") != other.get("name") for one, other in zip(asked, before, strict=True)):
+        return asked
+    resized = [dict(container) for container in before]
+    for container, wanted in zip(resized, asked, strict=True):
+        take_over(container, wanted, "resources")
+        take_over(container, wanted, "resizePolicy")
+    return resized
 
 
 def gated_condition() -> dict[str, Any]:
