@@ -40,7 +40,6 @@ log = logging.getLogger("supervisor")
 READY_WITHIN = 60.0
 TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
 STOP_GROUP_WITHIN = 5.0
-REMOVE_WITHIN = 1.2  # from the endpoints, at the stop; a server without etcd must end all the same
 # loaded before forking, so that all processes share the memory
 PRELOADED = ("workers.server.arbiter", *(f"workers.{role}.app" for role in ROLES))
 
@@ -114,6 +113,8 @@ class Master:
         self._add(Child("etcd", self._etcd.start))
 
     def _prepare(self) -> ServerConfig:
+        if self.options.endpoint_reconciler_type not in reconcilers.TYPES:
+            raise StartError(f"Reconciler not implemented: {self.options.endpoint_reconciler_type}")
         self.options = with_certificates(self.options)
         config = server_config(self.options)
         write_kubeconfig(self.options, self.folder.path / KUBECONFIG, config.loopback_token)
@@ -361,7 +362,7 @@ class Master:
         deadline = time.monotonic() + self.options.shutdown_delay_duration
         reconciler = self.children.pop("reconciler", None)
         os.write(self._pipe[1], reconcilers.STOP)
-        give_up = time.monotonic() + REMOVE_WITHIN
+        give_up = time.monotonic() + reconcilers.REMOVE_WITHIN
         while time.monotonic() < deadline or (reconciler and reconciler.alive() and time.monotonic() < give_up):
             self._turn()
         if reconciler:

@@ -11,45 +11,88 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from supervisor.options.parsing import Options
 
+if TYPE_CHECKING:
+    from supervisor.reconcilers.reconcilers import Reconciler
+
 log = logging.getLogger(__name__)
 
+TYPES = ("lease", "master-count", "none")  # "" stands for the first
 INTERVAL = 10.0
-RETRY = 1.0
+RETRY = 1.0  # when etcd did not answer: the lease would run out before the next round but one
+REMOVE_ATTEMPTS, REMOVE_PAUSE = 3, 0.3
+REMOVE_WITHIN = 2 * INTERVAL  # how long a stop may wait for it
 # what the master writes into the pipe
 SERVING, STOP = b"s", b"x"
 
 
 def run(options: Options, pipe: int, *, serving: bool) -> None:
-    """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop."""
+    """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop.
+
+    With `serving` it goes on where another process of this server was killed, and what that has listed stays.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     from setproctitle import setproctitle
 
-    from supervisor.reconcilers.build import build, failures
+    from supervisor.reconcilers.build import build
 
     setproctitle(f"apiserver-supervisor: reconciler ({options.instance})")
     log.info("endpoint reconciler: %s", options.endpoint_reconciler_type)
     reconciler = build(options)
-    step, due, removed = reconciler.remove, 0.0, False
+    if serving or _withdraw(reconciler, pipe):
+        _keep_listed(reconciler, pipe)
+    _remove(reconciler)
+
+
+def _withdraw(reconciler: Reconciler, pipe: int) -> bool:
+    """Remove what an earlier process of this server left, and wait; whether the server serves now, else it stops."""
+    removed, told = False, b""
+    while not (removed and told):
+        removed = removed or _done(lambda: reconciler.remove(stopping=False), "removing stale endpoints")
+        told = told or _told(pipe, None if removed else RETRY)
+        if told == STOP:
+            return False
+    return True
+
+
+def _keep_listed(reconciler: Reconciler, pipe: int) -> None:
+    """A round every interval until the server stops."""
+    due = time.monotonic()
     while True:
-        wait = None if removed and not serving else max(0.0, due - time.monotonic())
-        if select.select([pipe], [], [], wait)[0]:
-            told = os.read(pipe, 16)
-            if STOP in told or not told:
-                break
-            serving, due = True, 0.0
-            continue
-        try:
-            step()
-        except failures as error:
-            log.error("%s", error)
+        due = max(due + INTERVAL, time.monotonic())
+        if not _done(reconciler.reconcile, "reconciling"):
             due = time.monotonic() + RETRY
-            continue
-        due = time.monotonic() + (INTERVAL if removed else 0)
-        step, removed = reconciler.reconcile, True
+        while (wait := due - time.monotonic()) > 0:
+            if _told(pipe, wait) == STOP:
+                return
+
+
+def _remove(reconciler: Reconciler) -> None:
+    for _ in range(REMOVE_ATTEMPTS):
+        if _done(lambda: reconciler.remove(stopping=True), "removing endpoints"):
+            return
+        time.sleep(REMOVE_PAUSE)
+
+
+def _done(step: Callable[[], None], what: str) -> bool:
+    """Take a step; whether etcd answered. A step that is done or cannot be done now is not repeated at once."""
+    from supervisor.reconcilers.build import failures, unreachable
+
     try:
-        reconciler.remove()
+        step()
     except failures as error:
-        log.error("removing: %s", error)
+        log.error("%s: %s", what, str(error) or type(error).__name__)
+        return not isinstance(error, unreachable)
+    return True
+
+
+def _told(pipe: int, wait: float | None) -> bytes:
+    """What the master wrote within that time: b"", SERVING, or STOP, also if it is gone."""
+    if not select.select([pipe], [], [], wait)[0]:
+        return b""
+    told = os.read(pipe, 16)
+    return STOP if STOP in told or not told else SERVING

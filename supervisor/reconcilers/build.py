@@ -14,7 +14,8 @@ from supervisor.reconcilers.reconcilers import (
 )
 from supervisor.reconcilers.store import Store, StoreError
 
-failures = (ReconcileError, StoreError, grpc.RpcError, ValueError)
+unreachable = (StoreError, grpc.RpcError)
+failures = (ReconcileError, ValueError, *unreachable)
 
 
 def build(options: Options) -> Reconciler:

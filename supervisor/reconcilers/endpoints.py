@@ -28,14 +28,17 @@ def addresses(endpoints: Object | None) -> list[str]:
 
 
 def endpoints_update(current: Object | None, wanted: Sequence[str], port: int, *, ports: bool) -> Object | None:
-    """The Endpoints with exactly these addresses. Ports alone make a difference only if `ports`."""
-    ordered = sorted(wanted, key=_by_number)
+    """The Endpoints with exactly these addresses, sorted as text as upstream does.
+
+    Ports make a difference only if `ports`; else what one subset says of them stays, also when its addresses change.
+    """
+    ordered = sorted(wanted)
     if current and _endpoints_right(current, ordered, port, ports=ports):
         return None
-    subset = {
-        "addresses": [{"ip": ip} for ip in ordered],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-    }
+    own_ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    subsets = (current or {}).get("subsets") or []
+    kept = subsets[0].get("ports") if len(subsets) == 1 and not ports else None
+    subset = {"addresses": [{"ip": ip} for ip in ordered], "ports": kept or own_ports}
     fields = {"f:metadata": _label_fields(SKIP_MIRROR), "f:subsets": {}}
     metadata = _metadata(current, SKIP_MIRROR, "v1", fields)
     found: Object = {"kind": "Endpoints", "apiVersion": "v1", "metadata": metadata}
@@ -76,7 +79,7 @@ def lease_value(ip: str, previous: Object | None) -> Object:
 
 def within_count(present: Sequence[str], own: str, count: int) -> list[str]:
     """master-count's choice: at most `count` addresses; those that follow our own, wrapping around, go first."""
-    kept = sorted({*present, own}, key=_by_number)
+    kept = sorted({*present, own})
     while len(kept) > count and len(kept) > 1:
         following = kept.index(own) + 1
         del kept[following % len(kept)]
@@ -128,8 +131,3 @@ def _metadata(current: Object | None, labels: dict[str, str], version: str, fiel
     }
     others = [entry for entry in kept.pop("managedFields", None) or [] if entry.get("manager") != _MANAGER]
     return kept | {"managedFields": [*others, ours]}
-
-
-def _by_number(ip: str) -> tuple[int, int]:
-    address = ipaddress.ip_address(ip)
-    return address.version, int(address)

@@ -6,13 +6,17 @@ Values are objects' JSON in the stored form: kind, apiVersion and metadata first
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import etcd3
+import grpc
 
 Object = dict[str, Any]
 CALL_TIMEOUT = 2.0
+SHUT_OUT = 0.2  # seconds for which a member that failed is not asked while there are others
 _CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -30,38 +34,54 @@ class Store:
     """etcd by keys relative to the prefix. Every call raises StoreError when etcd does not answer in time."""
 
     def __init__(self, servers: tuple[str, ...], prefix: str, *, ca: str = "", certificate: str = "", key: str = ""):
-        credentials = etcd3.Etcd3Client.get_secure_creds(ca, key or None, certificate or None) if ca else None
+        secrets = (Path(path).read_bytes() if path else None for path in (ca, key, certificate))
+        credentials = grpc.ssl_channel_credentials(*secrets)
         endpoints = [_endpoint(server, credentials) for server in servers]
         self._client = etcd3.MultiEndpointEtcd3Client(endpoints, timeout=CALL_TIMEOUT, failover=True)
         self._prefix = "/" + prefix.strip("/") + "/"
 
     def get(self, key: str) -> tuple[Object | None, int]:
         """The object at a key and its mod revision; None and 0 if there is none."""
-        value, metadata = self._client.get(self._prefix + key)
+        value, metadata = self._ask(lambda client: client.get(self._prefix + key))
         return (decode(value), metadata.mod_revision) if metadata else (None, 0)
 
     def list(self, prefix: str) -> list[Object]:
         """All objects below a prefix."""
-        return [decode(value) for value, _ in self._client.get_prefix(self._prefix + prefix)]
+        found = self._ask(lambda client: list(client.get_prefix(self._prefix + prefix)))
+        return [decode(value) for value, _ in found]
 
     def write(self, key: str, value: Object, mod_revision: int) -> None:
-        """Create (mod_revision 0) or update. Raises Conflict if the key is at another revision."""
-        transactions, name = self._client.transactions, self._prefix + key
-        succeeded, _ = self._client.transaction(
-            compare=[transactions.mod(name) == mod_revision],
-            success=[transactions.put(name, encode(value))],
-            failure=[],
+        """Create (mod_revision 0) or update. Raises Conflict if the key is at another revision.
+
+        That may be our own write's, when the member that made it failed before it answered.
+        """
+        name = self._prefix + key
+        succeeded, _ = self._ask(
+            lambda client: client.transaction(
+                compare=[client.transactions.mod(name) == mod_revision],
+                success=[client.transactions.put(name, encode(value))],
+                failure=[],
+            )
         )
         if not succeeded:
             raise Conflict(key)
 
     def put_for(self, key: str, value: Object, ttl: int) -> None:
         """Write a key that vanishes after `ttl` seconds, with a lease of its own."""
-        self._client.put(self._prefix + key, encode(value), lease=self._client.lease(ttl))
+        self._ask(lambda client: client.put(self._prefix + key, encode(value), lease=client.lease(ttl)))
 
-    def delete(self, key: str) -> None:
-        """Remove a key, if it is there."""
-        self._client.delete(self._prefix + key)
+    def delete(self, key: str) -> bool:
+        """Remove a key; whether it was there."""
+        return bool(self._ask(lambda client: client.delete(self._prefix + key)))
+
+    def _ask(self, call: Callable[[Any], Any]) -> Any:
+        """Ask a member, and when it fails the others, each once. The client itself moves on at the next call only."""
+        for _ in range(len(self._client.endpoints) - 1):
+            try:
+                return call(self._client)
+            except StoreError:
+                continue
+        return call(self._client)
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,10 +115,10 @@ def _endpoint(server: str, credentials: Any) -> Any:
         # the library joins host and port by a colon, as the embedded etcd does in its socket's name
         host, _, port = (url.netloc + url.path).rpartition(":")
         options.append(("grpc.default_authority", "localhost"))
-        return etcd3.Endpoint(f"unix:{host}", port, secure=False, time_retry=1.0, opts=options)
+        return etcd3.Endpoint(f"unix:{host}", port, secure=False, time_retry=SHUT_OUT, opts=options)
     secure = url.scheme == "https"
     name = url.hostname or ""
     host = f"[{name}]" if ":" in name else name
     return etcd3.Endpoint(
-        host, url.port or 2379, secure=secure, creds=credentials if secure else None, time_retry=1.0, opts=options
+        host, url.port or 2379, secure=secure, creds=credentials if secure else None, time_retry=SHUT_OUT, opts=options
     )

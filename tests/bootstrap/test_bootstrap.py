@@ -206,24 +206,6 @@ def test_only_mandatory_flow_control_objects_are_forced():
     assert forced["metadata"]["annotations"] == {flow_control.AUTOUPDATE: "true"}
 
 
-def test_addresses_of_services_are_kept_from_others(config):
-    async def scenario(backend: Backend, objects: Objects) -> None:
-        await system.ensure_namespaces(objects)
-        service = {
-            "metadata": {"name": "s", "namespace": "default"},
-            "spec": {"clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ports": [{"port": 80}]},
-        }
-        await objects.ensure("", "services", service)
-        await system.repair_service_addresses(objects)
-        await objects.fresh("networking.k8s.io", "ipaddresses")
-        address = objects.get("networking.k8s.io", "ipaddresses", "10.0.0.9")
-        assert address is not None
-        assert address["spec"]["parentRef"] == {"resource": "services", "namespace": "default", "name": "s"}
-        assert address["metadata"]["labels"]["ipaddress.kubernetes.io/ip-family"] == "IPv4"
-
-    run(config, scenario)
-
-
 def test_leases_of_dead_servers_are_collected(config):
     async def scenario(backend: Backend, objects: Objects) -> None:
         await system.ensure_namespaces(objects)
@@ -240,6 +222,17 @@ def test_leases_of_dead_servers_are_collected(config):
         await identity_lease.collect_expired(objects)
         await objects.fresh("coordination.k8s.io", "leases")
         assert names(objects, "coordination.k8s.io", "leases", "kube-system") == [lease.name]
+        renewed = objects.get("coordination.k8s.io", "leases", lease.name, "kube-system")
+        assert renewed is not None
+        await identity_lease.IdentityLease(objects, config).renew()
+        await objects.fresh("coordination.k8s.io", "leases")
+        by_another_worker = objects.get("coordination.k8s.io", "leases", lease.name, "kube-system")
+        assert by_another_worker is not None
+        assert by_another_worker["spec"]["holderIdentity"] == renewed["spec"]["holderIdentity"]
+        assert by_another_worker["spec"]["renewTime"] > renewed["spec"]["renewTime"]
+        await objects.delete("coordination.k8s.io", "leases", renewed, unchanged=True)
+        await objects.fresh("coordination.k8s.io", "leases")
+        assert names(objects, "coordination.k8s.io", "leases", "kube-system") == [lease.name], "it was renewed since"
 
     run(config, scenario)
 

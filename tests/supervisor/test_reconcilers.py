@@ -59,6 +59,8 @@ def test_right_endpoints_are_left_alone_and_ports_count_only_when_asked() -> Non
     assert list(made) == ["kind", "apiVersion", "metadata", "subsets"]
     assert endpoints_update(made, [A, C], 6443, ports=True) is None
     assert endpoints_update(made, [A, C], 7443, ports=False) is None
+    fewer = endpoints_update(made, [A], 7443, ports=False)
+    assert fewer is not None and fewer["subsets"][0]["ports"][0]["port"] == 6443
     assert endpoints_update(made, [A, C], 7443, ports=True) is not None
 
 
@@ -93,7 +95,7 @@ def test_the_slice_follows_and_counts_its_generation() -> None:
 
 @pytest.mark.parametrize(
     ("present", "own", "count", "kept"),
-    [([], A, 1, [A]), ([A], B, 1, [B]), ([A], B, 2, [A, B]), ([A, B], C, 2, [B, C]), ([A, B, C], A, 2, [A, C])],
+    [([], A, 1, [A]), ([A], B, 1, [B]), ([A], B, 2, [A, B]), ([A, B], C, 2, [A, C]), ([A, B, C], A, 2, [A, B])],
 )
 def test_master_count_keeps_so_many(present: list[str], own: str, count: int, kept: list[str]) -> None:
     assert within_count(present, own, count) == kept
@@ -106,12 +108,12 @@ def test_a_lease_value_rises_at_each_refresh() -> None:
 def test_two_servers_are_listed_and_one_that_stops_goes_at_once(store: Store) -> None:
     first, second = LeaseReconciler(store, A, 6443), LeaseReconciler(store, B, 6443)
     for reconciler in (first, second):
-        reconciler.remove()
+        reconciler.remove(stopping=False)
         reconciler.reconcile()
     assert listed(store) == ([A, B], [A, B])
-    first.remove()
+    first.remove(stopping=True)
     assert listed(store) == ([B], [B])
-    second.remove()
+    second.remove(stopping=True)
     assert listed(store) == ([], [])
     assert store.get(ENDPOINTS_KEY)[0] is not None
 
@@ -141,7 +143,7 @@ def test_master_count_on_a_real_etcd(store: Store) -> None:
     last = MasterCountReconciler(store, B, 6443, 2)
     last.reconcile()
     assert listed(store) == ([A, B], [A, B])
-    last.remove()
+    last.remove(stopping=True)
     assert listed(store) == ([A], [A])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -82,44 +82,62 @@ class NodePorts:
 
     async def release(self, ports: Iterable[int]) -> None:
         """Give ports back; those outside the range are ignored."""
-        mask = sum(1 << (port - self.first) for port in set(ports) if self.first <= port <= self.last)
+        mask = self._bits(ports)
         if mask:
             await self._change(lambda bits: bits & ~mask, dry_run=False)
 
-    async def replace(self, ports: Iterable[int]) -> None:
-        """Make the bitmap say exactly these ports: the repair loop."""
-        wanted = sum(1 << (port - self.first) for port in set(ports) if self.first <= port <= self.last)
-        await self._change(lambda bits: wanted, dry_run=False, always=True)
-
-    async def allocated(self) -> frozenset[int]:
-        """The ports that are taken now."""
-        bits, _ = await self._read()
-        return frozenset(self.first + offset for offset in range(self.size) if bits >> offset & 1)
-
-    async def _change(self, change: Callable[[int], int], *, dry_run: bool, always: bool = False) -> None:
-        """Apply `change` to the bitmap until the write wins. Raises what `change` raises, Unavailable."""
+    async def rebuild(self, wanted: Callable[[frozenset[int]], Awaitable[Iterable[int]]]) -> None:
+        """Make the bitmap, or create it, as `wanted` says, which is told what it says now: the repair loop."""
         while True:
             bits, revision = await self._read()
-            wanted = change(bits)
-            if dry_run or (wanted == bits and not (always and not revision)):
+            rebuilt = self._bits(await wanted(self._ports(bits)))
+            if revision and rebuilt == bits:
                 return
             try:
-                if revision:
-                    await self.storage.update(self.key, self._value(wanted), revision)
-                else:
-                    await self.storage.create(self.key, self._value(wanted))
+                await self._write(rebuilt, revision)
                 return
             except (Mismatch, KeyExists):
                 continue
 
+    async def allocated(self) -> frozenset[int]:
+        """The ports that are taken now."""
+        return self._ports((await self._read())[0])
+
+    def _ports(self, bits: int) -> frozenset[int]:
+        return frozenset(self.first + offset for offset in range(self.size) if bits >> offset & 1)
+
+    def _bits(self, ports: Iterable[int]) -> int:
+        return sum(1 << (port - self.first) for port in set(ports) if self.first <= port <= self.last)
+
+    async def _change(self, change: Callable[[int], int], *, dry_run: bool) -> None:
+        """Apply `change` to the bitmap until the write wins. Raises what `change` raises, Unavailable."""
+        while True:
+            bits, revision = await self._read()
+            wanted = change(bits)
+            if dry_run or wanted == bits:
+                return
+            try:
+                await self._write(wanted, revision)
+                return
+            except (Mismatch, KeyExists):
+                continue
+
+    async def _write(self, bits: int, revision: int) -> None:
+        if revision:
+            await self.storage.update(self.key, self._value(bits), revision)
+        else:
+            await self.storage.create(self.key, self._value(bits))
+
     async def _read(self) -> tuple[int, int]:
+        """The bits of this range, also if the server had another range before, and the revision."""
         entry = await self.storage.get(self.key)
         if entry is None:
             return 0, 0
         held = orjson.loads(entry.value)
-        if held.get("range") != self.text:
-            return 0, entry.mod_revision
-        return int.from_bytes(base64.b64decode(held.get("data") or ""), "big"), entry.mod_revision
+        bits = int.from_bytes(base64.b64decode(held.get("data") or ""), "big")
+        moved = parse_range(held["range"])[0] - self.first if held.get("range") else 0
+        bits = bits << moved if moved > 0 else bits >> -moved
+        return bits & ((1 << self.size) - 1), entry.mod_revision
 
     def _value(self, bits: int) -> bytes:
         data = bits.to_bytes((bits.bit_length() + 7) // 8, "big")

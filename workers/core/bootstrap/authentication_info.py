@@ -18,6 +18,7 @@ from workers.server.config import ServerConfig
 
 Object = dict[str, Any]
 
+INTERVAL = 5.0  # so that it follows the files, and is back when somebody deletes it
 NAME, NAMESPACE = "extension-apiserver-authentication", "kube-system"
 BUNDLES = ("client-ca-file", "requestheader-client-ca-file")
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
-from workers.core.bootstrap.authentication_info import ensure_authentication_info
+from workers.core.bootstrap import (
+    api_services,
+    authentication_info,
+    flow_control,
+    identity_lease,
+    rbac,
+    service_repair,
+    system,
+)
 from workers.core.bootstrap.objects import Objects
+from workers.registry.node_ports import NodePorts
 from workers.registry.registry import Registry
 from workers.server.config import ServerConfig
 from workers.server.hooks import Hook
@@ -23,6 +31,7 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
     """All of them; `registry` must reach every built-in resource."""
     objects = Objects(registry)
     lease = identity_lease.IdentityLease(objects, config)
+    repair = service_repair.ServiceRepair(objects, NodePorts(registry, config.service_node_port_range))
     in_system: Any = {"after": (NAMESPACES,)}
 
     async def cache_is_followed() -> None:
@@ -40,8 +49,8 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
         Hook(NAMESPACES, partial(system.ensure_namespaces, objects), 60),
         Hook(
             "start-cluster-authentication-info-controller",
-            partial(ensure_authentication_info, objects, config),
-            60,
+            partial(authentication_info.ensure_authentication_info, objects, config),
+            authentication_info.INTERVAL,
             **in_system,
         ),
         Hook("start-kube-apiserver-identity-lease-controller", lease.renew, 10, **in_system),
@@ -53,7 +62,7 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
         ),
         Hook("storage-readiness", storage_answers),
         Hook("start-legacy-token-tracking-controller", partial(system.ensure_token_tracking, objects), 30, **in_system),
-        Hook("start-service-ip-repair-controllers", partial(system.repair_service_addresses, objects), 60, (SERVICE,)),
+        Hook("start-service-ip-repair-controllers", repair.run, service_repair.INTERVAL, (SERVICE,)),
         Hook("rbac/bootstrap-roles", partial(rbac.ensure_policy, objects), **in_system),
         Hook("scheduling/bootstrap-system-priority-classes", partial(system.ensure_priority_classes, objects)),
         Hook(FLOW_CONTROL, partial(flow_control.ensure_configuration, objects), 60),

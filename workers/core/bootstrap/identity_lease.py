@@ -30,7 +30,9 @@ class IdentityLease:
         self._address = f"{config.advertise_address}:{config.secure_port}"
         self._hostname = socket.gethostname()
         self.name = server_id(self._hostname, config.instance, self._address)
-        self._holder = f"{self.name}_{uuid.uuid4()}"
+        # of this start of the server, whichever of its workers renews the lease
+        start = hashlib.sha256(b"holder" + config.loopback_token.encode()).digest()[:16]
+        self._holder = f"{self.name}_{uuid.UUID(bytes=start, version=4)}"
 
     async def renew(self) -> None:
         """Create the lease or renew it. Raises ApiError."""
@@ -64,7 +66,7 @@ async def collect_expired(objects: Objects) -> None:
     now = datetime.datetime.now(datetime.UTC)
     for lease in objects.list(GROUP, "leases", NAMESPACE):
         if lease["metadata"].get("labels", {}).get(IDENTITY_LABEL) == IDENTITY and expired(lease, now):
-            await objects.delete(GROUP, "leases", lease)
+            await objects.delete(GROUP, "leases", lease, unchanged=True)
 
 
 def expired(lease: Object, now: datetime.datetime) -> bool:

@@ -108,12 +108,14 @@ class Objects:
             if error.reason != "NotFound":
                 raise
 
-    async def delete(self, group: str, resource: str, obj: Object) -> None:
-        """Delete this very object, if it is still there. Raises ApiError."""
+    async def delete(self, group: str, resource: str, obj: Object, *, unchanged: bool = False) -> None:
+        """Delete this very object, if it is still there, and `unchanged` if that is asked for. Raises ApiError."""
         metadata = obj["metadata"]
         context = Context(LOOPBACK_USER, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        version = metadata["resourceVersion"] if unchanged else None
+        options = DeleteOptions(uid=metadata["uid"], resource_version=version)
         try:
-            await self._registry.store(group, resource).delete(context, DeleteOptions(uid=metadata["uid"]))
+            await self._registry.store(group, resource).delete(context, options)
         except ApiError as error:
             if error.reason not in ("NotFound", "Conflict"):
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from typing import Any
 
@@ -67,28 +66,6 @@ async def ensure_kubernetes_service(objects: Objects, config: ServerConfig) -> N
         "sessionAffinity": "None",
     }
     await objects.ensure("", "services", {"metadata": metadata, "spec": spec})
-
-
-async def repair_service_addresses(objects: Objects) -> None:
-    """Every cluster IP of a service has the IPAddress that keeps others from taking it."""
-    missing = [
-        service_address(service["metadata"], address)
-        for service in objects.list("", "services")
-        for address in service["spec"].get("clusterIPs") or ()
-        if address != "None" and objects.get(NETWORKING, "ipaddresses", address) is None
-    ]
-    for address in missing:
-        await objects.create(NETWORKING, "ipaddresses", address)
-
-
-def service_address(service: Object, address: str) -> Object:
-    """The IPAddress of a service's cluster IP, from the service's metadata."""
-    labels = {
-        "ipaddress.kubernetes.io/ip-family": f"IPv{ipaddress.ip_address(address).version}",
-        "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
-    }
-    parent = {"resource": "services", "namespace": service["namespace"], "name": service["name"]}
-    return {"metadata": {"name": address, "labels": labels}, "spec": {"parentRef": parent}}
 
 
 async def ensure_token_tracking(objects: Objects) -> None:
