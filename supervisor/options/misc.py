@@ -55,6 +55,13 @@ GROUP = FlagGroup(
             between(0, 65535),
         ),
         Flag(
+            "max-connection-bytes-per-sec",
+            INT,
+            0,
+            "Most bytes a second that go through to a pod, service or node on one connection; 0 is no limit.",
+            not_negative,
+        ),
+        Flag(
             "proxy-client-cert-file",
             STRING,
             "",

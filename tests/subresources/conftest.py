@@ -11,6 +11,7 @@ import pytest
 from supervisor.certificates import Pki, Subject, serving_subject
 from tests.e2e.kubectl import Kubectl
 from tests.running import RunningServer
+from tests.subresources.backend import own_address
 from tests.subresources.kubelet import FakeKubelet
 
 POD = "/api/v1/namespaces/default/pods/p"
@@ -25,13 +26,14 @@ class Cluster:
     kubectl: Kubectl
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server that verifies its kubelets and is verified by them; pod `p` runs on node `n`, with containers a and b."""
     folder = tmp_path_factory.mktemp("cluster")
     pki = Pki(Path(folder, "kubelet-pki"))
     authority = pki.authority("kubelet-ca")
-    serving = pki.leaf("kubelet", authority, serving_subject("127.0.0.1", "127.0.0.1", "127.0.0.1", "n"))
+    address = own_address() or "127.0.0.1"
+    serving = pki.leaf("kubelet", authority, serving_subject(address, "", "", "n"))
     client = pki.leaf("client", authority, Subject("kube-apiserver-kubelet-client", ("system:masters",)))
     flags = (
         "--advertise-address=192.0.2.10",
@@ -41,17 +43,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "--kubelet-preferred-address-types=InternalIP,Hostname",
     )
     with (
-        FakeKubelet(serving.certificate, serving.key, client_ca=authority.certificate) as kubelet,
+        FakeKubelet(serving.certificate, serving.key, client_ca=authority.certificate, address=address) as kubelet,
         RunningServer(folder, *flags) as server,
     ):
-        create_node(server, "n", kubelet)
+        create_node(server, "n", kubelet, {"type": "Hostname", "address": "unused"})
         create_pod(server, "p", "n")
         yield Cluster(server, kubelet, Kubectl(server, "default"))
 
 
-def create_node(server: RunningServer, name: str, kubelet: FakeKubelet) -> None:
+def create_node(server: RunningServer, name: str, kubelet: FakeKubelet, *others: dict[str, str]) -> None:
+    """A node whose internal address is the kubelet's; `others` are more addresses."""
     status = {
-        "addresses": [{"type": "Hostname", "address": "unused"}, {"type": "InternalIP", "address": kubelet.address}],
+        "addresses": [*others, {"type": "InternalIP", "address": kubelet.address}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}},
     }
     code, body = server.request(

@@ -38,6 +38,7 @@ class FakeKubelet:
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.clients: list[str] = []
+        self.pause = 0.1  # seconds between the lines of a log that is followed
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         if client_ca is not None:
@@ -119,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for line in lines:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
-            time.sleep(0.1)
+            time.sleep(self.server.kubelet.pause)  # type: ignore[attr-defined]
         self.wfile.write(b"0\r\n\r\n")
 
     # ---- exec and attach

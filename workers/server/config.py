@@ -82,6 +82,7 @@ class ServerConfig:
     min_request_timeout: float = 1800.0
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
+    max_connection_bytes_per_sec: int = 0
     cors_allowed_origins: tuple[str, ...] = ()
     strict_transport_security_directives: tuple[str, ...] = ()
     profiling: bool = True

@@ -14,7 +14,7 @@ from workers.apimachinery.errors import ApiError, service_unavailable
 from workers.apimachinery.user import UserInfo
 from workers.server.http import Request, Response
 from workers.server.http1 import HeaderBlock, end_to_end_lines
-from workers.server.identity import IMPERSONATOR_HEADER, PREFIX, USER_HEADER, encode_user
+from workers.server.identity import CLIENT_HEADER, IMPERSONATOR_HEADER, PREFIX, USER_HEADER, encode_user
 from workers.server.tunnel import tunnel
 from workers.server.upstream import Relay, Upstream, UpstreamLost
 from workers.server.watch_stream import Key, WatchStream, open_watch
@@ -25,6 +25,8 @@ CONNECT_ATTEMPTS = 20
 CONNECT_PAUSE = 0.05
 MEMO_ENTRIES = 1024
 
+# What goes on to nodes and pods, which are told who the client is.
+CONNECTING = frozenset({"proxy", "exec", "attach", "portforward"})
 _NOT_PASSED_ON = frozenset({"authorization", "audit-id"})
 _NOT_PASSED_ON_PREFIXES = (PREFIX, "x-remote-", "impersonate-")
 
@@ -43,6 +45,8 @@ class DelegationTarget:
         info = request.info
         if info is not None and info.verb == "watch" and request.hijack is None:
             return await open_watch(self, request)
+        if request.upload is not None:
+            return await self._pass_on(request)
         response = await self.ask(self.message(request), method=request.method)
         if response.status == 101 and request.hijack is not None:
             assert isinstance(response.body, Relay)
@@ -62,6 +66,14 @@ class DelegationTarget:
                     break
         raise _lost(again=again)
 
+    async def _pass_on(self, request: Request) -> Response:
+        """The answer to a request whose body goes through while it comes, and so can be sent only once."""
+        upstream = await self._connect()
+        try:
+            return await upstream.ask(self.message(request), method=request.method, upload=request.upload)
+        except UpstreamLost:
+            raise _lost(again=False) from None
+
     async def _connect(self) -> Upstream:
         loop = asyncio.get_running_loop()
         for _ in range(CONNECT_ATTEMPTS):
@@ -80,7 +92,14 @@ class DelegationTarget:
         head = request.head
         assert head is not None
         body = request.body
-        length = b"\r\nContent-Length: %d" % len(body) if body or request.method in ("POST", "PUT", "PATCH") else b""
+        if request.upload is not None:
+            length = request.upload.framing
+        else:
+            length = (
+                b"\r\nContent-Length: %d" % len(body) if body or request.method in ("POST", "PUT", "PATCH") else b""
+            )
+        if request.info is not None and request.info.subresource in CONNECTING:
+            length += f"\r\n{CLIENT_HEADER}: {request.client}".encode("ascii")
         return b"%b %b HTTP/1.%d\r\nAudit-Id: %b%b%b\r\n\r\n%b" % (
             head.method.encode("ascii"),
             target or head.target,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.apimachinery.errors import ApiError
     from workers.server.http1 import RequestHead
     from workers.server.request_info import RequestInfo
+    from workers.server.upload import Upload
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -26,7 +27,7 @@ TEXT = "text/plain; charset=utf-8"
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request with its whole body.
+    """One HTTP request with its whole body, or with an `upload` for a body that is passed on while it comes.
 
     `path` is percent-decoded, `raw_query` is not; `headers` has lower-case names, repeated headers joined with ", ".
     `info`, `user` and the rest are set by filters in the order of the chain.
@@ -47,6 +48,7 @@ class Request:
     hijack: Callable[[], tuple[Any, bytes]] | None = None
     context: dict[str, Any] = field(default_factory=dict)
     head: RequestHead | None = None  # the bytes it was made from, for delegation
+    upload: Upload | None = None
 
 
 class Sink(Protocol):

@@ -16,6 +16,7 @@ from workers.server.request_info import request_info
 PREFIX = "x-apiserver-internal-"
 USER_HEADER = PREFIX + "user"
 IMPERSONATOR_HEADER = PREFIX + "impersonator"
+CLIENT_HEADER = PREFIX + "client"  # the client's address, with what goes on to nodes and pods
 
 
 @functools.lru_cache(maxsize=4096)
@@ -41,6 +42,7 @@ def behind_the_front(handler: Handler) -> Handler:
         user = request.headers.get(USER_HEADER)
         if user is not None:
             request.user = decode_user(user)
+        request.client = request.headers.get(CLIENT_HEADER, "")
         return await handler(request)
 
     return handle

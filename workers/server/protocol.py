@@ -3,7 +3,8 @@
 uvicorn makes one of these for each accepted connection and never sees a request: the handler is called directly. One
 request runs at a time; what a client sends ahead waits in `_pending` (and, beyond a limit, in the kernel). A connection
 is in one of three states, told by what it holds: `_body` while a body is being read, `_task` or `_pipe` while a request
-is being answered, neither while it waits for a head.
+is being answered, neither while it waits for a head. The body of a request that goes on to a pod, service or node is not
+awaited: it is an `_upload`, which the handler takes while it comes.
 
 `expire` is called once a second with the time: a connection that has made no progress by its `_deadline` is closed. That
 replaces a timer per request.
@@ -26,7 +27,8 @@ from workers.server.audit_id import LIMIT as AUDIT_LIMIT
 from workers.server.audit_id import new_audit_id
 from workers.server.http import Pipe, Request, Response, status_response, text_response
 from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
-from workers.server.request_info import RequestInfo
+from workers.server.request_info import RequestInfo, is_proxied
+from workers.server.upload import Upload
 from workers.server.wire import BODILESS, relayed_head, response_head
 
 HEAD_TIMEOUT = 32.0  # upstream's ReadHeaderTimeout
@@ -37,6 +39,7 @@ LINGER = 2.0  # after a refusal: read on for so long, so that the client sees th
 CLOSE_WITHIN = 0.5  # at the stop: TLS would wait much longer for a client that does not say goodbye
 FAREWELL = 0.2  # at the stop: how long an idle client may still send
 MAX_PENDING = 1 << 16
+ENDLESS = 1 << 62
 JOIN_BELOW = 1 << 16
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -80,6 +83,7 @@ class HttpProtocol(asyncio.Protocol):
         self._pending = bytearray()
         self._head: RequestHead | None = None
         self._body: FixedReader | ChunkedReader | None = None
+        self._upload: Upload | None = None
         self._request: Request | None = None
         self._task: asyncio.Task[None] | None = None
         self._pipe: Pipe | None = None
@@ -111,6 +115,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._lose_upload("the client has gone")
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
@@ -123,6 +128,7 @@ class HttpProtocol(asyncio.Protocol):
         """A client that has sent all it wants to may still wait for its answer, but not for a stream that may be long:
         most have gone, and nothing else would tell."""
         self._stopping = self._half_closed = True
+        self._lose_upload("unexpected EOF")
         return self._task is not None and not self._streaming and not self._inner
 
     def pause_writing(self) -> None:
@@ -189,6 +195,8 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._body is not None:
             self._feed_body(data)
+        elif self._upload is not None:
+            self._feed_upload(data)
         elif self._task is not None or self._pipe is not None:
             self._pending += data
             if len(self._pending) > MAX_PENDING:
@@ -226,7 +234,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._head = head
         rest = data[end + 4 :]
-        if head.length > MAX_BODY:
+        if (head.length or head.block.chunked) and not head.block.upgrade and is_proxied(head.method, head.path):
+            self._begin_upload(head, rest)
+        elif head.length > MAX_BODY:
             self._refuse_body()
         elif head.length or head.block.chunked:
             self._body = ChunkedReader() if head.block.chunked else FixedReader(head.length)
@@ -252,6 +262,34 @@ class HttpProtocol(asyncio.Protocol):
             self._body = None
             self._dispatch(head, b"".join(body.body), rest)
 
+    def _begin_upload(self, head: RequestHead, rest: bytes) -> None:
+        """Answer at once: the handler takes the body while it comes, without limit."""
+        chunked = head.block.chunked
+        self._upload = Upload(
+            self._transport,
+            ChunkedReader(ENDLESS) if chunked else FixedReader(head.length),
+            None if chunked else head.length,
+            expects_continue=head.block.expects_continue and not head.http10,
+        )
+        self._dispatch(head, b"", b"")
+        self._feed_upload(rest)
+
+    def _feed_upload(self, data: bytes) -> None:
+        assert self._upload is not None
+        try:
+            rest = self._upload.feed(data)
+        except ProtocolError as error:
+            self._stopping = True
+            self._lose_upload(error.text)
+            return
+        if rest is not None:
+            self._upload = None
+            self._pending += rest
+
+    def _lose_upload(self, why: str) -> None:
+        if self._upload is not None:
+            self._upload.lose(why)
+
     def _dispatch(self, head: RequestHead, body: bytes, rest: bytes) -> None:
         self._deadline = 0.0
         self._pending += rest
@@ -272,6 +310,7 @@ class HttpProtocol(asyncio.Protocol):
             audit_id=audit_id,
             hijack=self._hijack if head.block.upgrade else None,
             head=head,
+            upload=self._upload,
         )
 
     # ---- answering
@@ -293,7 +332,7 @@ class HttpProtocol(asyncio.Protocol):
             await _discard(response)
             self._transport.close()
             return
-        close = self._stopping or not head.keep_alive
+        close = self._stopping or not head.keep_alive or self._upload is not None
         if response.wire:
             self._relay(relayed_head(request, response, close=close), body, close=close)
         elif isinstance(body, bytes):
@@ -380,6 +419,9 @@ class HttpProtocol(asyncio.Protocol):
     def _done(self, *, close: bool) -> None:
         """An answer has been written: turn to the next request."""
         self._request = self._head = None
+        if self._upload is not None and not self._half_closed:
+            self._discard_upload()
+            return
         if close or self._stopping:
             self._transport.close()
             return
@@ -389,6 +431,14 @@ class HttpProtocol(asyncio.Protocol):
             self._pending.clear()
             self._transport.resume_reading()
             self._feed_head(data)
+
+    def _discard_upload(self) -> None:
+        """The answer is out and the client still sends: read on for a moment, so that it sees the answer and no reset."""
+        upload, self._upload = self._upload, None
+        assert upload is not None
+        self._discarding = True
+        self._deadline = self._loop.time() + LINGER
+        upload.release()
 
     def _refuse(self, status: int, text: str) -> None:
         self._end_with(text_response(text, status))

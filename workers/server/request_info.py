@@ -92,6 +92,16 @@ def request_info(method: str, path: str, raw_query: str = "") -> RequestInfo:
     )  # fmt: skip
 
 
+def is_proxied(method: str, path: str) -> bool:
+    """Whether a request goes on to a pod, a service or a node as it is."""
+    if "/proxy" not in path:
+        return False
+    try:
+        return request_info(method, path).subresource == "proxy"
+    except ValueError:
+        return False
+
+
 def _truth(values: list[str] | None) -> bool:
     """A boolean of the query as Go decodes it: given, and neither "false" nor "0"."""
     return values is not None and values[0].lower() not in ("false", "0")

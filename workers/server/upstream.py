@@ -9,6 +9,7 @@ import asyncio
 from typing import Protocol
 
 from workers.server.http import Response, Sink
+from workers.server.upload import Sender, Upload
 
 _LENGTH = b"\r\nContent-Length: "
 _CHUNKED = b"\r\nTransfer-Encoding: chunked\r\n"
@@ -84,12 +85,12 @@ class UntilClose:
         return False
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Sender):
     """One connection; `idle` is where it waits between requests."""
 
     def __init__(self, idle: list[Upstream]) -> None:
+        super().__init__()
         self._idle = idle
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._answer: asyncio.Future[Response] | None = None
         self._head = b""
         self._has_body = True
@@ -103,8 +104,8 @@ class Upstream(asyncio.Protocol):
 
     # ---- for the delegate
 
-    async def ask(self, message: bytes, *, method: str) -> Response:
-        """Send a request; its answer, whose body is a Relay unless it has all come with the head.
+    async def ask(self, message: bytes, *, method: str, upload: Upload | None = None) -> Response:
+        """Send a request, its body from `upload` if that is given; its answer, whose body is a Relay unless it has all come with the head.
 
         Raises UpstreamLost.
         """
@@ -116,6 +117,8 @@ class Upstream(asyncio.Protocol):
         if self._transport.is_closing():
             raise UpstreamLost(unread=True)
         self._transport.write(message)
+        if upload is not None:
+            self.send(upload)
         try:
             return await self._answer
         except asyncio.CancelledError:
@@ -164,6 +167,7 @@ class Upstream(asyncio.Protocol):
         self._unsent = self._transport.get_write_buffer_size() > 0
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.end_sending()
         if self in self._idle:
             self._idle.remove(self)
         if self._answer is not None and not self._answer.done():
@@ -239,7 +243,7 @@ class Upstream(asyncio.Protocol):
         """Wait for the next request, unless the worker said that it closes. Never while paused: it would never wake."""
         self._framing = None
         self._reading(True)
-        if self._reusable and not self._transport.is_closing():
+        if self.end_sending() and self._reusable and not self._transport.is_closing():
             self._idle.append(self)
         else:
             self._transport.close()

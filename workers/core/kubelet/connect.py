@@ -24,10 +24,11 @@ from workers.server.endpoints.routes import Routes
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
 from workers.server.proxy.connection import BackendError
-from workers.server.proxy.forward import fetch, proxy, request_message, upgrade
+from workers.server.proxy.forward import fetch, proxy, upgrade
 from workers.server.proxy.location import Location
 
 MAX_REFUSAL = 20 << 10
+LOG_REQUEST = b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: apiserver-supervisor\r\n\r\n"
 STREAMS = ("exec", "attach", "portforward")
 PROXIES = ("pods", "services", "nodes")
 # "" is OPTIONS, which has no verb.
@@ -43,6 +44,7 @@ class ConnectEndpoints:
         locations = Locations(registry, Kubelets(config, registry.store("", "nodes")))
         self._locations = locations
         self._authorizer = authorizer
+        self._rate = config.max_connection_bytes_per_sec
         self._roots = {"pods": locations.proxied_pod, "services": locations.proxied_service}
 
     def routes(self, resource: str) -> Routes:
@@ -64,7 +66,7 @@ class ConnectEndpoints:
         location = await self._locations.log(info.namespace, info.name, query)
         if location is None:
             return Response(204, content_type="")
-        message = request_message(dataclasses.replace(request, body=b""), location)
+        message = LOG_REQUEST % (location.target.encode("latin-1"), location.authority.encode("latin-1"))
         answer, connection = await fetch(location, message, method="GET", failure=LogFailure(location))
         if 200 <= answer.status <= 206:
             return Response(200, answer.body, "text/plain")
@@ -84,7 +86,8 @@ class ConnectEndpoints:
         query = parse_query(request.raw_query)
         await self._admit(request, served, stream_options(info.subresource, query))
         await self._require_create(request)
-        return await upgrade(request, await self._locations.stream(info.namespace, info.name, info.subresource, query))
+        location = await self._locations.stream(info.namespace, info.name, info.subresource, query)
+        return await upgrade(request, location, rate=self._rate)
 
     async def proxy(self, request: Request, served: Served) -> Response:
         """A request to a pod, a service or a node, below its name. Raises ApiError."""
@@ -97,7 +100,7 @@ class ConnectEndpoints:
         else:
             root = await self._roots[info.resource](info.namespace, info.name)
         location = dataclasses.replace(root, path=cleaned(path), query=request.raw_query)
-        return await proxy(request, location, prefix=request.path.removesuffix(path))
+        return await proxy(request, location, prefix=request.path.removesuffix(path), rate=self._rate)
 
     async def _admit(self, request: Request, served: Served, options: dict[str, Any]) -> None:
         context = context_of(request, served, {})

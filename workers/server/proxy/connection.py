@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from workers.server.http1 import ChunkedReader, ProtocolError
 from workers.server.proxy.location import Location
+from workers.server.upload import Sender, Upload
 
 MAX_HEAD = 1 << 20
 MAX_WAITING = 1 << 18  # bytes of a body that nobody takes before reading pauses
@@ -56,6 +57,9 @@ class Body:
         return data
 
     async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._connection.close()
 
     async def read(self, limit: int = ENDLESS) -> bytes:
@@ -82,11 +86,11 @@ async def connect(location: Location) -> BackendConnection:
     return connection
 
 
-class BackendConnection(asyncio.Protocol):
+class BackendConnection(Sender):
     """Call `ask` once, then read the answer's body or, after 101, `detach`."""
 
     def __init__(self) -> None:
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        super().__init__()
         self._head = bytearray()
         self._answer: asyncio.Future[Answer] | None = None
         self._has_body = True
@@ -98,15 +102,17 @@ class BackendConnection(asyncio.Protocol):
         self._ended = False
         self._fault = ""
 
-    async def ask(self, message: bytes, *, method: str) -> Answer:
-        """Send a request; its answer. Raises BackendError."""
+    async def ask(self, message: bytes, *, method: str, upload: Upload | None = None) -> Answer:
+        """Send a request, its body from `upload` if that is given; its answer. Raises BackendError."""
         self._answer = asyncio.get_running_loop().create_future()
         self._has_body = method != "HEAD"
         self._transport.write(message)
+        if upload is not None:
+            self.send(upload)
         try:
             return await self._answer
         except BaseException:
-            self._transport.abort()
+            self.close()
             raise
 
     async def take(self) -> bytes | None:
@@ -130,6 +136,7 @@ class BackendConnection(asyncio.Protocol):
         return self._transport, b"".join(self._pieces)
 
     def close(self) -> None:
+        self.end_sending()
         self._transport.abort()
 
     # ---- the connection
@@ -148,6 +155,7 @@ class BackendConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.end_sending()
         if self._ended:
             return
         if self._framing is None and self._left == ENDLESS and self._answer is not None and self._answer.done():
