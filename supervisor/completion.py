@@ -10,6 +10,7 @@ import os
 import socket
 from pathlib import Path
 
+from supervisor.options import api_enablement
 from supervisor.options.parsing import Options, OptionsError
 
 OWN_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -27,6 +28,7 @@ def complete(options: Options) -> Options:
         "advertise_address": advertise_address(options, errors),
         "service_ip": service_ip(options.service_cluster_ip_range, errors),
         "endpoint_reconciler_type": options.endpoint_reconciler_type or "lease",
+        **api_enablement.completed(options),
     }
     if len(changes["run_dir"] + LONGEST_SOCKET_NAME) > SOCKET_PATH_LIMIT:
         errors.append(f"--run-dir: {changes['run_dir']} is too long for Unix sockets, choose a shorter one")

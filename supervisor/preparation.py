@@ -74,6 +74,7 @@ def server_config(options: Options) -> ServerConfig:
     """What the workers need of the completed options."""
     values = {name: value for name, value in vars(options).items() if name in _FIELDS}
     values["runtime_config"] = tuple(f"{name}={value}" for name, value in options.runtime_config.items())
+    values["feature_gates"] = tuple(f"{name}={value}" for name, value in options.feature_gates.items())
     return ServerConfig(**values, loopback_token=secrets.token_urlsafe(32))
 
 

@@ -1,6 +1,7 @@
 """generic flags."""
 
-from supervisor.options.flag import DURATION, FLOAT, INT, IP, STRING, STRINGS, Flag, FlagGroup
+from supervisor.options.feature_gates import FEATURE_GATES
+from supervisor.options.flag import BOOL, DURATION, FLOAT, INT, IP, STRING, STRINGS, Flag, FlagGroup
 from supervisor.options.validators import between, cors_origins, hsts, not_negative
 
 GROUP = FlagGroup(
@@ -20,10 +21,29 @@ GROUP = FlagGroup(
             cors_origins,
         ),
         Flag(
+            "emulated-version",
+            STRINGS,
+            (),
+            "Kubernetes minor version, at most three back, whose APIs and features are served instead of this one's.",
+        ),
+        Flag(
+            "emulation-forward-compatible",
+            BOOL,
+            False,
+            "With --emulated-version, serve also the newer stable versions of the APIs that it has.",
+        ),
+        Flag(
             "external-hostname",
             STRING,
             "",
             "Host name used in URLs of this server in discovery. By default the advertise address.",
+        ),
+        Flag(
+            "feature-gates",
+            FEATURE_GATES,
+            {},
+            "Features switched on or off by the names that Kubernetes has for them, such as WatchList=false; AllAlpha and"
+            " AllBeta stand for all of a stage.",
         ),
         Flag(
             "goaway-chance",
@@ -47,6 +67,12 @@ GROUP = FlagGroup(
             not_negative,
         ),
         Flag(
+            "min-compatibility-version",
+            STRINGS,
+            (),
+            "Oldest Kubernetes minor version that other servers of the same cluster may have.",
+        ),
+        Flag(
             "min-request-timeout",
             INT,
             1800,
@@ -59,6 +85,12 @@ GROUP = FlagGroup(
             60.0,
             "How long a request may take, unless it is long-running such as a watch.",
             not_negative,
+        ),
+        Flag(
+            "runtime-config-emulation-forward-compatible",
+            BOOL,
+            False,
+            "With --emulated-version, let --runtime-config switch on APIs that are newer than it.",
         ),
         Flag(
             "shutdown-delay-duration",

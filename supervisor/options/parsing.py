@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from supervisor.options import FLAGS
+from supervisor.options import FLAGS, api_enablement
 from supervisor.options.flag import Flag, FlagError
 
 
@@ -55,6 +55,7 @@ def validate(options: Options) -> None:
         if flag.validate
         for fault in flag.validate(flag.name, getattr(options, flag.field))
     ]
+    faults += api_enablement.faults(options)
     if faults:
         raise OptionsError(faults)
 

@@ -1,7 +1,7 @@
 """The supervisor's own flags, which upstream does not have."""
 
 from supervisor.options.flag import INT, STRING, Flag, FlagGroup
-from supervisor.options.validators import creatable_folder, instance_name, one_of, positive
+from supervisor.options.validators import creatable_folder, instance_name, positive
 
 GROUP = FlagGroup(
     "Supervisor",
@@ -17,7 +17,7 @@ GROUP = FlagGroup(
         ),
         Flag("extensions-workers", INT, 1, "Worker processes that serve custom resources.", positive),
         Flag("instance", STRING, "default", "Name that keeps several servers on one machine apart.", instance_name),
-        Flag("kubernetes-version", STRING, "1.36", "Kubernetes minor version that is served.", one_of("1.36")),
+        Flag("kubernetes-version", STRING, "1.36", "Kubernetes minor version that this server is, from 1.25 to 1.37."),
         Flag("ready-fd", INT, -1, "File descriptor that gets the line ready when the server is, and is closed then."),
         Flag(
             "run-dir",

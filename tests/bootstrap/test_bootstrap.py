@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from workers.apimachinery.resources import builtin_resources
 from workers.apimachinery.user import UserInfo
 from workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
 from workers.core.bootstrap.hooks import bootstrap_hooks
@@ -21,6 +22,8 @@ from workers.server.config import ServerConfig
 from workers.server.hooks import Hooks
 
 Scenario = Callable[[Backend, Objects], Awaitable[None]]
+
+SERVICES = api_services.local_services(builtin_resources().values())
 
 
 @asynccontextmanager
@@ -239,14 +242,14 @@ def test_leases_of_dead_servers_are_collected(config):
 
 def test_a_deleted_built_in_api_service_comes_back_at_the_next_start_only(config):
     async def scenario(backend: Backend, objects: Objects) -> None:
-        await api_services.register(objects)
+        await api_services.register(objects, SERVICES)
         batch = objects.get(api_services.GROUP, api_services.RESOURCE, "v1.batch")
         assert batch is not None
         await objects.delete(api_services.GROUP, api_services.RESOURCE, batch)
         await objects.fresh(api_services.GROUP, api_services.RESOURCE)
         await api_services.mark_available(objects)
         assert "v1.batch" not in names(objects, api_services.GROUP, api_services.RESOURCE)
-        await api_services.register(objects)
+        await api_services.register(objects, SERVICES)
         assert "v1.batch" in names(objects, api_services.GROUP, api_services.RESOURCE)
 
     run(config, scenario)

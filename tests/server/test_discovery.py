@@ -12,6 +12,7 @@ from workers.apimachinery import protobuf
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.resources import ResourceInfo, builtin_resources, parse_resource
 from workers.apimachinery.types import model
+from workers.apimachinery.versions import version_rank
 from workers.server import discovery
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.http import Request, Response
@@ -75,7 +76,7 @@ def test_groups_and_versions_are_in_the_order_of_their_priorities() -> None:
 
 def test_versions_are_ranked_as_kubernetes_ranks_them() -> None:
     ranked = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2"]
-    assert sorted(set(ranked), key=discovery.version_rank, reverse=True) == ranked
+    assert sorted(set(ranked), key=version_rank, reverse=True) == ranked
 
 
 def test_a_resource_is_followed_by_its_subresources() -> None:

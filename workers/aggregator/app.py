@@ -11,10 +11,8 @@ from pathlib import Path
 
 import orjson
 
-from workers.aggregator.version import version_info
-from workers.apimachinery import types
+from workers.apimachinery import feature_gates, types
 from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import builtin_resources
 from workers.server.authentication.union import server_authenticator, stored_objects
 from workers.server.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
 from workers.server.backend import Backend
@@ -25,8 +23,9 @@ from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
 from workers.server.health import KINDS, LIVE, READY, HealthChecks, add_storage_checks, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
-from workers.server.metrics import BUILD_INFO, Metrics
+from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
+from workers.server.served_version import emulated_minor, serve, version_info
 
 STOPPING = "stopping"  # a file in the run folder: the server is about to stop
 
@@ -40,21 +39,24 @@ class AggregatorServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.resources = [info for info in builtin_resources().values() if info.server == "aggregator"]
+        served = serve(config)
+        self.resources = [info for info in served if info.server == "aggregator"]
         self.core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
         self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(self.core.handle)
         self.health = HealthChecks()
-        self._discovery = DiscoveryEndpoints(builtin_resources().values(), server_address=server_address(config))
-        self._version = version_info(config.kubernetes_version)
-        self._groups = {info.group: info.server for info in builtin_resources().values()}
+        self._discovery = DiscoveryEndpoints(served, server_address=server_address(config))
+        self._version = version_info(config)
+        self._groups = {info.group: info.server for info in served}
         model = types.model()
-        self._openapi = OpenAPIEndpoints(builtin_resources().values(), model, version=self._version["gitVersion"])
+        self._openapi = OpenAPIEndpoints(served, model, version=self._version["gitVersion"])
         for info in self.resources:
             model.kind(info.group, info.version, info.kind).fields  # noqa: B018
         version = self._version
         labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
         BUILD_INFO.set(1.0, labels)
+        for gate in feature_gates.known_gates(emulated_minor(config)).values():
+            FEATURES.set(float(feature_gates.enabled(gate.name)), (gate.name, gate.stage))
 
     async def startup(self) -> None:
         config = self.config

@@ -2,15 +2,24 @@
 
 A `ResourceInfo` is everything the registry needs that the schema does not say: names, scope, verbs, subresources and
 where objects lie in etcd. Behaviour that data cannot express is a strategy (workers/registry/strategies).
+
+data/versions.json has what is not served unless it is asked for: alpha and beta versions, and those of other minors. An
+entry there is like one of resources.json, or says `like` which version of its `resources` it is. Its objects are stored
+in that version. `on` are betas from before 1.24, when betas were on by default; `plain` is a kind that shares no more
+than its name with the kind that strategies and validation know; `gate` is the feature gate it needs. Which minor has which version is not said here: the
+schema package knows (server/enablement.py).
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+Key = tuple[str, str, str]
 
 DATA = Path(__file__).parent / "data"
 
@@ -44,6 +53,7 @@ class SubresourceInfo:
     group: str
     version: str
     verbs: frozenset[str]
+    since: str = ""  # the first minor version that has it, where older ones have the resource already
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +74,9 @@ class ResourceInfo:
     stored_as: tuple[str, str] = ("", "")
     server: str = "core"
     columns: tuple[dict[str, Any], ...] = ()
+    on: bool = False
+    plain: bool = False
+    gate: str = ""
 
     @property
     def group_version(self) -> str:
@@ -89,6 +102,7 @@ def parse_resource(entry: dict[str, Any]) -> ResourceInfo:
             group=sub.get("group", ""),
             version=sub.get("version", ""),
             verbs=frozenset(sub["verbs"]),
+            since=sub.get("since", ""),
         )
         for sub in entry.get("subresources", ())
     }
@@ -107,17 +121,45 @@ def parse_resource(entry: dict[str, Any]) -> ResourceInfo:
         stored_as=STORED_AS.get((group, version, resource), (group, version)),
         server=SERVED_BY.get(group, "core"),
         columns=tuple(entry.get("tableColumns") or ()),
+        on=entry.get("on", False),
+        plain=entry.get("plain", False),
+        gate=entry.get("gate", ""),
     )
 
 
 @functools.cache
-def builtin_resources() -> dict[tuple[str, str, str], ResourceInfo]:
-    """All built-in resources by (group, version, resource), in discovery order."""
-    entries = json.loads((DATA / "resources.json").read_text())
-    parsed = [parse_resource(entry) for entry in entries]
-    return {(info.group, info.version, info.resource): info for info in parsed}
+def builtin_resources() -> dict[Key, ResourceInfo]:
+    """What is served by default by (group, version, resource), in discovery order."""
+    return _by_key(map(parse_resource, _read("resources.json")))
+
+
+@functools.cache
+def catalogue() -> dict[Key, ResourceInfo]:
+    """Every resource in every version that some configuration serves; those that are served by default come first."""
+    found = dict(builtin_resources())
+    for entry in _read("versions.json"):
+        if "like" in entry:
+            found.update(_by_key(_like(entry, name, found) for name in entry["resources"]))
+        else:
+            found.update(_by_key([parse_resource(entry)]))
+    return found
 
 
 def resource(group: str, version: str, name: str) -> ResourceInfo | None:
-    """The built-in resource of that name, or None."""
-    return builtin_resources().get((group, version, name))
+    """The built-in resource of that name, whether it is served or not, or None."""
+    return catalogue().get((group, version, name))
+
+
+def _like(entry: dict[str, Any], name: str, found: dict[Key, ResourceInfo]) -> ResourceInfo:
+    """Another version of a resource: the same but for the version, and stored as that is."""
+    of = found[entry["group"], entry["like"], name]
+    return replace(of, version=entry["version"], on=entry.get("on", False))
+
+
+def _by_key(infos: Iterable[ResourceInfo]) -> dict[Key, ResourceInfo]:
+    return {(info.group, info.version, info.resource): info for info in infos}
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads((DATA / name).read_text())
+    return entries

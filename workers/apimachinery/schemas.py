@@ -88,6 +88,12 @@ def schema_folder(minor: str) -> Path:
     return folder
 
 
+def shipped_minors() -> list[str]:
+    """The minor versions that the schema package knows, the oldest first."""
+    folders = schema_folder("1.36").parent.glob("v1.*.0-local")
+    return sorted((folder.name[1:].partition(".0-")[0] for folder in folders), key=lambda minor: int(minor[2:]))
+
+
 def load_schemas(minor: str) -> Schemas:
     """The trimmed definitions of a minor version."""
     return Schemas(orjson.loads((schema_folder(minor) / "_definitions.json").read_bytes())["$defs"])

@@ -260,7 +260,26 @@ def _set_flags(member: Field, flags: str) -> None:
     member.omitzero = "0" in flags
 
 
+def model(minor: str = "") -> TypeModel:
+    """The types of a minor version, by default the one that this process serves.
+
+    Raises LookupError when the schema package has no such version.
+    """
+    return _model(minor or _served)
+
+
+def serve(minor: str) -> TypeModel:
+    """This process serves that minor version from now on. Call it before anything asks for a type."""
+    global _served
+    found = _model(minor)
+    _served = minor
+    return found
+
+
+DEFAULT_MINOR = "1.36"
+_served = DEFAULT_MINOR
+
+
 @functools.cache
-def model(minor: str = "1.36") -> TypeModel:
-    """The types of a Kubernetes minor version. Raises LookupError when the schema package has no such version."""
+def _model(minor: str) -> TypeModel:
     return TypeModel(minor)

@@ -6,7 +6,7 @@ import asyncio
 import os
 
 from workers.apimachinery import types
-from workers.apimachinery.resources import ResourceInfo, builtin_resources
+from workers.apimachinery.resources import ResourceInfo
 from workers.core import virtual
 from workers.core.bootstrap.hooks import bootstrap_hooks
 from workers.core.kubelet.connect import ConnectEndpoints
@@ -25,6 +25,7 @@ from workers.server.generic import GenericAPIServer
 from workers.server.health import HealthChecks, add_storage_checks, is_health_path
 from workers.server.hooks import Hooks
 from workers.server.http import Request, Response
+from workers.server.served_version import serve
 from workers.storage.compactor import compactor
 
 
@@ -38,7 +39,8 @@ class CoreServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.resources = core_resources()
+        self.served = serve(config)
+        self.resources = [info for info in self.served if info.server == "core"]
         extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(extensions.handle)
         self.health = HealthChecks()
@@ -68,7 +70,10 @@ class CoreServer:
         self.server.paths.update(discovery.routes())
         self.server.paths.update(openid_routes(config, server_address(config)))
         self.hooks = Hooks(
-            config.run_dir, "core", start_id=config.loopback_token, hooks=bootstrap_hooks(config, backend.registry)
+            config.run_dir,
+            "core",
+            start_id=config.loopback_token,
+            hooks=bootstrap_hooks(config, backend.registry, self.served),
         )
         await self.hooks.start()
         # Each worker takes part; the rounds are counted in etcd, so there is one an interval.
@@ -86,11 +91,6 @@ class CoreServer:
         await self.hooks.stop()
         await self.authorizer.stop()
         await self.backend.stop()
-
-
-def core_resources() -> list[ResourceInfo]:
-    """What this server serves, in discovery order."""
-    return [info for info in builtin_resources().values() if info.server == "core"]
 
 
 def stored(info: ResourceInfo) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workers.apimachinery import types
-from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
 from workers.server.health import HealthChecks, add_storage_checks
 from workers.server.http import Request, Response, page_not_found
+from workers.server.served_version import serve
 
 
 class ExtensionsServer:
@@ -19,7 +19,7 @@ class ExtensionsServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.resources = extensions_resources()
+        self.resources = [info for info in serve(config) if info.server == "extensions"]
         self.server = GenericAPIServer(not_found)
         self.health = HealthChecks()
         model = types.model()
@@ -40,11 +40,6 @@ class ExtensionsServer:
 
     async def shutdown(self) -> None:
         await self.backend.stop()
-
-
-def extensions_resources() -> list[ResourceInfo]:
-    """What this server serves itself."""
-    return [info for info in builtin_resources().values() if info.server == "extensions"]
 
 
 async def not_found(request: Request) -> Response:

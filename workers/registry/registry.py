@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from workers.apimachinery.resources import ResourceInfo, builtin_resources, resource
+from workers.apimachinery.resources import ResourceInfo, catalogue, resource
 from workers.registry.attributes import Admission
 from workers.registry.store import Store
 from workers.registry.strategies import strategy_for
@@ -43,10 +44,7 @@ class Registry:
 
     def store_of(self, info: ResourceInfo) -> Store:
         """The store behind a served resource: that of the version that is stored."""
-        if info.stored_as != (info.group, info.version):
-            stored = resource(*info.stored_as, info.resource)
-            assert stored is not None, f"{info.qualified_resource} is stored as an unknown version"
-            info = stored
+        info = resource(*info.stored_as, info.resource) or info
         found = self._stores.get(info)
         if found is None:
             found = self._stores[info] = Store(
@@ -60,8 +58,9 @@ class Registry:
         return found
 
 
+@functools.cache
 def _stored_info(group: str, name: str) -> ResourceInfo:
-    for info in builtin_resources().values():
+    for info in catalogue().values():
         if info.group == group and info.resource == name and info.stored_as == (info.group, info.version):
             return info
     raise KeyError((group, name))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from workers.admission.chain import AdmissionChain
 from workers.apimachinery import codec, protobuf, types
 from workers.apimachinery.errors import qualified
-from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.resources import catalogue
 from workers.registry.registry import Registry
 from workers.server.config import ServerConfig
 from workers.server.metrics import RESOURCE_OBJECTS, STORAGE_OBJECTS
@@ -39,7 +39,7 @@ class Backend:
     def _counts(self) -> list[tuple[tuple[str, str], float]]:
         """How many objects each built-in resource has, by group and name."""
         counts = self.cache.counts()
-        infos = builtin_resources().values()
+        infos = catalogue().values()
         return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
 
     async def stop(self) -> None:

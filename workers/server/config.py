@@ -21,7 +21,15 @@ class ServerConfig:
     aggregator_workers: int = 1
     core_workers: int = 1
     extensions_workers: int = 1
+
+    # what is served
     kubernetes_version: str = "1.36"
+    emulated_version: tuple[str, ...] = ()
+    min_compatibility_version: tuple[str, ...] = ()
+    emulation_forward_compatible: bool = False
+    runtime_config_emulation_forward_compatible: bool = False
+    runtime_config: tuple[str, ...] = ()  # key=value, and so are these:
+    feature_gates: tuple[str, ...] = ()
 
     # etcd
     etcd_servers: tuple[str, ...] = ()
@@ -92,5 +100,4 @@ class ServerConfig:
     service_cluster_ip_range: str = "10.0.0.0/24"
     service_node_port_range: str = "30000-32767"
     kubernetes_service_node_port: int = 0
-    runtime_config: tuple[str, ...] = ()
     v: int = 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from workers.apimachinery.resources import ResourceInfo, SubresourceInfo
+from workers.apimachinery.versions import CUSTOM_PRIORITIES, api_service_priorities, version_rank
 
 Document = dict[str, Any]
 # group -> version -> its resources, in the order in which they are shown
@@ -22,31 +22,6 @@ Groups = Mapping[str, Mapping[str, Sequence[ResourceInfo]]]
 AGGREGATED_GROUP, AGGREGATED_VERSION = "apidiscovery.k8s.io", "v2"
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 
-# (group, version) -> groupPriorityMinimum, versionPriority of the APIService: the order of groups and versions.
-API_SERVICE_PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
-    ("", "v1"): (18000, 1),
-    ("apps", "v1"): (17800, 15),
-    ("events.k8s.io", "v1"): (17750, 15),
-    ("authentication.k8s.io", "v1"): (17700, 15),
-    ("authorization.k8s.io", "v1"): (17600, 15),
-    ("autoscaling", "v1"): (17500, 15),
-    ("autoscaling", "v2"): (17500, 30),
-    ("batch", "v1"): (17400, 15),
-    ("certificates.k8s.io", "v1"): (17300, 15),
-    ("networking.k8s.io", "v1"): (17200, 15),
-    ("policy", "v1"): (17100, 15),
-    ("rbac.authorization.k8s.io", "v1"): (17000, 15),
-    ("storage.k8s.io", "v1"): (16800, 15),
-    ("apiextensions.k8s.io", "v1"): (16700, 15),
-    ("admissionregistration.k8s.io", "v1"): (16700, 15),
-    ("scheduling.k8s.io", "v1"): (16600, 15),
-    ("coordination.k8s.io", "v1"): (16500, 15),
-    ("node.k8s.io", "v1"): (16300, 15),
-    ("discovery.k8s.io", "v1"): (16200, 15),
-    ("resource.k8s.io", "v1"): (16200, 21),
-    ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
-}
-CUSTOM_PRIORITIES = (1000, 100)
 # The group of APIServices has none itself and is always first.
 FIRST_GROUP = "apiregistration.k8s.io"
 FIRST_PRIORITIES = (2**31, 15)
@@ -57,9 +32,6 @@ ENCODED_AS = {
     ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"): "v1beta1",
     ("apiextensions.k8s.io", "customresourcedefinitions"): "v1beta1",
 }
-
-_KUBE_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
-_STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
 def group_resources(resources: Iterable[ResourceInfo]) -> Groups:
@@ -86,16 +58,7 @@ def _version_order(group: str) -> Callable[[tuple[str, Any]], tuple[int, ...]]:
 def _priorities(group: str, version: str) -> tuple[int, int]:
     if group == FIRST_GROUP:
         return FIRST_PRIORITIES
-    return API_SERVICE_PRIORITIES.get((group, version), CUSTOM_PRIORITIES)
-
-
-def version_rank(version: str) -> tuple[int, int, int]:
-    """What versions are ordered by, the highest first: v10 > v2 > v11beta2 > v10beta3 > v3alpha1 > anything else."""
-    match = _KUBE_VERSION.fullmatch(version)
-    if match is None:
-        return -1, 0, 0
-    major, stability, minor = match.groups()
-    return _STABILITY[stability], int(major), int(minor or 0)
+    return api_service_priorities().get((group, version), CUSTOM_PRIORITIES)
 
 
 def storage_version_hash(info: ResourceInfo) -> str:

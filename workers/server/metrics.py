@@ -77,6 +77,12 @@ BUILD_INFO = REGISTRY.gauge(
     ("compiler", "git_version", "major", "minor", "platform"),
     merge=MAX,
 )
+FEATURES = REGISTRY.gauge(
+    "kubernetes_feature_enabled",
+    "This metric records the data about the stage and enablement of a k8s feature.",
+    ("name", "stage"),
+    merge=MAX,
+)
 START_TIME = REGISTRY.gauge(
     "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", merge=MIN
 )

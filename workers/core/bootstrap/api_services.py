@@ -1,16 +1,17 @@
 """APIService objects for the group versions that the server serves itself (kube-aggregator's autoregister).
 
-They are made at each start. One that was deleted since stays deleted until the next start.
+They are made at each start. One that was deleted since stays deleted until the next start; one of an earlier start whose
+group version is no longer served is removed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
+from workers.apimachinery.resources import ResourceInfo
+from workers.apimachinery.versions import CUSTOM_PRIORITIES, api_service_priorities
 from workers.core.bootstrap.objects import Objects, with_condition
 from workers.registry.strategies.aggregation import LOCAL_AVAILABLE
 
@@ -18,18 +19,19 @@ Object = dict[str, Any]
 
 GROUP, RESOURCE = "apiregistration.k8s.io", "apiservices"
 AUTOMANAGED = {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
-DATA = Path(__file__).parent / "data" / "apiservices.json"
 
 
-@functools.cache
-def priorities() -> dict[tuple[str, str], tuple[int, int]]:
-    """(group, version) of what the server serves: priority of the group, priority of the version within it."""
-    return {(group, version): (major, minor) for group, version, major, minor in json.loads(DATA.read_text())}
-
-
-async def register(objects: Objects) -> None:
-    """Create the missing ones and correct the others. Raises ApiError."""
-    await asyncio.gather(*(_register(objects, local_service(*key)) for key in priorities()))
+async def register(objects: Objects, wanted: Iterable[Object]) -> None:
+    """Create the missing ones, correct the others, and remove what an earlier start left. Raises ApiError."""
+    services = {service["metadata"]["name"]: service for service in wanted}
+    await asyncio.gather(*(_register(objects, service) for service in services.values()))
+    spurious = [
+        service
+        for service in objects.list(GROUP, RESOURCE)
+        if service["metadata"]["name"] not in services
+        and AUTOMANAGED.items() <= service["metadata"].get("labels", {}).items()
+    ]
+    await asyncio.gather(*(objects.delete(GROUP, RESOURCE, service) for service in spurious))
     await objects.fresh(GROUP, RESOURCE)
 
 
@@ -41,8 +43,14 @@ async def _register(objects: Objects, wanted: Object) -> None:
         await objects.update(GROUP, RESOURCE, name, lambda live: corrected(live, wanted))
 
 
+def local_services(served: Iterable[ResourceInfo]) -> list[Object]:
+    """The APIService of each group version, but of the APIServices' own."""
+    versions = dict.fromkeys((info.group, info.version) for info in served if info.group != GROUP)
+    return [local_service(*version) for version in versions]
+
+
 def local_service(group: str, version: str) -> Object:
-    major, minor = priorities()[(group, version)]
+    major, minor = api_service_priorities().get((group, version), CUSTOM_PRIORITIES)
     spec: Object = {"version": version, "groupPriorityMinimum": major, "versionPriority": minor}
     if group:
         spec["group"] = group

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from workers.apimachinery import feature_gates
+from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.core.bootstrap import (
     api_services,
     authentication_info,
@@ -25,10 +29,52 @@ SERVICE_CIDR = "start-kubernetes-service-cidr-controller"
 SERVICE = "bootstrap-controller"
 FLOW_CONTROL = "priority-and-fairness-config-producer"
 REGISTRATION = "kube-apiserver-autoregistration"
+IDENTITY = "start-kube-apiserver-identity-lease-controller"
+IDENTITY_COLLECTOR = "start-kube-apiserver-identity-lease-garbage-collector"
+STORAGE_READY = "storage-readiness"
+
+# Hooks that write objects of a resource: where it is not served they have nothing to do. (The system namespaces are made
+# all the same, because other resources' objects lie in them.)
+NEEDS = {
+    "priority-and-fairness-config-consumer": (flow_control.GROUP, flow_control.SCHEMAS),
+    "start-cluster-authentication-info-controller": ("", "configmaps"),
+    IDENTITY: ("coordination.k8s.io", "leases"),
+    IDENTITY_COLLECTOR: ("coordination.k8s.io", "leases"),
+    "start-legacy-token-tracking-controller": ("", "configmaps"),
+    "start-service-ip-repair-controllers": ("", "services"),
+    "rbac/bootstrap-roles": ("rbac.authorization.k8s.io", "clusterroles"),
+    "scheduling/bootstrap-system-priority-classes": (system.SCHEDULING, "priorityclasses"),
+    FLOW_CONTROL: (flow_control.GROUP, flow_control.SCHEMAS),
+    SERVICE: ("", "services"),
+    SERVICE_CIDR: ("", "services"),  # versions that do not serve its object keep it all the same
+}
+# Hooks that a feature gate switches.
+GATES = {
+    IDENTITY: "APIServerIdentity",
+    IDENTITY_COLLECTOR: "APIServerIdentity",
+    STORAGE_READY: "WatchCacheInitializationPostStartHook",
+}
 
 
-def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
-    """All of them; `registry` must reach every built-in resource."""
+def bootstrap_hooks(
+    config: ServerConfig, registry: Registry, served: Iterable[ResourceInfo] | None = None
+) -> list[Hook]:
+    """Those that the resources served allow; `registry` must reach every built-in resource."""
+    infos = list(served if served is not None else builtin_resources().values())
+    return list(_runnable(_all_hooks(config, registry, infos), infos))
+
+
+def _runnable(hooks: list[Hook], served: list[ResourceInfo]) -> Iterator[Hook]:
+    """The hooks whose resource is served and whose gate is on; what is left out is waited for by nobody."""
+    have = {(info.group, info.resource) for info in served}
+    left_out = {name for name, need in NEEDS.items() if need not in have}
+    left_out |= {name for name, gate in GATES.items() if not feature_gates.enabled(gate)}
+    for hook in hooks:
+        if hook.name not in left_out:
+            yield replace(hook, after=tuple(name for name in hook.after if name not in left_out))
+
+
+def _all_hooks(config: ServerConfig, registry: Registry, served: list[ResourceInfo]) -> list[Hook]:
     objects = Objects(registry)
     lease = identity_lease.IdentityLease(objects, config)
     repair = service_repair.ServiceRepair(objects, NodePorts(registry, config.service_node_port_range))
@@ -53,14 +99,9 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
             authentication_info.INTERVAL,
             **in_system,
         ),
-        Hook("start-kube-apiserver-identity-lease-controller", lease.renew, 10, **in_system),
-        Hook(
-            "start-kube-apiserver-identity-lease-garbage-collector",
-            partial(identity_lease.collect_expired, objects),
-            3600,
-            **in_system,
-        ),
-        Hook("storage-readiness", storage_answers),
+        Hook(IDENTITY, lease.renew, 10, **in_system),
+        Hook(IDENTITY_COLLECTOR, partial(identity_lease.collect_expired, objects), 3600, **in_system),
+        Hook(STORAGE_READY, storage_answers),
         Hook("start-legacy-token-tracking-controller", partial(system.ensure_token_tracking, objects), 30, **in_system),
         Hook("start-service-ip-repair-controllers", repair.run, service_repair.INTERVAL, (SERVICE,)),
         Hook("rbac/bootstrap-roles", partial(rbac.ensure_policy, objects), **in_system),
@@ -68,7 +109,7 @@ def bootstrap_hooks(config: ServerConfig, registry: Registry) -> list[Hook]:
         Hook(FLOW_CONTROL, partial(flow_control.ensure_configuration, objects), 60),
         Hook(SERVICE, partial(system.ensure_kubernetes_service, objects, config), 10, (NAMESPACES, SERVICE_CIDR)),
         Hook(SERVICE_CIDR, partial(system.ensure_service_cidr, objects, config), 60),
-        Hook(REGISTRATION, partial(api_services.register, objects)),
+        Hook(REGISTRATION, partial(api_services.register, objects, api_services.local_services(served))),
         Hook(
             "apiservice-status-local-available-controller",
             partial(api_services.mark_available, objects),

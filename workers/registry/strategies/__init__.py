@@ -37,4 +37,5 @@ STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
 
 def strategy_for(info: ResourceInfo, registry: Registry) -> Strategy:
     """The strategy of a stored resource."""
-    return STRATEGIES.get((info.group, info.resource), Strategy)(info, registry)
+    kind = Strategy if info.plain else STRATEGIES.get((info.group, info.resource), Strategy)
+    return kind(info, registry)

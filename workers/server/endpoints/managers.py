@@ -7,7 +7,7 @@ from typing import Any
 from workers.apimachinery import conversion, types
 from workers.apimachinery.apply import managed
 from workers.apimachinery.apply.reset import reset_fields
-from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.resources import catalogue
 from workers.apimachinery.types import Type
 from workers.registry.options import WriteOptions
 from workers.registry.strategies.base import now
@@ -82,8 +82,8 @@ def converter(served: View) -> Converter | None:
         model = types.model()
         versions = {
             info.group_version: (info.group, info.version, model.kind(info.group, info.version, info.kind))
-            for info in builtin_resources().values()
-            if info.storage_prefix == prefix and info.kind == served.info.kind
+            for info in catalogue().values()
+            if info.storage_prefix == prefix and info.stored_as == served.info.stored_as
         }
         _CONVERTERS[prefix] = Converter(versions) if len(versions) > 1 else None
     return _CONVERTERS[prefix]
