@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from supervisor.completion import complete
-from supervisor.options import FLAGS
+from supervisor.options import FLAGS, api_enablement
 from supervisor.options.parsing import OptionsError, parse, validate
 
 
@@ -22,6 +22,8 @@ def start(arguments: Sequence[str]) -> int:
         flag = FLAGS[name.replace("_", "-")]
         if flag.deprecated:
             print(f"Flag --{flag.name} has been deprecated, {flag.deprecated}", file=sys.stderr)
+    for warning in api_enablement.warnings(options):
+        print(warning, file=sys.stderr)
     return _serve(options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from supervisor.options.feature_gates import gate_faults
+from supervisor.options.feature_gates import gate_faults, gate_warnings
 from supervisor.options.flag import STRING_MAP, Flag, FlagGroup
 from supervisor.options.versions import (
     component_minor,
@@ -59,6 +59,11 @@ def faults(options: Any) -> list[str]:
     if found:
         return found
     return gate_faults(options.feature_gates, minor) + runtime_config_faults(options, minor, binary)
+
+
+def warnings(options: Any) -> list[str]:
+    """What to warn of at start: gates that have no future."""
+    return gate_warnings(options.feature_gates, component_minor(options.emulated_version, options.kubernetes_version))
 
 
 def runtime_config_faults(options: Any, minor: str, binary: str) -> list[str]:
