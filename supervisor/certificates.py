@@ -65,7 +65,7 @@ class Pki:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
             builder = self._builder(subject, subject, key.public_key(), AUTHORITY_LIFE)
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            builder = builder.add_extension(_key_usage(authority=True), critical=True)
+            builder = builder.add_extension(key_usage(authority=True), critical=True)
             self._write(pair, builder.sign(key, hashes.SHA256()), key)
         return pair
 
@@ -79,21 +79,21 @@ class Pki:
             key = ec.generate_private_key(_CURVE)
             builder = self._builder(_name(subject), issuer.subject, key.public_key(), LEAF_LIFE)
             builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            builder = builder.add_extension(_key_usage(authority=False), critical=True)
+            builder = builder.add_extension(key_usage(authority=False), critical=True)
             builder = builder.add_extension(x509.ExtendedKeyUsage([subject.usage]), critical=False)
             identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
                 issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
             )
             builder = builder.add_extension(identifier, critical=False)
             if subject.names:
-                names = x509.SubjectAlternativeName([_general_name(name) for name in subject.names])
+                names = x509.SubjectAlternativeName([general_name(name) for name in subject.names])
                 builder = builder.add_extension(names, critical=False)
             self._write(pair, builder.sign(issuer_key, hashes.SHA256()), key)
         return pair
 
-    def service_account_key(self) -> Path:
+    def service_account_key(self, name: str = "sa.key") -> Path:
         """An RSA key: its tokens are RS256, which every client library verifies."""
-        path = self.folder / "sa.key"
+        path = self.folder / name
         if not path.exists():
             write_private(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
         return path
@@ -138,10 +138,17 @@ class Pki:
 def serving_subject(advertise_address: str, service_ip: str, bind_address: str, external_hostname: str) -> Subject:
     """The serving certificate's names: upstream's, and those by which this machine reaches the server."""
     addresses = [advertise_address, service_ip, "127.0.0.1", "::1", bind_address]
-    names = [*SERVICE_NAMES, "localhost", external_hostname.rpartition(":")[0] or external_hostname]
+    names = [*SERVICE_NAMES, "localhost", host_of(external_hostname)]
     unspecified = ("", "0.0.0.0", "::")
     wanted = [name for name in (*names, *addresses) if name not in unspecified]
     return Subject("kube-apiserver", (), tuple(dict.fromkeys(wanted)), ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def host_of(address: str) -> str:
+    """The host of `host`, `host:port`, `[v6]:port` or a bare IPv6 address."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -164,7 +171,8 @@ def _name(subject: Subject) -> x509.Name:
     return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """A DNS name or IP address as it stands in a certificate."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
@@ -176,15 +184,16 @@ def _covers(certificate: x509.Certificate, names: Sequence[str]) -> bool:
         present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return not names
-    return {_general_name(name) for name in names} <= set(present)
+    return {general_name(name) for name in names} <= set(present)
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
+def key_usage(*, authority: bool, encipherment: bool = False) -> x509.KeyUsage:
+    """What a key may be used for: signing certificates, or TLS (with `encipherment` for RSA key exchange)."""
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=authority,
         crl_sign=authority,
-        key_encipherment=False,
+        key_encipherment=encipherment,
         content_commitment=False,
         data_encipherment=False,
         key_agreement=False,

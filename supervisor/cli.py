@@ -50,14 +50,39 @@ def _ask(folder: Path, command: str, **arguments: Any) -> Any:
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def start(flags: tuple[str, ...]) -> None:
     """Start a server in the foreground; `start --help` lists its flags."""
-    if "--help" in flags or "-h" in flags:
-        from supervisor.options.help import render, terminal_width
+    from supervisor.starting import command
 
-        click.echo(render(terminal_width()), nl=False)
-        return
-    from supervisor.starting import start as run
+    sys.exit(command(flags))
 
-    sys.exit(run(flags))
+
+@main.command(context_settings=FOREIGN_OPTIONS, short_help="Show what `start` would run with, and why.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
+@click.option("--all", "everything", is_flag=True, help="Also options that have their default.")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def config(output: str, everything: bool, flags: tuple[str, ...]) -> None:
+    """Show the options that `start` would run with, and where each comes from.
+
+    The FLAGS are those of `start`. A flag comes before the environment (APISERVER_SUPERVISOR_SECURE_PORT), that before the
+    file of --config, that before the default. Passwords in URLs are not shown.
+    """
+    from supervisor.configuration import show
+
+    sys.exit(show(flags, output=output, everything=everything))
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a SHELL.
+
+    \b
+    bash:  source <(apiserver-supervisor completion bash)
+    zsh:   source <(apiserver-supervisor completion zsh)
+    fish:  apiserver-supervisor completion fish | source
+    """
+    from supervisor.shell_completion import script
+
+    click.echo(script(shell, main), nl=False)
 
 
 @main.command()

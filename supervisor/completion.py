@@ -8,38 +8,62 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from supervisor.options import api_enablement
-from supervisor.options.parsing import Options, OptionsError
+from supervisor.options.parsing import CompletedOptions, Options, OptionsError
+from supervisor.watch_cache_sizes import watch_cache_sizes
 
 OWN_ISSUER = "https://kubernetes.default.svc.cluster.local"
 MINIMUM_SERVICE_ADDRESSES = 8
 LONGEST_SOCKET_NAME = "/extensions.sock.12345"
 SOCKET_PATH_LIMIT = 107  # sun_path, without its NUL
+JSON = "application/json"
+OWN_KEY = "sa.key"
 
 
-def complete(options: Options) -> Options:
-    """Options with nothing left to derive, plus `service_ip`. Raises OptionsError for what cannot be derived."""
+def complete(options: Options) -> CompletedOptions:
+    """Options with nothing left to derive, and what is derived beside them: `service_ip`, `pair_from_cert_dir`.
+
+    Raises OptionsError for what cannot be derived.
+    """
     errors: list[str] = []
-    changes = {
-        "run_dir": os.path.abspath(options.run_dir or default_run_dir(options.instance)),
-        "data_dir": os.path.abspath(options.data_dir or state_dir(options.instance) / "data"),
-        "advertise_address": advertise_address(options, errors),
-        "service_ip": service_ip(options.service_cluster_ip_range, errors),
+    changes: dict[str, Any] = {
+        **_folders(options, errors),
+        "service_cluster_ip_range": options.service_cluster_ip_range or "10.0.0.0/24",
+        "service_node_port_range": options.service_node_port_range or "30000-32767",
         "endpoint_reconciler_type": options.endpoint_reconciler_type or "lease",
         **api_enablement.completed(options),
     }
-    if len(changes["run_dir"] + LONGEST_SOCKET_NAME) > SOCKET_PATH_LIMIT:
-        errors.append(f"--run-dir: {changes['run_dir']} is too long for Unix sockets, choose a shorter one")
+    changes["advertise_address"] = advertise_address(options, errors)
+    changes["service_ip"] = service_ip(changes["service_cluster_ip_range"], errors)
     if errors:
         raise OptionsError(errors)
-    changes["external_hostname"] = options.external_hostname or changes["advertise_address"]
-    changes["anonymous_auth"] = options.anonymous_auth and "AlwaysAllow" not in options.authorization_mode
-    issuers = options.service_account_issuer or (OWN_ISSUER,)
-    changes["service_account_issuer"] = issuers
-    changes["api_audiences"] = options.api_audiences or issuers
-    return options.with_values(**changes)
+    changes |= _serving(options, changes["data_dir"])
+    changes["external_hostname"] = options.external_hostname or changes["advertise_address"] or socket.gethostname()
+    changes |= _authentication(options, changes["data_dir"])
+    changes |= _admission(options)
+    changes["watch_cache_sizes"] = watch_cache_sizes(options)
+    if options.profile.provides and not options.etcd_servers and "storage_media_type" not in options.given:
+        changes["storage_media_type"] = JSON  # nobody else reads that etcd, and JSON is quicker
+    return CompletedOptions(vars(options), options.sources, options.used, options.profile).with_values(**changes)
+
+
+def _folders(options: Options, errors: list[str]) -> dict[str, str]:
+    if options.profile.provides:
+        run, data = default_run_dir(options.instance), state_dir(options.instance) / "data"
+    else:
+        run = Path(tempfile.gettempdir(), f"kube-apiserver-{os.getuid()}-{options.secure_port}")
+        data = run / "data"
+    folders = {
+        "run_dir": os.path.abspath(options.run_dir or run),
+        "data_dir": os.path.abspath(options.data_dir or data),
+    }
+    if len(os.fsencode(folders["run_dir"]) + LONGEST_SOCKET_NAME.encode()) > SOCKET_PATH_LIMIT:
+        errors.append(f"--run-dir: {folders['run_dir']} is too long for Unix sockets, choose a shorter one")
+    return folders
 
 
 def state_dir(instance: str) -> Path:
@@ -61,17 +85,24 @@ def advertise_address(options: Options, errors: list[str]) -> str:
     given = options.advertise_address
     if given and not ipaddress.ip_address(given).is_unspecified:
         return given
-    bind = ipaddress.ip_address(options.bind_address or "0.0.0.0")
-    if not (bind.is_unspecified or bind.is_loopback):
-        return str(bind)
-    address = default_route_address()
-    if address is None:
+    addresses = [options.bind_address]
+    if options.insecure_port:
+        addresses.append(options.insecure_bind_address)
+    for address in addresses:
+        bind = ipaddress.ip_address(address or "0.0.0.0")
+        if not (bind.is_unspecified or bind.is_loopback):
+            return str(bind)
+    found = default_route_address()
+    if found is None:
         # with its own etcd the server is for this machine alone, which reaches it without any network
-        if not options.etcd_servers:
+        if options.profile.provides and not options.etcd_servers:
             return "127.0.0.1"
-        errors.append("unable to find a suitable network address, set the IP directly: --advertise-address")
+        errors.append(
+            "Unable to find suitable network address.error='no default routes found'. "
+            "Try to set the AdvertiseAddress directly (--advertise-address) or provide a valid BindAddress (--bind-address) to fix this."
+        )
         return ""
-    return address
+    return found
 
 
 def default_route_address() -> str | None:
@@ -92,6 +123,54 @@ def service_ip(ranges: str, errors: list[str]) -> str:
     """The server's own service IP: the address at index 1 of the first range."""
     first = ipaddress.ip_network(ranges.split(",")[0])
     if first.num_addresses < MINIMUM_SERVICE_ADDRESSES:
-        errors.append(f"error determining service IP ranges: the service cluster IP range {first} must have at least 8")
+        errors.append(
+            "--service-cluster-ip-range: error determining service IP ranges for primary service cidr: "
+            f"the service cluster IP range must be at least {MINIMUM_SERVICE_ADDRESSES} IP addresses, not {first}"
+        )
         return ""
     return str(first[1])
+
+
+def _serving(options: Options, data_dir: str) -> dict[str, Any]:
+    """Where the serving pair is. Ours is in the data folder unless --cert-dir names another place."""
+    if options.tls_cert_file or options.tls_private_key_file or not options.cert_dir:
+        return {"pair_from_cert_dir": False, "cert_dir": options.cert_dir or os.path.join(data_dir, "pki")}
+    folder = os.path.abspath(options.cert_dir)
+    return {
+        "pair_from_cert_dir": True,
+        "cert_dir": folder,
+        "tls_cert_file": os.path.join(folder, "apiserver.crt"),
+        "tls_private_key_file": os.path.join(folder, "apiserver.key"),
+    }
+
+
+def _authentication(options: Options, data_dir: str) -> dict[str, Any]:
+    """Upstream: ApplyAuthorization, and where tokens come from. With AlwaysAllow nobody may be anonymous."""
+    allowing = "AlwaysAllow" in options.authorization_mode and not options.authorization_config
+    changes: dict[str, Any] = {"anonymous_auth": options.anonymous_auth and not allowing}
+    if options.authorization_config and "authorization_mode" not in options.given:
+        changes["authorization_mode"] = ()
+    issuers = options.service_account_issuer
+    if not issuers and options.profile.provides:
+        issuers = (OWN_ISSUER,)
+    changes["service_account_issuer"] = issuers
+    changes["api_audiences"] = options.api_audiences or issuers
+    if options.profile.provides and not options.service_account_signing_endpoint:
+        signing, verifying = options.service_account_signing_key_file, options.service_account_key_file
+        if not verifying:
+            signing = signing or os.path.join(data_dir, "pki", OWN_KEY)
+            changes |= {"service_account_signing_key_file": signing, "service_account_key_file": (signing,)}
+    return changes
+
+
+def _admission(options: Options) -> dict[str, Any]:
+    """--admission-control is the complete list, so that whatever else is on by default goes."""
+    if "admission_control" not in options.given:
+        return {}
+    from supervisor.options.admission import KNOWN_PLUGINS
+
+    wanted = options.admission_control
+    return {
+        "enable_admission_plugins": wanted,
+        "disable_admission_plugins": tuple(name for name in KNOWN_PLUGINS if name not in wanted),
+    }

@@ -48,7 +48,7 @@ class Etcd:
     version: str
     folder: Path  # of its sockets
     data: Path
-    log: Path
+    log: str | None
 
     @property
     def url(self) -> str:
@@ -69,7 +69,7 @@ class Etcd:
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (CLIENT, PEER):
             (self.folder / name).unlink(missing_ok=True)  # it would take a dead one's socket for a live one
-        return fork(self._exec, log=str(self.log))
+        return fork(self._exec, log=self.log)
 
     def healthy(self, timeout: float = 0.3) -> bool:
         """Whether etcd serves."""
@@ -92,7 +92,7 @@ class Etcd:
         os.execve(self.binary, ["etcd", *arguments], environment)
 
 
-def find(*, folder: Path, data: Path, log: Path) -> Etcd:
+def find(*, folder: Path, data: Path, log: str | None) -> Etcd:
     """The etcd on PATH if it is a program that runs, else the one that was installed with us. Raises EtcdError."""
     for candidate in (_on_path, _installed):
         binary = candidate()

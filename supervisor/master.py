@@ -18,7 +18,8 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,19 @@ from supervisor import etcd as embedded
 from supervisor import reconcilers
 from supervisor.children import Child, WorkerGroup
 from supervisor.control import ControlError, ControlSocket
-from supervisor.options.parsing import Options
+from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
 from supervisor.processes import fork
-from supervisor.progress import Progress, say
+from supervisor.progress import Progress
 from supervisor.readiness import Notifier, serves
 from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
+from workers.server.logs import formatter
 
 log = logging.getLogger("supervisor")
 
+PROGRAM = "apiserver-supervisor"
 READY_WITHIN = 60.0
 TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
 STOP_GROUP_WITHIN = 5.0
@@ -51,9 +54,11 @@ class StartError(Exception):
 class Master:
     """One server. `run` returns the exit status."""
 
-    def __init__(self, options: Options, progress: Progress) -> None:
+    def __init__(self, options: CompletedOptions, progress: Progress, *, flags: Sequence[str] = ()) -> None:
+        """`flags` are lines that the log begins with."""
         self.options = options
-        self.folder = RunFolder(options.run_dir)
+        self.folder = RunFolder(options.run_dir, logs=log_folder(options))
+        self._flags = flags
         self.children: dict[str, Child] = {}
         self.state = "starting"
         self._progress = progress
@@ -84,14 +89,32 @@ class Master:
         finally:
             for child in self.children.values():
                 child.signal(signal.SIGKILL)
-            self.folder.leave()
+            self.folder.leave(altogether=not self.options.profile.provides and "run_dir" not in self.options.given)
 
     def _take_folders(self) -> None:
         self.folder.take()
-        _log_to(self.folder.log("master"))
+        self._log()
+        if self.options.endpoint_reconciler_type not in reconcilers.TYPES:
+            kind = self.options.endpoint_reconciler_type
+            raise StartError(f"endpoint reconciler not implemented: {kind} (--endpoint-reconciler-type)")
         data = Path(self.options.data_dir)
         make_private(data)
         self._data_lock = lock(data / "lock", f"--data-dir {data}")
+
+    def _log(self) -> None:
+        """Our own log; the root logger is left to the children."""
+        path = self.folder.log("master")
+        handlers = [logging.FileHandler(path) if path else logging.StreamHandler()]
+        if path and self.options.alsologtostderr:
+            handlers.append(logging.StreamHandler())
+        for handler in handlers:
+            handler.setFormatter(formatter(self.options.logging_format, "%(asctime)s %(levelname).1s %(message)s"))
+            log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        for line in self._flags:
+            log.info("%s", line)
+        log.info("version: apiserver-supervisor %s, Kubernetes %s", version(PROGRAM), self.options.kubernetes_version)
 
     def _listen(self) -> socket.socket:
         address, port = self.options.bind_address or "0.0.0.0", self.options.secure_port
@@ -108,7 +131,7 @@ class Master:
         if self.options.etcd_servers:
             return
         folder, data = self.folder.path / "etcd", Path(self.options.data_dir, "etcd")
-        self._etcd = embedded.find(folder=folder, data=data, log=Path(self.folder.log("etcd")))
+        self._etcd = embedded.find(folder=folder, data=data, log=self.folder.log("etcd"))
         self.options = self.options.with_values(etcd_servers=(self._etcd.url,))
         self._add(Child("etcd", self._etcd.start))
 
@@ -228,23 +251,26 @@ class Master:
         log.info("ready after %.2f s", time.monotonic() - self._began)
         self._notifier.ready()
         os.write(self._pipe[1], reconcilers.SERVING)
-        say(self._summary())
+        self._progress.say(self._summary())
 
     def _summary(self) -> str:
         kubeconfig = self.folder.path / KUBECONFIG
         warning = f"\n  warning     {self._etcd.warning}" if self._etcd and self._etcd.warning else ""
         return (
             f"\n  ready       {local_url(self.options)}\n  kubeconfig  {kubeconfig}\n"
-            f"  logs        {self.folder.path / 'logs'}{warning}\n\n{render(self.status()['tree'])}\n\n"
+            f"  logs        {self.folder.logs or 'standard error'}{warning}\n\n{render(self.status()['tree'])}\n\n"
             f"  Try: kubectl --kubeconfig={kubeconfig} get namespaces\n"
         )
 
     def _last_lines(self, role: str, count: int = 15) -> str:
+        path = self.folder.log(role)
+        if path is None:
+            return "  see above"
         try:
-            lines = Path(self.folder.log(role)).read_text(errors="replace").splitlines()
+            lines = Path(path).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {self.folder.log(role)})"])
+        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {path})"])
 
     def _read_events(self) -> None:
         while True:
@@ -356,7 +382,7 @@ class Master:
     def _stop(self) -> None:
         """Upstream's order: not ready, endpoints removed while still serving, no new requests, drain, storage last."""
         self._progress.__exit__(None, None, None)
-        say("stopping")
+        self._progress.say("stopping")
         self._notifier.stopping()
         (self.folder.path / STOPPING).touch()
         deadline = time.monotonic() + self.options.shutdown_delay_duration
@@ -370,7 +396,7 @@ class Master:
         self._front.close()
         for roles in (("aggregator",), ("core", "extensions"), ("etcd",)):
             self._end([self.children[role] for role in roles if role in self.children])
-        say("stopped")
+        self._progress.say("stopped")
 
     def _end(self, ending: list[Child]) -> None:
         """Stop children together, by force after a while."""
@@ -385,13 +411,11 @@ class Master:
             time.sleep(0.005)
 
 
-def _log_to(path: str) -> None:
-    """Our own log; the root logger is left to the children."""
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
+def log_folder(options: CompletedOptions) -> Path | None:
+    """Where the log files are; None for standard error."""
+    if options.log_dir:
+        return Path(options.log_dir).absolute()
+    return None if options.logtostderr else Path(options.run_dir, "logs")
 
 
 def _leave_log() -> None:

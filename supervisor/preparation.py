@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from supervisor.options.parsing import Options
+from supervisor.completion import OWN_KEY
+from supervisor.options.parsing import CompletedOptions
 from workers.server.config import ServerConfig
 
 _FIELDS = {field.name for field in dataclasses.fields(ServerConfig)}
@@ -21,8 +23,17 @@ _OWN_FRONT_PROXY: dict[str, Any] = {
 }
 
 
-def with_certificates(options: Options) -> Options:
-    """Options in which every certificate and key that was not given names one of our own."""
+def with_certificates(options: CompletedOptions) -> CompletedOptions:
+    """Options in which every certificate and key that is to be made has been made. Raises OSError."""
+    if options.pair_from_cert_dir:
+        from supervisor.self_signed import provide_serving_pair
+
+        provide_serving_pair(options)
+    return _with_own_certificates(options) if options.profile.provides else options
+
+
+def _with_own_certificates(options: CompletedOptions) -> CompletedOptions:
+    """What was not given is of our own authorities in the data folder."""
     from supervisor.certificates import PROXY_CLIENT, Pki, serving_subject
 
     pki = Pki(Path(options.data_dir, "pki"))
@@ -42,43 +53,51 @@ def with_certificates(options: Options) -> Options:
         if not options.proxy_client_cert_file:
             pair = pki.leaf("front-proxy-client", authority, PROXY_CLIENT)
             changes |= {"proxy_client_cert_file": str(pair.certificate), "proxy_client_key_file": str(pair.key)}
-    if not (options.service_account_signing_key_file or options.service_account_key_file):
-        key = str(pki.service_account_key())
-        changes |= {"service_account_signing_key_file": key, "service_account_key_file": (key,)}
-    elif not options.service_account_key_file:
-        changes["service_account_key_file"] = (options.service_account_signing_key_file,)
+    if options.service_account_signing_key_file == str(pki.folder / OWN_KEY):
+        pki.service_account_key(OWN_KEY)
     return options.with_values(**changes)
 
 
-def write_kubeconfig(options: Options, path: Path, token: str) -> None:
+def write_kubeconfig(options: CompletedOptions, path: Path, token: str) -> None:
     """The administrator's kubeconfig: a client certificate of our own authority, else the loopback token."""
     from supervisor import kubeconfig
     from supervisor.certificates import ADMIN, Pki
 
-    pki = Pki(Path(options.data_dir, "pki"))
-    own_clients = pki.authority("client-ca")
-    own_serving = pki.authority("ca").certificate
-    trusts_us = options.client_ca_file == str(own_clients.certificate)
-    signed_by_us = Path(options.tls_cert_file).parent == own_serving.parent
+    own = Path(options.data_dir, "pki")
+    pki = Pki(own) if options.profile.provides else None
+    trusts_us = pki is not None and options.client_ca_file == str(own / "client-ca.crt")
+    signed_by_us = Path(options.tls_cert_file) == own / "apiserver.crt" and (own / "ca.crt").exists()
     document = kubeconfig.document(
         "apiserver-supervisor" if options.instance == "default" else f"apiserver-supervisor-{options.instance}",
         local_url(options),
-        own_serving if signed_by_us else Path(options.tls_cert_file),
-        client=pki.leaf("admin", own_clients, ADMIN) if trusts_us else None,
+        own / "ca.crt" if signed_by_us else Path(options.tls_cert_file),
+        client=pki.leaf("admin", pki.authority("client-ca"), ADMIN) if pki and trusts_us else None,
         token=token,
     )
     kubeconfig.write(path, document)
 
 
-def server_config(options: Options) -> ServerConfig:
+def server_config(options: CompletedOptions) -> ServerConfig:
     """What the workers need of the completed options."""
     values = {name: value for name, value in vars(options).items() if name in _FIELDS}
+    for field in ("enable_admission_plugins", "disable_admission_plugins"):
+        absent = absent_plugins(values[field])
+        values[field] = tuple(plugin for plugin in values[field] if plugin not in absent)
     values["runtime_config"] = tuple(f"{name}={value}" for name, value in options.runtime_config.items())
     values["feature_gates"] = tuple(f"{name}={value}" for name, value in options.feature_gates.items())
     return ServerConfig(**values, loopback_token=secrets.token_urlsafe(32))
 
 
-def local_host(options: Options) -> str:
+def absent_plugins(names: Sequence[str]) -> list[str]:
+    """Those of the plugins that upstream has and this server does not."""
+    if not names:
+        return []
+    from workers.admission.chain import unknown_plugins  # loads every plugin: only when asked for
+
+    return unknown_plugins(names)
+
+
+def local_host(options: CompletedOptions) -> str:
     """The address by which this machine reaches the server."""
     address = ipaddress.ip_address(options.bind_address or "0.0.0.0")
     if address.is_unspecified:
@@ -86,7 +105,7 @@ def local_host(options: Options) -> str:
     return str(address)
 
 
-def local_url(options: Options) -> str:
+def local_url(options: CompletedOptions) -> str:
     """The server's URL for clients on this machine."""
     host = local_host(options)
     return f"https://{f'[{host}]' if ':' in host else host}:{options.secure_port}"

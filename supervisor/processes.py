@@ -22,10 +22,10 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def fork(run: Callable[[], None], *, log: str, keep: tuple[int, ...] = ()) -> int:
+def fork(run: Callable[[], None], *, log: str | None, keep: tuple[int, ...] = ()) -> int:
     """Fork a child in a session of its own that runs `run`; the child's pid.
 
-    The child's output goes to the file `log`. Of our descriptors it keeps the standard ones and `keep`.
+    The child's output goes to the file `log`, without one to our standard error. Of our descriptors it keeps the standard ones and `keep`.
     """
     parent = os.getpid()
     sys.stdout.flush()
@@ -58,9 +58,9 @@ def _fresh_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _redirect(log: str) -> None:
+def _redirect(log: str | None) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log else os.dup(2)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
 

@@ -9,16 +9,17 @@ from typing import Any
 
 
 class Progress:
-    """Steps with the time since the start. `expect` names a step to come, `done` completes it."""
+    """Steps with the time since the start. `expect` names a step to come, `done` completes it. `quiet` prints nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._begin = time.monotonic()
         self._pending: list[str] = []
         self._finished: list[tuple[str, float, str]] = []
         self._live: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not self._quiet:
             from rich.live import Live
 
             # no refresh thread: the master forks
@@ -48,7 +49,12 @@ class Progress:
         if self._live:
             self.refresh()
         else:
-            say(_line("ok", *self._finished[-1]))
+            self.say(_line("ok", *self._finished[-1]))
+
+    def say(self, text: str) -> None:
+        """A line for the user, at once."""
+        if not self._quiet:
+            print(text, flush=True)
 
     def refresh(self) -> None:
         """Paint the steps again, so that a terminal shows that time passes."""
@@ -60,11 +66,6 @@ class Progress:
         elapsed = time.monotonic() - self._begin
         lines += [Text(_line("…", step, elapsed, ""), style="dim") for step in self._pending]
         self._live.update(Text("\n").join(lines), refresh=True)
-
-
-def say(text: str) -> None:
-    """A line for the user, at once."""
-    print(text, flush=True)
 
 
 def _line(mark: str, step: str, seconds: float, detail: str) -> str:

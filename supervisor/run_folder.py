@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -23,10 +24,11 @@ class FolderInUse(Exception):
 
 
 class RunFolder:
-    """RUN_DIR, held by this process until it ends."""
+    """RUN_DIR, held by this process until it ends. `logs` is the folder of the log files, None for standard error."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, logs: Path | None) -> None:
         self.path = Path(path)
+        self.logs = logs
 
     def take(self) -> None:
         """Create and lock the folder, and remove what a dead master left. Raises FolderInUse, OSError."""
@@ -36,14 +38,14 @@ class RunFolder:
             for leftover in self.path.glob(pattern):
                 if not leftover.is_dir():
                     leftover.unlink(missing_ok=True)
-        logs = self.path / "logs"
-        make_private(logs)
-        for log in logs.glob("*.log"):
-            os.replace(log, log.with_suffix(".log.1"))
+        if self.logs:
+            make_private(self.logs)
+            for log in self.logs.glob("*.log"):
+                os.replace(log, log.with_suffix(".log.1"))
 
-    def log(self, role: str) -> str:
-        """The log file of a role."""
-        return str(self.path / "logs" / f"{role}.log")
+    def log(self, role: str) -> str | None:
+        """The log file of a role; None is standard error."""
+        return str(self.logs / f"{role}.log") if self.logs else None
 
     def socket(self, name: str) -> socket.socket:
         """A listening Unix socket in the folder, for us alone."""
@@ -55,12 +57,14 @@ class RunFolder:
         listener.listen(1024)
         return listener
 
-    def leave(self) -> None:
-        """Remove what must not outlive this master."""
+    def leave(self, *, altogether: bool = False) -> None:
+        """Remove what must not outlive this master, or all of the folder."""
         for pattern in (*_TRANSIENT, PID_FILE, KUBECONFIG):
             for leftover in self.path.glob(pattern):
                 if not leftover.is_dir():
                     leftover.unlink(missing_ok=True)
+        if altogether:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def make_private(path: Path) -> None:

@@ -1,20 +1,29 @@
-"""The options of `start` as data: a flag is one entry in the module of its group.
+"""The options as data: a flag is one entry in the module of its group.
 
-Groups are in upstream's order, which is the order of --help; the supervisor's own group comes last.
+Groups are in upstream's order, which is the order of --help. Those that kube-apiserver has dropped are where they were; the
+supervisor's own group comes before the global one.
 """
 
 from supervisor.options import (
     admission,
     api_enablement,
+    auditing,
     authentication,
     authorization,
+    cloud_provider,
+    egress_selector,
     etcd,
     features,
     generic,
+    global_flags,
+    insecure_serving,
     logs,
+    metrics,
     misc,
     secure_serving,
+    storage,
     supervisor,
+    traces,
 )
 from supervisor.options.flag import Flag, FlagGroup
 
@@ -24,14 +33,22 @@ GROUPS: tuple[FlagGroup, ...] = tuple(
         generic,
         etcd,
         secure_serving,
+        insecure_serving,
+        auditing,
         features,
         authentication,
         authorization,
+        cloud_provider,
+        storage,
         api_enablement,
+        egress_selector,
         admission,
+        metrics,
         logs,
+        traces,
         misc,
         supervisor,
+        global_flags,
     )
 )
 

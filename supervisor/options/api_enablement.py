@@ -14,18 +14,6 @@ from supervisor.options.versions import (
     served_minor,
 )
 
-GROUP = FlagGroup(
-    "API enablement",
-    (
-        Flag(
-            "runtime-config",
-            STRING_MAP,
-            {},
-            "APIs switched on or off, such as batch/v1=false, networking.k8s.io/v1beta1/ipaddresses=true or api/beta=true;"
-            " the more specific key wins. Alpha and beta versions are off.",
-        ),
-    ),
-)
 # While priority and fairness is on its API must be: in the order in which these decide.
 _FLOW_CONTROL = ("flowcontrol.apiserver.k8s.io/v1", "api/ga", "api/all")
 
@@ -81,3 +69,18 @@ def runtime_config_faults(options: Any, minor: str, binary: str) -> list[str]:
         if key and config[key] == "false" and minor == binary:
             found.append(f"{key}=false conflicts with --enable-priority-and-fairness=true")
     return [f"--runtime-config: {fault}" for fault in found]
+
+
+GROUP = FlagGroup(
+    "API enablement",
+    (
+        Flag(
+            "runtime-config",
+            STRING_MAP,
+            {},
+            "APIs switched on or off, such as batch/v1=false, networking.k8s.io/v1beta1/ipaddresses=true or api/beta=true;"
+            " the more specific key wins. Alpha and beta versions are off.",
+        ),
+    ),
+    (faults,),
+)

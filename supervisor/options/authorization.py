@@ -1,17 +1,94 @@
-"""authorization flags."""
+"""authorization flags (upstream: pkg/kubeapiserver/options/authorization.go)."""
 
-from supervisor.options.flag import STRINGS, Flag, FlagGroup
-from supervisor.options.validators import authorization_modes
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from supervisor.options.files import kubeconfig
+from supervisor.options.flag import DURATION, STRING, STRINGS, Flag, FlagGroup
+from supervisor.options.validators import AUTHORIZATION_MODES, one_of, readable
+
+# an authorizer and the flag without which it cannot be, and which is for it alone
+FILES = (
+    ("ABAC", "authorization_policy_file", "authorization-policy-file"),
+    ("Webhook", "authorization_webhook_config_file", "authorization-webhook-config-file"),
+)
+EXCLUSIVE = ("authorization_mode", "authorization_webhook_")
+
+
+def _modes(options: Any) -> Iterator[str]:
+    modes = options.authorization_mode
+    if options.authorization_config:
+        given = sorted(name for name in options.given if name.startswith(EXCLUSIVE))
+        if given:
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            yield f"--authorization-config can not be specified when {flags} is specified"
+        return
+    if not modes:
+        yield "at least one --authorization-mode must be passed"
+    for mode in modes:
+        if mode not in AUTHORIZATION_MODES:
+            yield f'--authorization-mode: authorization-mode "{mode}" is not a valid mode'
+    if len(set(modes)) != len(modes):
+        yield f"--authorization-mode: authorization-mode {list(modes)} has mode specified more than once"
+    for mode, field, flag in FILES:
+        file = getattr(options, field)
+        if mode in modes and not file:
+            yield f"--authorization-mode: authorization-mode {mode}'s authorization {flag.split('-', 1)[1]} not passed, it needs --{flag}"
+        if file and mode not in modes:
+            yield f"--{flag}: cannot specify --{flag} without mode {mode} in --authorization-mode"
+
 
 GROUP = FlagGroup(
     "Authorization",
     (
         Flag(
+            "authorization-config",
+            STRING,
+            "",
+            "File that says which authorizers there are (AuthorizationConfiguration), in place of --authorization-mode and --authorization-webhook-*.",
+            readable,
+        ),
+        Flag(
             "authorization-mode",
             STRINGS,
-            ("RBAC",),
-            "Authorizers in their order; the first opinion counts: AlwaysAllow, AlwaysDeny, Node, RBAC.",
-            authorization_modes,
+            ("AlwaysAllow",),
+            f"Authorizers in their order; the first opinion counts: {', '.join(AUTHORIZATION_MODES)}.",
+        ),
+        Flag(
+            "authorization-policy-file",
+            STRING,
+            "",
+            "Policy of the authorizer ABAC, one JSON object a line.",
+            readable,
+        ),
+        Flag(
+            "authorization-webhook-cache-authorized-ttl",
+            DURATION,
+            300.0,
+            "How long a webhook's answers that allow are used again.",
+        ),
+        Flag(
+            "authorization-webhook-cache-unauthorized-ttl",
+            DURATION,
+            30.0,
+            "How long a webhook's answers that deny are used again.",
+        ),
+        Flag(
+            "authorization-webhook-config-file",
+            STRING,
+            "",
+            "kubeconfig of the service that the authorizer Webhook asks (SubjectAccessReview).",
+            kubeconfig,
+        ),
+        Flag(
+            "authorization-webhook-version",
+            STRING,
+            "v1beta1",
+            "Version of SubjectAccessReview that the webhook speaks: v1 or v1beta1.",
+            one_of("v1", "v1beta1"),
         ),
     ),
+    (_modes,),
 )

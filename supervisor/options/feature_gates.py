@@ -66,4 +66,4 @@ def _boolean(name: str, value: str) -> bool:
     return bool(found)
 
 
-FEATURE_GATES = FlagType("mapStringBool", parse_gates, format_gates)
+FEATURE_GATES = FlagType("mapStringBool", parse_gates, format_gates, collection=dict)

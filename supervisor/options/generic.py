@@ -1,8 +1,24 @@
-"""generic flags."""
+"""generic flags (upstream: staging/src/k8s.io/apiserver/pkg/server/options/server_run_options.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from supervisor.options.feature_gates import FEATURE_GATES
 from supervisor.options.flag import BOOL, DURATION, FLOAT, INT, IP, STRING, STRINGS, Flag, FlagGroup
 from supervisor.options.validators import between, cors_origins, hsts, not_negative
+
+
+def _seats(options: Any) -> Iterator[str]:
+    """With priority and fairness the two limits together are what is shared out."""
+    reading, writing = options.max_requests_inflight, options.max_mutating_requests_inflight
+    if options.enable_priority_and_fairness and reading + writing <= 0:
+        yield (
+            f"invalid configuration: --max-requests-inflight={reading} and --max-mutating-requests-inflight={writing};"
+            " they must add up to something positive"
+        )
+
 
 GROUP = FlagGroup(
     "Generic",
@@ -53,17 +69,25 @@ GROUP = FlagGroup(
             between(0, 0.02),
         ),
         Flag(
+            "livez-grace-period",
+            DURATION,
+            0.0,
+            "How long after the start /livez ignores start-up hooks that have not finished.",
+            not_negative,
+        ),
+        Flag("master-service-namespace", STRING, "default", "Has no effect.", legacy="1.27"),
+        Flag(
             "max-mutating-requests-inflight",
             INT,
             200,
-            "Writing requests served at the same time; beyond that 429 is answered.",
+            "Writing requests served at the same time; beyond that 429 is answered. 0 is no limit.",
             not_negative,
         ),
         Flag(
             "max-requests-inflight",
             INT,
             400,
-            "Reading requests served at the same time; beyond that 429 is answered.",
+            "Reading requests served at the same time; beyond that 429 is answered. 0 is no limit.",
             not_negative,
         ),
         Flag(
@@ -100,11 +124,40 @@ GROUP = FlagGroup(
             not_negative,
         ),
         Flag(
+            "shutdown-send-retry-after",
+            BOOL,
+            False,
+            "While the server drains, answer new requests with 429 and Retry-After instead of refusing connections.",
+        ),
+        Flag(
+            "shutdown-watch-termination-grace-period",
+            DURATION,
+            0.0,
+            "How long a stop waits for open watches to end by themselves.",
+            not_negative,
+        ),
+        Flag(
+            "storage-initialization-timeout",
+            DURATION,
+            60.0,
+            "Longest wait for the watch caches before the server says that it is ready.",
+            not_negative,
+        ),
+        Flag(
             "strict-transport-security-directives",
             STRINGS,
             (),
             "Contents of the Strict-Transport-Security header: max-age=N, includeSubDomains, preload.",
             hsts,
         ),
+        Flag(
+            "target-ram-mb",
+            INT,
+            0,
+            "Memory budget in megabytes from which --watch-cache-sizes are estimated; 0 leaves them alone.",
+            not_negative,
+            legacy="1.24",
+        ),
     ),
+    (_seats,),
 )

@@ -1,4 +1,4 @@
-"""--help of `start`, rendered from the flag table: one section a group, wrapped to the terminal."""
+"""--help of the two commands, rendered from the flag table: one section a group, wrapped to the terminal."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import sys
 import textwrap
 
 from supervisor.options import GROUPS
-from supervisor.options.flag import Flag
+from supervisor.options.flag import BOOL, Flag
+from supervisor.options.profile import START, Profile
 
-INTRODUCTION = """\
-Start a Kubernetes API server: etcd (unless --etcd-servers is given), certificates and three groups of worker
-processes. It runs in the foreground until SIGTERM or Ctrl-C and prints the URL and a kubeconfig when it is ready."""
-
-USAGE = "apiserver-supervisor start [flags]"
-
-EXAMPLES = """\
-  apiserver-supervisor start
-  apiserver-supervisor start --instance=second --secure-port=auto
-  apiserver-supervisor start --core-workers=4 --token-auth-file=tokens.csv"""
-
+_SHORTHANDS = {"help": "h", "v": "v"}
 _INDENT = " " * 6
 
 
-def render(width: int) -> str:
+def render(width: int, profile: Profile = START) -> str:
     """The help text, wrapped to `width` columns (0: not at all)."""
-    parts = [_wrap(INTRODUCTION, width), f"Usage:\n  {USAGE}", f"Examples:\n{EXAMPLES}"]
+    examples = "\n".join("  " + example for example in profile.examples)
+    parts = [
+        _wrap(profile.introduction, width),
+        f"Usage:\n  {profile.command} [flags]",
+        f"Examples:\n{examples}",
+    ]
     for group in GROUPS:
-        flags = "\n".join(_flag(flag, width) for flag in sorted(group.flags, key=lambda flag: flag.name))
-        parts.append(f"{group.name} flags:\n\n{flags}")
+        shown = sorted((flag for flag in group.flags if not flag.hidden), key=lambda flag: flag.name)
+        parts.append(f"{group.name} flags:\n\n" + "\n".join(_flag(flag, width, profile) for flag in shown))
     return "\n\n".join(parts) + "\n"
 
 
@@ -37,14 +33,25 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
-def _flag(flag: Flag, width: int) -> str:
-    head = f"      --{flag.name}" + ("" if flag.type.bare else f" {flag.type.name}")
-    text = flag.help
-    if flag.default not in ("", (), {}, -1):
-        text += f" (default {flag.type.format(flag.default)})"
-    if flag.deprecated:
+def _flag(flag: Flag, width: int, profile: Profile) -> str:
+    short = f"  -{_SHORTHANDS[flag.name]}, " if flag.name in _SHORTHANDS else _INDENT
+    head = f"{short}--{flag.name}" + ("" if flag.type is BOOL else f" {flag.type.name}")
+    return f"{head}\n{_wrap(describe(flag, profile), width, indent=_INDENT * 2)}"
+
+
+def describe(flag: Flag, profile: Profile) -> str:
+    """What is to be known of a flag: what it does, its default, and how far it can be relied on."""
+    text = " ".join(filter(None, (flag.help, profile.notes.get(flag.name))))
+    default = profile.defaults.get(flag.field, flag.default)
+    if default not in ("", (), {}, -1, False):
+        text += f" (default {flag.type.format(default)})"
+    if flag.missing:
+        text += f" (no effect yet: there is no {flag.missing})"
+    if flag.legacy:
+        text += f" (LEGACY: kube-apiserver has dropped it in {flag.legacy})"
+    elif flag.deprecated:
         text += f" (DEPRECATED: {flag.deprecated})"
-    return f"{head}\n{_wrap(text, width, indent=_INDENT * 2)}"
+    return text
 
 
 def _wrap(text: str, width: int, *, indent: str = "") -> str:

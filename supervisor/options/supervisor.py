@@ -1,12 +1,25 @@
 """The supervisor's own flags, which upstream does not have."""
 
 from supervisor.options.flag import INT, STRING, Flag, FlagGroup
-from supervisor.options.validators import creatable_folder, instance_name, positive
+from supervisor.options.validators import between, creatable_folder, instance_name, positive
 
 GROUP = FlagGroup(
     "Supervisor",
     (
+        Flag(
+            "advertise-port",
+            INT,
+            0,
+            "Port that is published beside --advertise-address. By default --secure-port.",
+            between(0, 65535),
+        ),
         Flag("aggregator-workers", INT, 1, "Worker processes that face the clients.", positive),
+        Flag(
+            "config",
+            STRING,
+            "",
+            "YAML file of options, by the names of the flags. The command line and the environment come before it.",
+        ),
         Flag("core-workers", INT, 1, "Worker processes that serve the built-in API.", positive),
         Flag(
             "data-dir",

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import select
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from supervisor.options.parsing import Options
+from supervisor.options.parsing import CompletedOptions
+from workers.server.logs import configure
 
 if TYPE_CHECKING:
     from supervisor.reconcilers.reconcilers import Reconciler
@@ -30,12 +30,12 @@ REMOVE_WITHIN = 2 * INTERVAL  # how long a stop may wait for it
 SERVING, STOP = b"s", b"x"
 
 
-def run(options: Options, pipe: int, *, serving: bool) -> None:
+def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
     """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop.
 
     With `serving` it goes on where another process of this server was killed, and what that has listed stays.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
+    configure(form=options.logging_format, verbosity=options.v, modules=options.vmodule)
     from setproctitle import setproctitle
 
     from supervisor.reconcilers.build import build

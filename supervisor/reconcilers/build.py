@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from supervisor.options.parsing import Options
+from supervisor.options.parsing import CompletedOptions
 from supervisor.reconcilers.reconcilers import (
     LeaseReconciler,
     MasterCountReconciler,
@@ -18,7 +18,7 @@ unreachable = (StoreError, grpc.RpcError)
 failures = (ReconcileError, ValueError, *unreachable)
 
 
-def build(options: Options) -> Reconciler:
+def build(options: CompletedOptions) -> Reconciler:
     """The reconciler of --endpoint-reconciler-type, connected to etcd."""
     if options.endpoint_reconciler_type == "none":
         return NoneReconciler()
@@ -29,7 +29,7 @@ def build(options: Options) -> Reconciler:
         certificate=options.etcd_certfile,
         key=options.etcd_keyfile,
     )
-    ip, port = options.advertise_address, options.secure_port
+    ip, port = options.advertise_address, options.advertise_port or options.secure_port
     if options.endpoint_reconciler_type == "master-count":
         return MasterCountReconciler(store, ip, port, options.apiserver_count)
     return LeaseReconciler(store, ip, port)

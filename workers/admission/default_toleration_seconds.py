@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from workers.admission.initializer import Initializer
 from workers.admission.plugin import PODS, Object, Plugin, own_spec
 from workers.registry.attributes import Attributes
 
-SECONDS = 300
-TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+# each taint with the option that says how long
+TAINTS = {
+    "node.kubernetes.io/not-ready": "default_not_ready_toleration_seconds",
+    "node.kubernetes.io/unreachable": "default_unreachable_toleration_seconds",
+}
 
 
 class DefaultTolerationSeconds(Plugin):
@@ -15,16 +19,21 @@ class DefaultTolerationSeconds(Plugin):
     name = "DefaultTolerationSeconds"
     resources = frozenset((PODS,))
 
+    def __init__(self, initializer: Initializer) -> None:
+        super().__init__(initializer)
+        settings = initializer.registry.settings
+        self._tolerations = {taint: _toleration(taint, getattr(settings, option)) for taint, option in TAINTS.items()}
+
     def admit(self, attributes: Attributes) -> None:
         assert attributes.obj is not None
         tolerations = (attributes.obj.get("spec") or {}).get("tolerations") or []
-        missing = [_toleration(taint) for taint in TAINTS if not _tolerates(tolerations, taint)]
+        missing = [added for taint, added in self._tolerations.items() if not _tolerates(tolerations, taint)]
         if missing:
             own_spec(attributes.obj)["tolerations"] = [*tolerations, *missing]
 
 
-def _toleration(taint: str) -> Object:
-    return {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
+def _toleration(taint: str, seconds: int) -> Object:
+    return {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
 
 
 def _tolerates(tolerations: list[Object], taint: str) -> bool:

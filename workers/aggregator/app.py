@@ -45,7 +45,7 @@ class AggregatorServer:
         self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(self.core.handle)
         self.health = HealthChecks()
-        self._discovery = DiscoveryEndpoints(served, server_address=server_address(config))
+        self._discovery = DiscoveryEndpoints(served, server_address=config.server_address)
         self._version = version_info(config)
         self._groups = {info.group: info.server for info in served}
         model = types.model()
@@ -131,11 +131,6 @@ async def remote_checks(target: DelegationTarget, kind: str) -> dict[str, str]:
     message = f"GET /{kind}?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     response = await target.ask(message, method="GET")
     return parse_verbose(response.wire.partition(b"\r\n\r\n")[2].decode())
-
-
-def server_address(config: ServerConfig) -> str:
-    """Where clients reach the server, as discovery tells them."""
-    return f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
 
 
 def create(config: ServerConfig) -> AggregatorServer:

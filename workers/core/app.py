@@ -66,9 +66,9 @@ class CoreServer:
                 self.server.extend(info, {("token", "create"): tokens.create})
             if not stored(info):
                 self.server.mount(View(info), virtual.routes(info, backend, reviews))
-        discovery = DiscoveryEndpoints(self.resources, server_address=server_address(config))
+        discovery = DiscoveryEndpoints(self.resources, server_address=config.server_address)
         self.server.paths.update(discovery.routes())
-        self.server.paths.update(openid_routes(config, server_address(config)))
+        self.server.paths.update(openid_routes(config, config.server_address))
         self.hooks = Hooks(
             config.run_dir,
             "core",
@@ -103,11 +103,6 @@ def preload(resources: list[ResourceInfo]) -> None:
     model = types.model()
     for info in resources:
         model.kind(info.group, info.version, info.kind).fields  # noqa: B018
-
-
-def server_address(config: ServerConfig) -> str:
-    """Where clients reach the server, as discovery tells them."""
-    return f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
 
 
 def create(config: ServerConfig) -> CoreServer:

@@ -32,8 +32,7 @@ class ExtensionsServer:
         await self.backend.start()
         add_storage_checks(self.health, self.backend.storage, lambda: self.backend.cache.healthy)
         self.server.install(self.resources, self.backend.registry)
-        address = f"{config.external_hostname or config.advertise_address or config.bind_address}:{config.secure_port}"
-        self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=address).routes())
+        self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=config.server_address).routes())
 
     async def handle(self, request: Request) -> Response:
         return await self.server.handle(request)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import gc
 import importlib
-import logging
 import select
 import signal
 import socket
 import ssl
-import sys
 import time
 from typing import Any
 
@@ -24,6 +22,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from workers.server.config import ServerConfig
+from workers.server.logs import configure
 from workers.server.process import set_title
 from workers.server.tls import ServingTLS
 from workers.server.worker import Application, GroupWorker
@@ -33,7 +32,6 @@ GRACEFUL_TIMEOUT = 2
 START_TIMEOUT = 30.0
 RESPAWN_PAUSE = 1.0
 BACKLOG = 2048
-LOG_FORMAT = "%(asctime)s %(process)d %(levelname).1s %(name)s: %(message)s"
 
 FRONT = "aggregator"
 WORKERS = {
@@ -131,8 +129,7 @@ def run_arbiter(role: str, config: ServerConfig, sock_fd: int, notify_fd: int) -
     the datagram {"event": "ready", "role", "pid"} to `notify_fd`. SIGTERM stops the group gracefully, SIGQUIT at once,
     SIGHUP replaces its workers, SIGTTIN and SIGTTOU add and remove one. Raises SystemExit.
     """
-    logging.basicConfig(stream=sys.stderr, format=LOG_FORMAT, level=logging.DEBUG if config.v >= 4 else logging.INFO)
-    logging.captureWarnings(True)
+    configure(form=config.logging_format, verbosity=config.v, modules=config.vmodule)
     gunicorn.util._setproctitle = lambda title: None  # gunicorn would put its own name over ours
     set_title(role, "arbiter", config.instance)
     listener = socket.socket(fileno=sock_fd)

@@ -65,6 +65,8 @@ class ServerConfig:
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    default_not_ready_toleration_seconds: int = 300
+    default_unreachable_toleration_seconds: int = 300
     allow_privileged: bool = False
     service_account_issuer: tuple[str, ...] = ()
     service_account_key_file: tuple[str, ...] = ()
@@ -100,4 +102,19 @@ class ServerConfig:
     service_cluster_ip_range: str = "10.0.0.0/24"
     service_node_port_range: str = "30000-32767"
     kubernetes_service_node_port: int = 0
+    version: str = ""  # reported at /version in place of ours
+
+    # logs
     v: int = 0
+    vmodule: tuple[str, ...] = ()
+    logging_format: str = "text"
+
+    @property
+    def server_address(self) -> str:
+        """Host and port at which clients reach the server, as discovery tells them."""
+        host = self.external_hostname or self.advertise_address or self.bind_address
+        if host.count(":") == 1 or "]:" in host:
+            return host  # with a port of its own
+        if ":" in host and not host.startswith("["):
+            host = f"[{host}]"
+        return f"{host}:{self.secure_port}"

@@ -56,7 +56,7 @@ def version_info(config: ServerConfig) -> dict[str, str]:
         "emulationMinor": emulated.partition(".")[2],
         "minCompatibilityMajor": compatible.partition(".")[0],
         "minCompatibilityMinor": compatible.partition(".")[2],
-        "gitVersion": f"v{binary}.{PATCHES.get(binary, 0)}",
+        "gitVersion": config.version or f"v{binary}.{PATCHES.get(binary, 0)}",
         "gitCommit": "",
         "gitTreeState": "",
         "buildDate": "1970-01-01T00:00:00Z",

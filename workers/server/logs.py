@@ -1,0 +1,64 @@
+"""How processes log: text or JSON lines on standard error, as much as -v and --vmodule say.
+
+The lines of --logging-format=json have upstream's keys (k8s.io/component-base/logs/json): ts in milliseconds, caller, msg, v.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+TEXT = "%(asctime)s %(process)d %(levelname).1s %(name)s: %(message)s"
+DEBUGGING = 4  # the verbosity from which DEBUG lines are written
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": round(record.created * 1000, 3),
+            "caller": f"{record.module}/{record.filename}:{record.lineno}",
+            "msg": record.getMessage(),
+        }
+        if record.levelno >= logging.ERROR:
+            line["err"] = self.formatException(record.exc_info) if record.exc_info else record.levelname.lower()
+        else:
+            line["v"] = DEBUGGING if record.levelno < logging.INFO else 0
+        return json.dumps(line)
+
+
+class ModuleFilter(logging.Filter):
+    """Lets DEBUG lines pass of modules that --vmodule names, and of all when the verbosity is high enough."""
+
+    def __init__(self, verbosity: int, modules: Sequence[str]) -> None:
+        super().__init__()
+        self.verbosity = verbosity
+        pairs = (entry.rpartition("=") for entry in modules)
+        self._levels = [(pattern, int(level)) for pattern, _, level in pairs]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.INFO or self.verbosity >= DEBUGGING:
+            return True
+        for pattern, level in self._levels:
+            if fnmatch.fnmatchcase(record.module, pattern) or fnmatch.fnmatchcase(record.name, pattern):
+                return level >= DEBUGGING
+        return False
+
+
+def formatter(form: str, text: str = TEXT) -> logging.Formatter:
+    """The formatter for --logging-format: text (with the pattern `text`) or json."""
+    return JsonFormatter() if form == "json" else logging.Formatter(text)
+
+
+def configure(*, form: str, verbosity: int, modules: Sequence[str] = ()) -> None:
+    """Let the root logger write to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(form))
+    handler.addFilter(ModuleFilter(verbosity, modules))
+    debugging = verbosity >= DEBUGGING or any(int(entry.rpartition("=")[2]) >= DEBUGGING for entry in modules)
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if debugging else logging.INFO, force=True)
+    logging.captureWarnings(True)
