@@ -1,4 +1,4 @@
-"""One connection to a backend, for one request: its bytes out, the answer's head parsed, its body as it comes.
+"""One connection to a backend: a request's bytes out, the answer's head parsed, its body as it comes.
 
 Backends are not ours, so their answers are read strictly and framed anew. After 101 Switching Protocols the bare
 transport can be taken over.
@@ -78,7 +78,7 @@ class Body:
 async def connect(location: Location) -> BackendConnection:
     """A connection to the location's host. Raises OSError (TimeoutError and ssl.SSLError among them)."""
     loop = asyncio.get_running_loop()
-    name = location.host if location.tls is not None else None
+    name = (location.server_name or location.host) if location.tls is not None else None
     async with asyncio.timeout(location.timeout):
         _, connection = await loop.create_connection(
             BackendConnection, location.host, location.port, ssl=location.tls, server_hostname=name
@@ -87,7 +87,7 @@ async def connect(location: Location) -> BackendConnection:
 
 
 class BackendConnection(Sender):
-    """Call `ask` once, then read the answer's body or, after 101, `detach`."""
+    """Call `ask`, then read the answer's body or, after 101, `detach`. While it is `reusable`, `ask` may be called again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,8 +104,11 @@ class BackendConnection(Sender):
 
     async def ask(self, message: bytes, *, method: str, upload: Upload | None = None) -> Answer:
         """Send a request, its body from `upload` if that is given; its answer. Raises BackendError."""
+        if self._transport.is_closing():
+            raise BackendError("EOF")
         self._answer = asyncio.get_running_loop().create_future()
         self._has_body = method != "HEAD"
+        self._framing, self._left, self._ended = None, ENDLESS, False
         self._transport.write(message)
         if upload is not None:
             self.send(upload)
@@ -129,6 +132,11 @@ class BackendConnection(Sender):
         if self._waiting <= MAX_WAITING and not self._transport.is_closing():
             self._transport.resume_reading()
         return data
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may go over the connection: the answer is read to its end, and nobody has closed."""
+        return self._ended and not self._pieces and not self._fault and not self._transport.is_closing()
 
     def detach(self) -> tuple[asyncio.Transport, bytes]:
         """After 101: the bare transport, and what came behind the answer's head."""
@@ -206,14 +214,20 @@ class BackendConnection(Sender):
 
     def _feed(self, data: bytes) -> None:
         if self._ended:
+            self._transport.abort()  # nobody asked for more
             return
         if self._framing is not None:
-            done = self._framing.feed(data) is not None
+            rest = self._framing.feed(data)
+            done = rest is not None
+            if rest:
+                self._transport.abort()
             for piece in self._framing.body:
                 self._put(piece)
             self._framing.body.clear()
         else:
             self._put(data[: self._left])
+            if len(data) > self._left:
+                self._transport.abort()
             if self._left < ENDLESS:
                 self._left -= min(len(data), self._left)
             done = not self._left

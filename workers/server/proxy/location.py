@@ -17,7 +17,8 @@ DIAL_TIMEOUT = 30.0
 @dataclass(frozen=True, slots=True)
 class Location:
     """A URL in parts, and how to connect. `path` is percent-decoded, `tls` None for plain HTTP; `timeout` is seconds
-    until the connection must be there."""
+    until the connection must be there. `raw_target` stands for path and query where those are to go out as they are,
+    `server_name` is whom to expect behind TLS, if not `host`."""
 
     scheme: str
     host: str
@@ -26,6 +27,8 @@ class Location:
     query: str = ""
     tls: ssl.SSLContext | None = None
     timeout: float = DIAL_TIMEOUT
+    raw_target: str = ""
+    server_name: str = ""
 
     @property
     def authority(self) -> str:
@@ -35,6 +38,8 @@ class Location:
     @property
     def target(self) -> str:
         """Path and query as a request line has them."""
+        if self.raw_target:
+            return self.raw_target
         path = quote(self.path, safe=PATH_SAFE) or "/"
         return f"{path}?{self.query}" if self.query else path
 
