@@ -168,7 +168,7 @@ def test_a_changed_token_file_is_read_again(tmp_path, monkeypatch):
 def test_a_broken_token_file_is_an_error_at_start(tmp_path):
     path = tmp_path / "tokens.csv"
     path.write_text("a,b\n")
-    with pytest.raises(ValueError, match="line 1: expected at least 3 columns"):
+    with pytest.raises(ValueError, match="line 1: must have at least 3 columns"):
         server_authenticator(config(tmp_path, token_auth_file=str(path)))
 
 

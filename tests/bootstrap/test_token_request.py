@@ -17,8 +17,7 @@ from workers.apimachinery.errors import ApiError
 from workers.apimachinery.user import UserInfo
 from workers.core.bootstrap import system
 from workers.core.bootstrap.objects import Objects
-from workers.core.token_request import EXTENDED_REQUEST, EXTENSION, TokenEndpoint
-from workers.server.authentication.service_account import TokenSigner
+from workers.core.token_request import EXTENDED_REQUEST, EXTENSION, token_endpoint
 from workers.server.authentication.union import server_authenticator, stored_objects
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
@@ -38,9 +37,11 @@ def signing(config: ServerConfig, tmp_path) -> dict[str, Any]:
 class Issuer:
     """A server with the service account `robot` and a pod of it."""
 
-    def __init__(self, backend: Backend, key_file: str) -> None:
+    def __init__(self, backend: Backend, config: ServerConfig) -> None:
         self.backend = backend
-        self.endpoint = TokenEndpoint(backend.registry, TokenSigner(key_file, ISSUER), (ISSUER,))
+        endpoint = token_endpoint(config, backend.registry)
+        assert endpoint is not None
+        self.endpoint = endpoint
 
     async def fill(self) -> None:
         objects = Objects(self.backend.registry)
@@ -60,6 +61,7 @@ class Issuer:
         request = Request("POST", path, "", headers, body, info=request_info("POST", path), user=UserInfo("admin"))
         store = self.backend.registry.store("", "serviceaccounts")
         answer = await self.endpoint.create(request, Served(store.info, store))
+        self.warnings = request.warnings
         body_out = answer.body
         return json.loads(body_out if isinstance(body_out, bytes) else b"".join(body_out))  # type: ignore[arg-type]
 
@@ -69,7 +71,7 @@ def run(config: ServerConfig, signing: dict[str, Any], scenario) -> None:
         backend = Backend(config)
         await backend.start()
         try:
-            issuer = Issuer(backend, signing["service_account_signing_key_file"])
+            issuer = Issuer(backend, dataclasses.replace(config, **signing))
             await issuer.fill()
             await scenario(issuer)
         finally:
@@ -136,3 +138,18 @@ def test_refusals(config, signing, spec, metadata, code, message):
         assert message in caught.value.message
 
     run(config, signing, scenario)
+
+
+@pytest.mark.seed("S62")
+def test_no_token_lives_longer_than_the_server_allows(config, signing):
+    async def scenario(issuer: Issuer) -> None:
+        bound = {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p"}}
+        token = claims_of(await issuer.ask({"expirationSeconds": 9000}))
+        assert token["exp"] - token["iat"] == 7200
+        assert issuer.warnings == ["requested expiration of 9000 seconds shortened to 7200 seconds"]
+        token = claims_of(await issuer.ask({"expirationSeconds": EXTENDED_REQUEST, **bound}))
+        assert token["exp"] - token["iat"] == EXTENDED_REQUEST
+        assert "warnafter" not in token["kubernetes.io"]
+
+    limits = {"service_account_max_token_expiration": 7200.0, "service_account_extend_token_expiration": False}
+    run(config, {**signing, **limits}, scenario)

@@ -63,18 +63,20 @@ class AggregatorServer:
         followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
         self.backend = backend = Backend(config, only=followed)
         await backend.start()
-        authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         self.server.install(self.resources, backend.registry)
         self._mount()
         self._add_checks()
-        self._chain = build_chain(self._route, config, authenticator=authenticator, authorizer=self.authorizer)
+        self._chain = build_chain(self._route, config, authenticator=self.authenticator, authorizer=self.authorizer)
 
     async def handle(self, request: Request) -> Response:
         return await self._chain(request)
 
     async def shutdown(self) -> None:
+        await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()
 

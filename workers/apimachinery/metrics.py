@@ -101,8 +101,8 @@ class Registry:
     def __init__(self) -> None:
         self.metrics: dict[str, Metric] = {}
 
-    def counter(self, name: str, help_: str, labels: Sequence[str] = ()) -> Counter:
-        return self._add(Counter(name, help_, labels))
+    def counter(self, name: str, help_: str, labels: Sequence[str] = (), *, merge: str = SUM) -> Counter:
+        return self._add(Counter(name, help_, labels, merge=merge))
 
     def gauge(self, name: str, help_: str, labels: Sequence[str] = (), *, merge: str = SUM) -> Gauge:
         return self._add(Gauge(name, help_, labels, merge=merge))

@@ -50,12 +50,13 @@ class CoreServer:
         config = self.config
         backend = self.backend = Backend(config)
         await backend.start()
-        authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
         backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
-        reviews = Reviews(authenticator, self.authorizer)
+        reviews = Reviews(self.authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)
         tokens = token_endpoint(config, backend.registry)
         connect = ConnectEndpoints(config, backend.registry, self.authorizer)
@@ -89,6 +90,7 @@ class CoreServer:
     async def shutdown(self) -> None:
         self.compaction.cancel()
         await self.hooks.stop()
+        await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()
 

@@ -12,7 +12,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from workers.apimachinery.errors import ApiError
 from workers.server.authentication.files import WatchedFile
-from workers.server.authentication.service_account import PublicKey, algorithm_of, key_id, parse_keys
+from workers.server.authentication.keys import PublicKey, algorithm_of, key_id, parse_keys
 from workers.server.config import ServerConfig
 from workers.server.http import JSON, Handler, Request, Response
 
@@ -33,8 +33,9 @@ def openid_routes(config: ServerConfig, address: str) -> dict[str, Handler]:
     def keys() -> list[PublicKey]:
         return [key for file in files for key in file.value]
 
+    keys_url = config.service_account_jwks_uri or f"https://{address}{KEYS}"
     return {
-        CONFIGURATION: functools.partial(answer_configuration, keys, issuer, f"https://{address}{KEYS}"),
+        CONFIGURATION: functools.partial(answer_configuration, keys, issuer, keys_url),
         KEYS: functools.partial(answer_keys, keys),
     }
 

@@ -40,10 +40,12 @@ def _view() -> View:
 class TokenEndpoint:
     """POST of a TokenRequest to a service account."""
 
-    def __init__(self, registry: Registry, signer: TokenSigner, api_audiences: tuple[str, ...]) -> None:
+    def __init__(self, registry: Registry, signer: TokenSigner, config: ServerConfig) -> None:
         self._registry = registry
         self._signer = signer
-        self._api_audiences = api_audiences
+        self._api_audiences = config.api_audiences or config.service_account_issuer
+        self._longest = int(config.service_account_max_token_expiration)
+        self._extends = config.service_account_extend_token_expiration
 
     async def create(self, request: Request, accounts: Served) -> Response:
         """The request with its token. Raises ApiError: 400, 404, 409, 422."""
@@ -61,6 +63,7 @@ class TokenEndpoint:
         if faults := validate(asked["spec"]):
             raise invalid(KIND, GROUP, "", faults)
         await accounts.store.admission.validate(attributes)
+        self._shorten(asked["spec"], request.warnings)
         bound = await self._bound(asked["spec"].get("boundObjectRef"), account["metadata"])
         answer = {**asked, "status": self._status(asked["spec"], account["metadata"], bound, now)}
         return transformed_response(request, _view(), answer, output, status=201)
@@ -74,6 +77,13 @@ class TokenEndpoint:
         }
         if not asked["spec"].get("audiences"):
             asked["spec"]["audiences"] = list(self._api_audiences)
+
+    def _shorten(self, spec: Object, warnings: list[str]) -> None:
+        """No token lives longer than --service-account-max-token-expiration."""
+        seconds = spec["expirationSeconds"]
+        if 0 < self._longest < seconds:
+            warnings.append(f"requested expiration of {seconds} seconds shortened to {self._longest} seconds")
+            spec["expirationSeconds"] = self._longest
 
     async def _bound(self, ref: Object | None, account: Object) -> dict[str, Object]:
         """The claims about what the token is bound to. Raises ApiError."""
@@ -119,7 +129,7 @@ class TokenEndpoint:
         }
         lifetime = seconds
         own_audiences = set(spec["audiences"]) <= set(self._api_audiences)
-        if "pod" in bound and seconds == EXTENDED_REQUEST and own_audiences:
+        if self._extends and "pod" in bound and seconds == EXTENDED_REQUEST and own_audiences:
             private["warnafter"] = int(now) + seconds
             lifetime = EXTENSION
         claims = {
@@ -139,7 +149,7 @@ def token_endpoint(config: ServerConfig, registry: Registry) -> TokenEndpoint | 
     if not (config.service_account_signing_key_file and config.service_account_issuer):
         return None
     signer = TokenSigner(config.service_account_signing_key_file, config.service_account_issuer[0])
-    return TokenEndpoint(registry, signer, config.api_audiences or config.service_account_issuer[:1])
+    return TokenEndpoint(registry, signer, config)
 
 
 def timestamp(moment: float) -> str:

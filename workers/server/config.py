@@ -6,7 +6,7 @@ worker needs is one field here. Durations are seconds; lists are tuples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,53 @@ class ServerConfig:
     requestheader_allowed_names: tuple[str, ...] = ()
     requestheader_username_headers: tuple[str, ...] = ()
     requestheader_group_headers: tuple[str, ...] = ()
+    requestheader_uid_headers: tuple[str, ...] = ()
     requestheader_extra_headers_prefix: tuple[str, ...] = ()
     proxy_client_cert_file: str = ""
     proxy_client_key_file: str = ""
 
-    # authentication, authorization, admission
+    # authentication
     anonymous_auth: bool = True
+    authentication_config: str = ""
     token_auth_file: str = ""
+    basic_auth_file: str = ""
+    enable_bootstrap_token_auth: bool = False
+    authentication_token_webhook_config_file: str = ""
+    authentication_token_webhook_version: str = "v1beta1"
+    authentication_token_webhook_cache_ttl: float = 120.0
+    oidc_issuer_url: str = ""
+    oidc_client_id: str = ""
+    oidc_ca_file: str = ""
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str = ""
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claim: dict[str, str] = field(default_factory=dict)
+    oidc_signing_algs: tuple[str, ...] = ("RS256",)
+    api_audiences: tuple[str, ...] = ()
+    service_account_issuer: tuple[str, ...] = ()
+    service_account_key_file: tuple[str, ...] = ()
+    service_account_signing_key_file: str = ""
+    service_account_lookup: bool = True
+    service_account_jwks_uri: str = ""
+    service_account_max_token_expiration: float = 0.0
+    service_account_extend_token_expiration: bool = True
+
+    # authorization
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
+    authorization_config: str = ""
+    authorization_policy_file: str = ""
+    authorization_webhook_config_file: str = ""
+    authorization_webhook_version: str = "v1beta1"
+    authorization_webhook_cache_authorized_ttl: float = 300.0
+    authorization_webhook_cache_unauthorized_ttl: float = 30.0
+
+    # admission
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
     allow_privileged: bool = False
-    service_account_issuer: tuple[str, ...] = ()
-    service_account_key_file: tuple[str, ...] = ()
-    service_account_signing_key_file: str = ""
-    api_audiences: tuple[str, ...] = ()
 
     # kubelets
     kubelet_certificate_authority: str = ""

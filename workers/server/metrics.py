@@ -59,6 +59,22 @@ AUTHENTICATED_USERS = REGISTRY.counter(
 AUTHORIZATION_ATTEMPTS = REGISTRY.counter(
     "authorization_attempts_total", "Counter of authorization attempts broken down by result.", ("result",)
 )
+TOKEN_CACHE_REQUESTS = REGISTRY.counter("authentication_token_cache_request_total", "", ("status",))
+TOKEN_CACHE_FETCHES = REGISTRY.counter("authentication_token_cache_fetch_total", "", ("status",))
+JWT_SECONDS = REGISTRY.histogram(
+    "apiserver_authentication_jwt_authenticator_latency_seconds",
+    "Latency of jwt authentication operations in seconds. This is the time spent authenticating a token for cache miss "
+    "only (i.e. when the token is not found in the cache).",
+    ("result", "jwt_issuer_hash"),
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+VALID_TOKENS = REGISTRY.counter(
+    "serviceaccount_valid_tokens_total", "Cumulative valid projected service account tokens used"
+)
+STALE_TOKENS = REGISTRY.counter(
+    "serviceaccount_stale_tokens_total", "Cumulative stale projected service account tokens used"
+)
+LEGACY_TOKENS = REGISTRY.counter("serviceaccount_legacy_tokens_total", "Cumulative legacy service account tokens used")
 STORAGE_OBJECTS = REGISTRY.gauge(
     "apiserver_storage_objects",
     "Number of stored objects at the time of last check split by kind.",

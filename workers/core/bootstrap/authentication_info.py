@@ -45,9 +45,12 @@ def own_data(config: ServerConfig) -> dict[str, str]:
         lists = {
             "requestheader-username-headers": config.requestheader_username_headers,
             "requestheader-group-headers": config.requestheader_group_headers,
+            "requestheader-uid-headers": config.requestheader_uid_headers,
             "requestheader-extra-headers-prefix": config.requestheader_extra_headers_prefix,
             "requestheader-allowed-names": config.requestheader_allowed_names,
         }
+        if not config.requestheader_uid_headers:
+            del lists["requestheader-uid-headers"]  # extension servers of old do not know it
         data.update({key: json.dumps(names) for key, names in lists.items()})
     return data
 

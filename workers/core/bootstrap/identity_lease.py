@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
 import socket
@@ -11,6 +10,7 @@ from typing import Any
 
 from workers.core.bootstrap.objects import Objects
 from workers.server.config import ServerConfig
+from workers.server.server_id import server_id
 
 Object = dict[str, Any]
 
@@ -29,7 +29,7 @@ class IdentityLease:
         self._objects = objects
         self._address = f"{config.advertise_address}:{config.secure_port}"
         self._hostname = socket.gethostname()
-        self.name = server_id(self._hostname, config.instance, self._address)
+        self.name = server_id(config)
         # of this start of the server, whichever of its workers renews the lease
         start = hashlib.sha256(b"holder" + config.loopback_token.encode()).digest()[:16]
         self._holder = f"{self.name}_{uuid.UUID(bytes=start, version=4)}"
@@ -53,12 +53,6 @@ class IdentityLease:
     def _spec(self) -> Object:
         now = datetime.datetime.now(datetime.UTC).strftime(TIME_FORMAT)
         return {"holderIdentity": self._holder, "leaseDurationSeconds": DURATION, "renewTime": now}
-
-
-def server_id(hostname: str, instance: str, address: str) -> str:
-    """`apiserver-` and a hash of what tells this server from others, also from those on the same host."""
-    digest = hashlib.sha256(f"{hostname}/{instance}/{address}".encode()).digest()[:16]
-    return "apiserver-" + base64.b32encode(digest).rstrip(b"=").decode().lower()
 
 
 async def collect_expired(objects: Objects) -> None:

@@ -6,32 +6,29 @@ alone is not enough: what the token names must still exist, with the same uid.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from workers.apimachinery.errors import not_found
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import Audiences, AuthenticationError, Response
+from workers.server.authentication.keys import algorithm_of, key_id, parse_keys, parse_signing_key
 from workers.server.authorization.attributes import quote_list
+from workers.server.metrics import STALE_TOKENS, VALID_TOKENS
 from workers.storage.interface import StorageError
 
 USER_PREFIX = "system:serviceaccount:"
 GROUP = "system:serviceaccounts"
 EXTRA = "authentication.kubernetes.io/"
 LEEWAY = 60.0
-CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-BEGIN, END = b"-----BEGIN ", b"-----END "
 
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+Claims = dict[str, Any]
 # (resource, namespace, name) -> the stored object, None if there is none
 Getter = Callable[[str, str, str], Awaitable[dict[str, Any] | None]]
 
@@ -52,49 +49,12 @@ def group_names(namespace: str) -> tuple[str, str]:
     return GROUP, f"{GROUP}:{namespace}"
 
 
-def algorithm_of(key: PublicKey) -> str:
-    """Raises ValueError for a curve that JWTs do not know."""
-    if isinstance(key, rsa.RSAPublicKey):
-        return "RS256"
-    if key.curve.name not in CURVES:
-        raise ValueError("unknown key curve, must be 256, 384, or 521")
-    return CURVES[key.curve.name]
-
-
-def key_id(key: PublicKey) -> str:
-    """A key's name in tokens, from which the key cannot be guessed."""
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
-
-
-def parse_keys(content: bytes) -> list[PublicKey]:
-    """The public keys of a PEM file with public keys, private keys or certificates. Raises ValueError if it has none."""
-    keys: list[PublicKey] = []
-    for block in content.split(BEGIN)[1:]:
-        pem = BEGIN + block
-        if b"PRIVATE KEY" in block.split(b"\n", 1)[0]:
-            key: Any = serialization.load_pem_private_key(pem, None).public_key()
-        elif b"PUBLIC KEY" in block.split(b"\n", 1)[0]:
-            key = serialization.load_pem_public_key(pem)
-        else:
-            continue
-        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-            raise ValueError("service account keys must be RSA or ECDSA keys")
-        keys.append(key)
-    if not keys:
-        raise ValueError("no RSA or ECDSA key in the file")
-    return keys
-
-
 class TokenSigner:
     """Signs tokens with --service-account-signing-key-file in the name of the first issuer."""
 
     def __init__(self, key_file: str, issuer: str) -> None:
-        with open(key_file, "rb") as file:
-            key = serialization.load_pem_private_key(file.read(), None)
-        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise ValueError("service account keys must be RSA or ECDSA keys")
-        self._key = key
+        """Raises OSError, or ValueError for what is no key."""
+        self._key = key = parse_signing_key(Path(key_file).read_bytes())
         self._algorithm = algorithm_of(key.public_key())
         self._headers = {"kid": key_id(key.public_key()), "typ": None}
         self._issuer = issuer
@@ -104,17 +64,25 @@ class TokenSigner:
         return jwt.encode({**claims, "iss": self._issuer}, self._key, self._algorithm, headers=self._headers)
 
 
+class Validator(Protocol):
+    """Decides whether what a token says is still true."""
+
+    async def validate(self, token: str, claims: Claims) -> UserInfo:
+        """The token's user. Raises AuthenticationError for a token that is no longer good, StorageError."""
+        ...
+
+
 class ServiceAccountTokens:
     """Authenticates tokens of these issuers. Keys are tried by the id in the token's header, all of them without one."""
 
     def __init__(
-        self, issuers: Sequence[str], key_files: Sequence[str], api_audiences: Audiences, get: Getter | None
+        self, issuers: Sequence[str], key_files: Sequence[str], api_audiences: Audiences, validator: Validator
     ) -> None:
-        """Without `get` what a token names is not looked up (--service-account-lookup=false)."""
+        """Raises OSError or ValueError for a file without keys."""
         self._issuers = frozenset(issuers)
         self._files = [WatchedFile(path, parse_keys) for path in key_files]
         self._api_audiences = api_audiences
-        self._get = get
+        self._validator = validator
 
     async def authenticate_token(self, token: str, audiences: Audiences | None) -> Response | None:
         """None for what is not a token of ours; AuthenticationError for one that is not or no longer good."""
@@ -131,7 +99,7 @@ class ServiceAccountTokens:
                 f"token audiences {quote_list(token_audiences)} is invalid for the target audiences {quote_list(wanted)}"
             )
         try:
-            return Response(await self._validate(claims), common)
+            return Response(await self._validator.validate(token, claims), common)
         except StorageError as error:
             raise AuthenticationError(f"cannot look up what the token names: {error}") from error
 
@@ -147,32 +115,33 @@ class ServiceAccountTokens:
                 continue
         raise AuthenticationError("go-jose/go-jose: error in cryptographic primitive")
 
-    async def _validate(self, claims: dict[str, Any]) -> UserInfo:
+
+class BoundTokens:
+    """Tokens that this server issues: the account, and what they are bound to, must exist with the same uid."""
+
+    def __init__(self, get: Getter) -> None:
+        self._get = get
+
+    async def validate(self, token: str, claims: Claims) -> UserInfo:
         now = time.time()
         check_times(claims, now)
         private = claims.get("kubernetes.io") or {}
         namespace, account = private.get("namespace", ""), private.get("serviceaccount") or {}
         name, uid = account.get("name", ""), account.get("uid", "")
-        if self._get is not None:
-            found = await self._get("serviceaccounts", namespace, name)
-            if found is None:
-                raise AuthenticationError(str(not_found("serviceaccounts", "", name)))
-            if deleted_before(found, now - LEEWAY):
-                raise AuthenticationError(f"service account {namespace}/{name} has been deleted")
-            if found["metadata"]["uid"] != uid:
-                raise AuthenticationError(
-                    f"service account UID ({found['metadata']['uid']}) does not match claim ({uid})"
-                )
-            for field, resource in (("secret", "secrets"), ("pod", "pods")):
-                await self._check_bound(private.get(field), field, resource, namespace, now)
-            if "pod" not in private:
-                await self._check_bound(private.get("node"), "node", "nodes", "", now)
+        check_account(await self._get("serviceaccounts", namespace, name), namespace, name, uid, now - LEEWAY)
+        for field, resource in (("secret", "secrets"), ("pod", "pods")):
+            await self._check_bound(private.get(field), field, resource, namespace, now)
+        if "pod" not in private:
+            await self._check_bound(private.get("node"), "node", "nodes", "", now)
+        # a pod that did not read its token again when it should have goes on with the extended one
+        stale = 0 < _number(private.get("warnafter"), 0) < now
+        (STALE_TOKENS if stale else VALID_TOKENS).inc()
         return UserInfo(user_name(namespace, name), uid, group_names(namespace), extra_of(claims, private))
 
     async def _check_bound(
         self, reference: dict[str, str] | None, kind: str, resource: str, namespace: str, now: float
     ) -> None:
-        if not reference or self._get is None:
+        if not reference:
             return
         found = await self._get(resource, namespace, reference.get("name", ""))
         if found is None or deleted_before(found, now - LEEWAY):
@@ -180,6 +149,17 @@ class ServiceAccountTokens:
         uid, claimed = found["metadata"]["uid"], reference.get("uid", "")
         if uid != claimed:
             raise AuthenticationError(f"{kind} UID ({uid}) does not match service account {kind} ref claim ({claimed})")
+
+
+def check_account(account: dict[str, Any] | None, namespace: str, name: str, uid: str, moment: float) -> None:
+    """Raises AuthenticationError unless the account is there, was not being deleted at that moment, and has the uid."""
+    if account is None:
+        raise AuthenticationError(str(not_found("serviceaccounts", "", name)))
+    if deleted_before(account, moment):
+        raise AuthenticationError(f"service account {namespace}/{name} has been deleted")
+    found = account["metadata"]["uid"]
+    if found != uid:
+        raise AuthenticationError(f"service account UID ({found}) does not match claim ({uid})")
 
 
 # dates, issuer and audiences are checked by ourselves, with upstream's leeway and texts

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+import logging
 
 from workers.apimachinery.user import UserInfo
+from workers.server.authentication.csv_file import parse_users
 from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import Audiences, Response
 
+log = logging.getLogger(__name__)
+
 
 def parse_token_file(content: bytes) -> dict[bytes, UserInfo]:
-    """Users by their token's hash. Raises ValueError for a line without token, user name and uid."""
+    """Users by their token's hash; of a token that stands there twice the last line counts. Raises ValueError."""
     users: dict[bytes, UserInfo] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(content.decode()), skipinitialspace=True), 1):
-        if not row:
+    for line, token, user in parse_users(content, "token"):
+        if not token:
+            log.warning("empty token has been found in token file, line %d", line)
             continue
-        if len(row) < 3:
-            raise ValueError(
-                f"line {number}: expected at least 3 columns (token, user name, user uid), found {len(row)}"
-            )
-        if row[0]:
-            groups = tuple(group.strip() for group in row[3].split(",")) if len(row) > 3 else ()
-            users.setdefault(hash_token(row[0]), UserInfo(row[1], row[2], groups))
+        key = hash_token(token)
+        if key in users:
+            log.warning("duplicate token has been found in token file, line %d", line)
+        users[key] = user
     return users
 
 

@@ -6,12 +6,16 @@ Credentials that are not good are never passed over: they make the request unaut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from workers.apimachinery.user import UserInfo
+from workers.server.authentication.basic_auth import BasicAuth
+from workers.server.authentication.bootstrap_token import BootstrapTokens
 from workers.server.authentication.certificates import CertificateVerifier, ClientCertificates
+from workers.server.authentication.configuration import Anonymous, flags_jwt
 from workers.server.authentication.interface import (
     ANONYMOUS,
+    INVALID_TOKEN,
     UNAUTHENTICATED,
     Audiences,
     AuthenticationError,
@@ -20,38 +24,60 @@ from workers.server.authentication.interface import (
     TokenAuthenticator,
     as_authenticated,
 )
+from workers.server.authentication.jwt_set import FileJwtSet, JwtSet
+from workers.server.authentication.legacy_service_account import ISSUER as LEGACY_ISSUER
+from workers.server.authentication.legacy_service_account import LegacyTokens
 from workers.server.authentication.request_header import RequestHeader
-from workers.server.authentication.service_account import Getter, ServiceAccountTokens
+from workers.server.authentication.service_account import BoundTokens, Getter, ServiceAccountTokens
+from workers.server.authentication.token_cache import TokenCache
 from workers.server.authentication.token_file import FixedToken, TokenFile
 from workers.server.authentication.tokens import BearerToken, TokenUnion
+from workers.server.authentication.webhook import WebhookTokens
 from workers.server.authorization.attributes import MASTERS
+from workers.server.client.kubeconfig import load_kubeconfig
+from workers.server.client.webhook import Webhook
 from workers.server.config import ServerConfig
 from workers.server.http import Request
 from workers.storage.interface import Storage
 
+CACHE_SECONDS = 10.0
+BASIC_CHALLENGE = 'Basic realm="kubernetes-master"'
 LOOPBACK_USER = UserInfo("system:apiserver", "", (MASTERS,))
 ANONYMOUS_USER = UserInfo(ANONYMOUS, "", (UNAUTHENTICATED,))
 STORAGE_PREFIXES = {"nodes": "minions"}
 
 
 class ServerAuthenticator:
-    """Finds the user of a request; `tokens` also answers TokenReviews."""
+    """Finds the user of a request; `tokens` also answers TokenReviews. `challenge` is what 401s ask clients for."""
 
     def __init__(
         self,
         authenticators: Sequence[RequestAuthenticator],
-        tokens: TokenUnion,
+        tokens: TokenAuthenticator,
         *,
-        anonymous: bool,
+        anonymous: Anonymous,
         api_audiences: Audiences,
+        jwt: JwtSet | None = None,
+        challenge: str = "",
     ) -> None:
         self._authenticators = tuple(authenticators)
         self._tokens = tokens
         self._anonymous = anonymous
+        self._jwt = jwt
         self.api_audiences = api_audiences
+        self.challenge = challenge
+
+    async def start(self) -> None:
+        """Begin to look for token issuers. Requests may come before they are found."""
+        if self._jwt is not None:
+            await self._jwt.start()
+
+    async def stop(self) -> None:
+        if self._jwt is not None:
+            await self._jwt.stop()
 
     async def authenticate(self, request: Request) -> UserInfo | None:
-        """The user, None if the request shows no credentials and anonymous requests are not allowed.
+        """The user, None if the request shows no credentials and may not be anonymous.
 
         Raises AuthenticationError for credentials that no authenticator accepts.
         """
@@ -66,35 +92,74 @@ class ServerAuthenticator:
                     return as_authenticated(response.user)
         if refused is not None:
             raise refused
-        return ANONYMOUS_USER if self._anonymous else None
+        return ANONYMOUS_USER if self._anonymous.allows(request.path) else None
 
     async def review_token(self, token: str, audiences: Audiences | None) -> Response:
         """Who a token is, for these audiences (None: the server's own). Raises AuthenticationError if it is nobody."""
-        return await self._tokens.authenticate_token(token, audiences)
+        response = await self._tokens.authenticate_token(token, audiences)
+        if response is None:
+            raise AuthenticationError(INVALID_TOKEN)
+        return response
 
 
 def server_authenticator(config: ServerConfig, get: Getter | None = None) -> ServerAuthenticator:
-    """The authenticator that the configuration asks for; `get` finds what service account tokens name.
+    """The authenticator that the configuration asks for; `get` finds what tokens name, which are refused without it.
 
     Raises OSError or ValueError for files that cannot be read.
     """
-    audiences = config.api_audiences or config.service_account_issuer[:1]
-    tokens: list[TokenAuthenticator] = []
-    if config.loopback_token:
-        tokens.append(FixedToken(config.loopback_token, LOOPBACK_USER, audiences))
-    if config.token_auth_file:
-        tokens.append(TokenFile(config.token_auth_file, audiences))
-    key_files = config.service_account_key_file or tuple(filter(None, [config.service_account_signing_key_file]))
-    if config.service_account_issuer and key_files:
-        tokens.append(ServiceAccountTokens(config.service_account_issuer, key_files, audiences, get))
-    union = TokenUnion(tokens)
+    audiences = config.api_audiences or config.service_account_issuer
+    jwt = _jwt_set(config, audiences)
+    tokens = TokenCache(TokenUnion(_token_authenticators(config, audiences, get, jwt)), success=CACHE_SECONDS)
     authenticators: list[RequestAuthenticator] = []
     if config.requestheader_client_ca_file:
         authenticators.append(_request_header(config))
+    if config.basic_auth_file:
+        authenticators.append(BasicAuth(config.basic_auth_file))
     if config.client_ca_file:
         authenticators.append(ClientCertificates(CertificateVerifier(config.client_ca_file)))
-    authenticators.append(BearerToken(union))
-    return ServerAuthenticator(authenticators, union, anonymous=config.anonymous_auth, api_audiences=audiences)
+    authenticators.append(BearerToken(tokens))
+    of_file = jwt.anonymous if isinstance(jwt, FileJwtSet) else None
+    return ServerAuthenticator(
+        authenticators,
+        tokens,
+        anonymous=of_file or Anonymous(config.anonymous_auth),
+        api_audiences=audiences,
+        jwt=jwt,
+        challenge=BASIC_CHALLENGE if config.basic_auth_file else "",
+    )
+
+
+def _token_authenticators(
+    config: ServerConfig, audiences: Audiences, get: Getter | None, jwt: JwtSet | None
+) -> Iterator[TokenAuthenticator]:
+    """In upstream's order: what costs no request to others first."""
+    if config.loopback_token:
+        yield FixedToken(config.loopback_token, LOOPBACK_USER, audiences)
+    if config.token_auth_file:
+        yield TokenFile(config.token_auth_file, audiences)
+    if get is not None:
+        key_files = config.service_account_key_file or tuple(filter(None, [config.service_account_signing_key_file]))
+        if key_files:
+            legacy = LegacyTokens(get, lookup=config.service_account_lookup)
+            yield ServiceAccountTokens((LEGACY_ISSUER,), key_files, audiences, legacy)
+        if key_files and config.service_account_issuer:
+            yield ServiceAccountTokens(config.service_account_issuer, key_files, audiences, BoundTokens(get))
+        if config.enable_bootstrap_token_auth:
+            yield BootstrapTokens(get, audiences)
+    if jwt is not None:
+        yield jwt
+    if config.authentication_token_webhook_config_file:
+        webhook = Webhook(load_kubeconfig(config.authentication_token_webhook_config_file))
+        asking = WebhookTokens(webhook, config.authentication_token_webhook_version, audiences)
+        kept = config.authentication_token_webhook_cache_ttl
+        yield TokenCache(asking, success=kept, failure=kept)
+
+
+def _jwt_set(config: ServerConfig, audiences: Audiences) -> JwtSet | None:
+    if config.authentication_config:
+        return FileJwtSet(config, audiences)
+    flags = flags_jwt(config)
+    return JwtSet([flags], audiences) if flags else None
 
 
 def _request_header(config: ServerConfig) -> RequestHeader:
@@ -103,6 +168,7 @@ def _request_header(config: ServerConfig) -> RequestHeader:
         allowed_names=config.requestheader_allowed_names,
         username_headers=config.requestheader_username_headers,
         group_headers=config.requestheader_group_headers,
+        uid_headers=config.requestheader_uid_headers,
         extra_prefixes=config.requestheader_extra_headers_prefix,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from workers.apimachinery.errors import unauthorized
+from workers.apimachinery.errors import ApiError, unauthorized
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.union import ServerAuthenticator
 from workers.server.http import Handler, Request, Response
@@ -37,11 +37,17 @@ class Authentication:
         except AuthenticationError as error:
             log.warning("unable to authenticate the request: %s", error)
             AUTHENTICATION_ATTEMPTS.inc(("error",))
-            raise unauthorized() from None
+            raise self._refusal() from None
         if request.user is None:
             AUTHENTICATION_ATTEMPTS.inc(("failure",))
-            raise unauthorized()
+            raise self._refusal()
         AUTHENTICATION_ATTEMPTS.inc(("success",))
         name = request.user.name
         AUTHENTICATED_USERS.inc((name if name in NAMED_USERS else "other",))
         return await self._handler(request)
+
+    def _refusal(self) -> ApiError:
+        error = unauthorized()
+        if self._authenticator.challenge:
+            error.headers = [("WWW-Authenticate", self._authenticator.challenge)]
+        return error
