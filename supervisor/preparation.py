@@ -83,8 +83,9 @@ def server_config(options: CompletedOptions) -> ServerConfig:
     for field in ("enable_admission_plugins", "disable_admission_plugins"):
         absent = absent_plugins(values[field])
         values[field] = tuple(plugin for plugin in values[field] if plugin not in absent)
-    values["runtime_config"] = tuple(f"{name}={value}" for name, value in options.runtime_config.items())
-    values["feature_gates"] = tuple(f"{name}={value}" for name, value in options.feature_gates.items())
+    for field, value in values.items():
+        if isinstance(value, dict):
+            values[field] = tuple(f"{name}={text}" for name, text in value.items())
     return ServerConfig(**values, loopback_token=secrets.token_urlsafe(32))
 
 

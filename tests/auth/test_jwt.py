@@ -157,8 +157,8 @@ def test_names_carry_a_prefix(tmp_path, provider, fields, claims, name):
         ({"oidc_username_claim": "email"}, {"email": "j", "email_verified": False}, "oidc: email not verified"),
         ({"oidc_groups_claim": "g"}, {"g": [1]},
          'oidc: parse groups claim "g": not a string or a list of strings'),
-        ({"oidc_required_claim": {"team": "a"}}, {}, "oidc: required claim team not present in ID token"),
-        ({"oidc_required_claim": {"team": "a"}}, {"team": "b"},
+        ({"oidc_required_claim": ("team=a",)}, {}, "oidc: required claim team not present in ID token"),
+        ({"oidc_required_claim": ("team=a",)}, {"team": "b"},
          "oidc: required claim team value does not match. Got = b, want = a"),
         ({"oidc_signing_algs": ("ES256",)}, {},
          'oidc: verify token: oidc: id token signed with unsupported algorithm, expected ["ES256"] got "RS256"'),
@@ -170,7 +170,7 @@ def test_an_id_token_that_is_not_good_is_refused(tmp_path, provider, fields, cla
 
 
 def test_a_required_claim_lets_in(tmp_path, provider):
-    settings = flags(tmp_path, provider, oidc_required_claim={"team": "a"})
+    settings = flags(tmp_path, provider, oidc_required_claim=("team=a",))
     (user,) = answers(settings, provider.token(team="a"))
     assert user.name == "oidc:jane"
 

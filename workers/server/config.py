@@ -6,7 +6,7 @@ worker needs is one field here. Durations are seconds; lists are tuples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ServerConfig:
     oidc_username_prefix: str = ""
     oidc_groups_claim: str = ""
     oidc_groups_prefix: str = ""
-    oidc_required_claim: dict[str, str] = field(default_factory=dict)
+    oidc_required_claim: tuple[str, ...] = ()  # key=value
     oidc_signing_algs: tuple[str, ...] = ("RS256",)
     api_audiences: tuple[str, ...] = ()
     service_account_issuer: tuple[str, ...] = ()

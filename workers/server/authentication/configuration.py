@@ -130,7 +130,8 @@ def flags_jwt(config: ServerConfig) -> JwtConfig | None:
             "username": {"claim": config.oidc_username_claim, "prefix": "" if prefix == "-" else prefix},
         },
         "claimValidationRules": [
-            {"claim": claim, "requiredValue": value} for claim, value in config.oidc_required_claim.items()
+            {"claim": claim, "requiredValue": value}
+            for claim, _, value in (required.partition("=") for required in config.oidc_required_claim)
         ],
     }
     if config.oidc_groups_claim:
