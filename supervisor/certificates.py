@@ -42,7 +42,7 @@ class Subject:
     common_name: str
     organizations: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # DNS names and IP addresses
-    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH
+    usages: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 
 
 ADMIN = Subject("kubernetes-admin", ("system:masters",))
@@ -80,7 +80,7 @@ class Pki:
             builder = self._builder(_name(subject), issuer.subject, key.public_key(), LEAF_LIFE)
             builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             builder = builder.add_extension(key_usage(authority=False), critical=True)
-            builder = builder.add_extension(x509.ExtendedKeyUsage([subject.usage]), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage(subject.usages), critical=False)
             identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
                 issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
             )
@@ -141,7 +141,7 @@ def serving_subject(advertise_address: str, service_ip: str, bind_address: str, 
     names = [*SERVICE_NAMES, "localhost", host_of(external_hostname)]
     unspecified = ("", "0.0.0.0", "::")
     wanted = [name for name in (*names, *addresses) if name not in unspecified]
-    return Subject("kube-apiserver", (), tuple(dict.fromkeys(wanted)), ExtendedKeyUsageOID.SERVER_AUTH)
+    return Subject("kube-apiserver", (), tuple(dict.fromkeys(wanted)), (ExtendedKeyUsageOID.SERVER_AUTH,))
 
 
 def host_of(address: str) -> str:

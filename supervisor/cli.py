@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from supervisor.ha.commands import ha
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 FOREIGN_OPTIONS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -203,6 +205,9 @@ def version() -> None:
 
     click.echo(f"apiserver-supervisor {installed('apiserver-supervisor')}")
     click.echo(f"Kubernetes {FLAGS['kubernetes-version'].default}")
+
+
+main.add_command(ha)
 
 
 if __name__ == "__main__":
