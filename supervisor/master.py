@@ -136,8 +136,6 @@ class Master:
         self._add(Child("etcd", self._etcd.start))
 
     def _prepare(self) -> ServerConfig:
-        if self.options.endpoint_reconciler_type not in reconcilers.TYPES:
-            raise StartError(f"Reconciler not implemented: {self.options.endpoint_reconciler_type}")
         self.options = with_certificates(self.options)
         config = server_config(self.options)
         write_kubeconfig(self.options, self.folder.path / KUBECONFIG, config.loopback_token)

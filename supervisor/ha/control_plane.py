@@ -23,9 +23,9 @@ from supervisor.ha.identity import server_flags
 from supervisor.ha.interface import open_interface
 from supervisor.ha.members import MemberProcess, healthy
 from supervisor.ha.parts import Part
-from supervisor.ha.plan import KUBECONFIG, Plan, Server
+from supervisor.ha.plan import KUBECONFIG, LOGS, Plan, Server
 from supervisor.processes import fork
-from supervisor.progress import Progress, say
+from supervisor.progress import Progress
 from supervisor.readiness import Notifier
 from supervisor.run_folder import CONTROL, RunFolder
 
@@ -46,7 +46,7 @@ class ControlPlane:
         self.plan, self._folder, self._progress = plan, folder, progress
         self.parts: dict[str, Part] = {}
         self.state = "starting"
-        self._binary = binaries.find(folder=folder.path, data=folder.path, log=Path(folder.log("etcd")))
+        self._binary = binaries.find(folder=folder.path, data=folder.path, log=None)
         self._notifier = Notifier(ready_fd)
         self._selector = selectors.DefaultSelector()
         self._ready_pipes: dict[str, int] = {}
@@ -84,7 +84,7 @@ class ControlPlane:
 
     def _start_etcd(self) -> None:
         for member in self.plan.etcd:
-            process = MemberProcess(self.plan, member, self._binary, self._folder.log(member.name))
+            process = MemberProcess(self.plan, member, self._binary, self._log(member.name))
             self.parts[member.name] = Part(member.name, process.start, tells=False)
         self._progress.expect(*self.parts)
         for part in self.parts.values():
@@ -117,7 +117,7 @@ class ControlPlane:
             os.set_inheritable(told, True)
             os.execv(sys.executable, [sys.executable, "-P", "-m", "supervisor.cli", "start", *flags])
 
-        pid = fork(run, log=self._folder.log(server.name), keep=(told,))
+        pid = fork(run, log=self._log(server.name), keep=(told,))
         os.close(told)
         return pid
 
@@ -167,7 +167,7 @@ class ControlPlane:
         self.state = "ready"
         self._progress.__exit__(None, None, None)
         self._notifier.ready()
-        say(self._summary())
+        self._progress.say(self._summary())
 
     def _summary(self) -> str:
         names = [server.name for server in self.plan.servers]
@@ -179,15 +179,18 @@ class ControlPlane:
             (
                 f"\n  ready       {len(names)} servers after {time.monotonic() - self._began:.1f} s",
                 f"  kubeconfig  {folder / KUBECONFIG}, contexts {', '.join(names)}",
-                f"  logs        {folder / 'logs'}",
+                f"  logs        {folder / LOGS}",
                 *(f"  note        {note}" for note in notes),
                 f"\n  Try: kubectl --kubeconfig={folder / KUBECONFIG} --context={names[-1]} get namespaces -w",
                 f"       apiserver-supervisor ha kill 1 --dir={folder}\n",
             )
         )
 
+    def _log(self, name: str) -> str:
+        return str(self._folder.path / LOGS / f"{name}.log")
+
     def _last_lines(self, name: str, count: int = 15) -> str:
-        log = Path(self._folder.log(name))
+        log = Path(self._log(name))
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {log})"])
 
@@ -241,9 +244,9 @@ class ControlPlane:
         servers = [self.parts[server.name] for server in self.plan.servers if server.name in self.parts]
         etcd = [self.parts[member.name] for member in self.plan.etcd if member.name in self.parts]
         for what, parts, patience in (("servers", servers, STOP_SERVER_WITHIN), ("etcd", etcd, STOP_ETCD_WITHIN)):
-            say(f"stopping {what}")
+            self._progress.say(f"stopping {what}")
             _end(parts, patience)
-        say("stopped")
+        self._progress.say("stopped")
 
 
 UNREACHABLE = (

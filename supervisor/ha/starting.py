@@ -10,7 +10,7 @@ from pathlib import Path
 from supervisor.ha import interface
 from supervisor.ha.control_plane import ControlPlane, StartError
 from supervisor.ha.identity import prepare, server_flags
-from supervisor.ha.plan import Plan, PlanError, make
+from supervisor.ha.plan import LOGS, Plan, PlanError, make
 from supervisor.options.parsing import CompletedOptions, OptionsError, parse
 from supervisor.progress import Progress
 from supervisor.run_folder import FolderInUse, RunFolder
@@ -25,6 +25,8 @@ OWN = frozenset(
         *("etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile"),
     )
 )
+
+NOT_MADE_YET = ("--etcd-cafile", "--etcd-certfile", "--etcd-keyfile")
 
 
 def start(
@@ -42,7 +44,7 @@ def start(
             reachable = _reachable(addresses)
             plan = make(folder, replicas=replicas, members=members, port=port, flags=flags, reachable=reachable)
             plan = dataclasses.replace(plan, etcd_prefix=_check(plan).etcd_prefix)
-            held = RunFolder(str(folder))
+            held = RunFolder(str(folder), logs=folder / LOGS)
             held.take()
             plan.write()
             prepare(plan)
@@ -68,6 +70,5 @@ def _check(plan: Plan) -> CompletedOptions:
     own = sorted(name.replace("_", "-") for name in OWN & parse(plan.flags).given)
     if own:
         raise OptionsError([f"--{name} is each server's own" for name in own])
-    # the certificates for etcd are not made yet
-    flags = [flag for flag in server_flags(plan, plan.servers[0]) if not flag.startswith("--etcd-")]
-    return complete_and_validate(parse([*flags, *plan.flags], os.environ))
+    flags = [flag for flag in server_flags(plan, plan.servers[0]) if not flag.startswith(NOT_MADE_YET)]
+    return complete_and_validate(parse(flags, os.environ))
