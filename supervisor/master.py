@@ -31,7 +31,7 @@ from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
 from supervisor.processes import fork
 from supervisor.progress import Progress
-from supervisor.readiness import Notifier, serves
+from supervisor.readiness import Notifier, reachable, serves
 from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
@@ -40,7 +40,8 @@ from workers.server.logs import formatter
 log = logging.getLogger("supervisor")
 
 PROGRAM = "apiserver-supervisor"
-READY_WITHIN = 60.0
+READY_WITHIN = 55.0
+ETCD_WITHIN = 30.0  # whoever started us starts us again; upstream gives up at its first dial's timeout too
 TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
 STOP_GROUP_WITHIN = 5.0
 # loaded before forking, so that all processes share the memory
@@ -225,6 +226,8 @@ class Master:
         for child in self.children.values():
             if child.crashes >= TOO_MANY_CRASHES:
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
+        if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
+            raise StartError(f"no etcd server answers within {ETCD_WITHIN:.0f} s: {', '.join(self.options.etcd_servers)}")
         if now - self._began > READY_WITHIN:
             raise StartError(f"not ready within {READY_WITHIN:.0f} s, waiting for {', '.join(self._steps)}")
         for step, completed in list(self._steps.items()):

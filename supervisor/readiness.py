@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 
 def serves(address: tuple[str, int], token: str, timeout: float = 1.0) -> bool:
@@ -25,6 +27,23 @@ def serves(address: tuple[str, int], token: str, timeout: float = 1.0) -> bool:
             return connection.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
+
+
+def reachable(urls: Sequence[str], timeout: float = 0.5) -> bool:
+    """Whether any of these servers accepts a connection."""
+    for url in urls:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            if parts.scheme.startswith("unix"):
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.settimeout(timeout)
+                    probe.connect(parts.netloc + parts.path)
+            else:
+                socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 2379), timeout).close()
+        except OSError:
+            continue
+        return True
+    return False
 
 
 class Notifier:

@@ -28,6 +28,18 @@ def _reload(options: Any) -> Iterator[str]:
         yield "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config"
 
 
+def _encryption(options: Any) -> Iterator[str]:
+    if not options.encryption_provider_config:
+        return
+    from workers.storage.encryption.config import EncryptionConfigError, load_encryption_config  # only when asked for
+
+    path, reload = options.encryption_provider_config, options.encryption_provider_config_automatic_reload
+    try:
+        load_encryption_config(path, reload=reload)
+    except EncryptionConfigError as error:
+        yield f"--encryption-provider-config {path}: {error}"
+
+
 def _pair(options: Any) -> Iterator[str]:
     if bool(options.etcd_certfile) != bool(options.etcd_keyfile):
         yield "--etcd-certfile and --etcd-keyfile must be specified together"
@@ -151,5 +163,5 @@ GROUP = FlagGroup(
             watch_cache_sizes,
         ),
     ),
-    (_servers, _pair, _reload),
+    (_servers, _pair, _reload, _encryption),
 )

@@ -1,11 +1,10 @@
 """The few etcd calls that the reconcilers need, over python-etcd3.
 
-Values are objects' JSON in the stored form: kind, apiVersion and metadata first, no resourceVersion.
+Objects have kind, apiVersion and metadata first and no resourceVersion; they lie in etcd as the workers' do.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,10 @@ from urllib.parse import urlsplit
 
 import etcd3
 import grpc
+import orjson
+
+from workers.storage.encryption.reload import WatchedFile
+from workers.storage.formats import Formats
 
 Object = dict[str, Any]
 CALL_TIMEOUT = 2.0
@@ -31,24 +34,39 @@ class Conflict(Exception):
 
 
 class Store:
-    """etcd by keys relative to the prefix. Every call raises StoreError when etcd does not answer in time."""
+    """etcd by keys relative to the prefix. Every call raises StoreError when etcd does not answer in time.
 
-    def __init__(self, servers: tuple[str, ...], prefix: str, *, ca: str = "", certificate: str = "", key: str = ""):
+    `rules` is the file of the rules of encryption, if it may change.
+    """
+
+    def __init__(
+        self,
+        servers: tuple[str, ...],
+        prefix: str,
+        *,
+        ca: str = "",
+        certificate: str = "",
+        key: str = "",
+        formats: Formats | None = None,
+        rules: WatchedFile | None = None,
+    ):
         secrets = (Path(path).read_bytes() if path else None for path in (ca, key, certificate))
         credentials = grpc.ssl_channel_credentials(*secrets)
         endpoints = [_endpoint(server, credentials) for server in servers]
         self._client = etcd3.MultiEndpointEtcd3Client(endpoints, timeout=CALL_TIMEOUT, failover=True)
         self._prefix = "/" + prefix.strip("/") + "/"
+        self._formats = formats or Formats(prefix)
+        self._rules = rules
 
     def get(self, key: str) -> tuple[Object | None, int]:
         """The object at a key and its mod revision; None and 0 if there is none."""
         value, metadata = self._ask(lambda client: client.get(self._prefix + key))
-        return (decode(value), metadata.mod_revision) if metadata else (None, 0)
+        return (self._decode(self._prefix + key, value), metadata.mod_revision) if metadata else (None, 0)
 
     def list(self, prefix: str) -> list[Object]:
         """All objects below a prefix."""
         found = self._ask(lambda client: list(client.get_prefix(self._prefix + prefix)))
-        return [decode(value) for value, _ in found]
+        return [self._decode(metadata.key.decode(), value) for value, metadata in found]
 
     def write(self, key: str, value: Object, mod_revision: int) -> None:
         """Create (mod_revision 0) or update. Raises Conflict if the key is at another revision.
@@ -56,10 +74,11 @@ class Store:
         That may be our own write's, when the member that made it failed before it answered.
         """
         name = self._prefix + key
+        stored = self._encode(name, value)
         succeeded, _ = self._ask(
             lambda client: client.transaction(
                 compare=[client.transactions.mod(name) == mod_revision],
-                success=[client.transactions.put(name, encode(value))],
+                success=[client.transactions.put(name, stored)],
                 failure=[],
             )
         )
@@ -68,7 +87,9 @@ class Store:
 
     def put_for(self, key: str, value: Object, ttl: int) -> None:
         """Write a key that vanishes after `ttl` seconds, with a lease of its own."""
-        self._ask(lambda client: client.put(self._prefix + key, encode(value), lease=client.lease(ttl)))
+        name = self._prefix + key
+        stored = self._encode(name, value)
+        self._ask(lambda client: client.put(name, stored, lease=client.lease(ttl)))
 
     def delete(self, key: str) -> bool:
         """Remove a key; whether it was there."""
@@ -87,25 +108,18 @@ class Store:
         """Close the connections."""
         self._client.close()
 
+    def _encode(self, key: str, value: Object) -> bytes:
+        self._look_for_rules()
+        return self._formats.write(key, orjson.dumps(value))
 
-def encode(value: Object) -> bytes:
-    """An object's JSON; the caller has put kind, apiVersion and metadata first."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    def _decode(self, key: str, stored: bytes) -> Object:
+        self._look_for_rules()
+        found: Object = orjson.loads(self._formats.entry(key, stored, 0).value)
+        return found
 
-
-def decode(value: bytes) -> Object:
-    """An object from etcd; another server may have written it as protobuf."""
-    if value.startswith(b"k8s\0"):
-        return _decode_protobuf(value)
-    return json.loads(value)
-
-
-def _decode_protobuf(value: bytes) -> Object:
-    from workers.apimachinery import protobuf, types
-
-    api_version, kind, _ = protobuf.open_envelope(value)
-    group, _, version = api_version.rpartition("/")
-    return protobuf.decode_object(types.model().kind(group, version, kind), value)
+    def _look_for_rules(self) -> None:
+        if self._rules is not None and (rules := self._rules.changed()) is not None:
+            self._formats.use(rules)
 
 
 def _endpoint(server: str, credentials: Any) -> Any:

@@ -1,11 +1,8 @@
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.storage.entry import EntryFactory, JSONEntry
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import StorageError
+from workers.storage.entry import JSONEntry
 
 
 def test_the_body_is_the_value_with_the_resource_version_first_in_metadata():
@@ -35,16 +32,3 @@ def test_any_object_gets_its_resource_version_in_the_right_place(before, metadat
 def test_the_object_is_parsed_once():
     entry = JSONEntry("/k", b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}', 7)
     assert entry.obj is entry.obj
-
-
-def test_protobuf_values_are_decoded_by_the_function_given():
-    obj = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
-    entry = EntryFactory(lambda value: {**obj, "raw": value.decode()})("/k", b"k8s\x00xyz", 3)
-    assert orjson.loads(entry.body) == {**obj, "metadata": {"resourceVersion": "3", "name": "a"}, "raw": "k8s\x00xyz"}
-    assert orjson.loads(entry.at(9).body)["metadata"]["resourceVersion"] == "9"
-
-
-def test_protobuf_without_a_decoder_is_an_error():
-    entry = EtcdStorage(["127.0.0.1:1"]).entry("/k", b"k8s\x00xyz", 3)
-    with pytest.raises(StorageError, match="protobuf"):
-        _ = entry.body

@@ -27,15 +27,22 @@ async def test_a_ttl_that_the_lease_does_not_fit_gets_its_own():
     grants = Grants()
     leases = LeaseManager(grants)
     assert [await leases.lease_for(ttl) for ttl in (3600, 3700, 10)] == [1, 2, 3]
-    assert grants.seconds == [3660, 3760, 11]
+    assert grants.seconds == [3660, 3760, 10]
 
 
 async def test_the_window_moves_on():
     grants = Grants()
     leases = LeaseManager(grants)
-    assert await leases.lease_for(1) == 1
-    await asyncio.sleep(0.08)
-    assert await leases.lease_for(1) == 2
+    assert [await leases.lease_for(20), await leases.lease_for(20)] == [1, 1]
+    await asyncio.sleep(1.1)
+    assert await leases.lease_for(20) == 2
+
+
+async def test_the_window_is_no_longer_than_asked_for():
+    grants = Grants()
+    leases = LeaseManager(grants, reuse=2)
+    await leases.lease_for(3600)
+    assert grants.seconds == [3602]
 
 
 async def test_a_lease_takes_a_limited_number_of_objects(monkeypatch):

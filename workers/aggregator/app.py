@@ -21,7 +21,7 @@ from workers.server.config import ServerConfig
 from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
-from workers.server.health import KINDS, LIVE, READY, HealthChecks, add_storage_checks, is_health_path, parse_verbose
+from workers.server.health import KINDS, LIVE, READY, HealthChecks, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
 from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
@@ -106,7 +106,7 @@ class AggregatorServer:
 
     def _add_checks(self) -> None:
         stopping = Path(self.config.run_dir) / STOPPING
-        add_storage_checks(self.health, self.backend.storage, lambda: self.backend.cache.healthy)
+        self.backend.add_checks(self.health)
         self.health.add("loopback-serving-certificate", lambda: "", kinds=LIVE)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))

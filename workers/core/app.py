@@ -22,7 +22,7 @@ from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.endpoints.served import View
 from workers.server.generic import GenericAPIServer
-from workers.server.health import HealthChecks, add_storage_checks, is_health_path
+from workers.server.health import HealthChecks, is_health_path
 from workers.server.hooks import Hooks
 from workers.server.http import Request, Response
 from workers.server.served_version import serve
@@ -35,7 +35,7 @@ class CoreServer:
     backend: Backend
     authorizer: ServerAuthorizer
     hooks: Hooks
-    compaction: asyncio.Task[None]
+    compaction: list[asyncio.Task[None]]
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
@@ -78,8 +78,9 @@ class CoreServer:
         )
         await self.hooks.start()
         # Each worker takes part; the rounds are counted in etcd, so there is one an interval.
-        self.compaction = asyncio.create_task(compactor(backend.storage, config.etcd_compaction_interval))
-        add_storage_checks(self.health, backend.storage, lambda: backend.cache.healthy)
+        interval = config.etcd_compaction_interval
+        self.compaction = [asyncio.create_task(compactor(etcd, interval)) for etcd in backend.clusters.all]
+        backend.add_checks(self.health)
         self.health.add_group(self.hooks.checks, prefix="poststarthook/")
 
     async def handle(self, request: Request) -> Response:
@@ -88,7 +89,8 @@ class CoreServer:
         return await self.server.handle(request)
 
     async def shutdown(self) -> None:
-        self.compaction.cancel()
+        for task in self.compaction:
+            task.cancel()
         await self.hooks.stop()
         await self.authenticator.stop()
         await self.authorizer.stop()

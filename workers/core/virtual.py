@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from workers.apimachinery.errors import not_found
@@ -17,7 +18,6 @@ from workers.server.endpoints.respond import objects_response, output_of, transf
 from workers.server.endpoints.routes import Routes
 from workers.server.endpoints.served import View
 from workers.server.http import Request, Response
-from workers.storage.interface import StorageError
 
 Object = dict[str, Any]
 
@@ -54,10 +54,10 @@ class ReviewEndpoint:
 
 
 class ComponentStatuses:
-    """Whether etcd answers. There are no other components in this process for it to know of."""
+    """Whether each etcd member answers. There are no other components in this process for it to know of."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self._clusters = backend.clusters
 
     async def get(self, request: Request, view: View) -> Response:
         info = request.info
@@ -79,10 +79,12 @@ class ComponentStatuses:
         return objects_response(request, view, objects, {}, output)
 
     async def _components(self) -> list[Object]:
-        condition = {"type": "Healthy", "status": "True", "message": "ok"}
-        try:
-            await self._backend.storage.status()
-        except StorageError as error:
-            condition = {"type": "Healthy", "status": "False", "message": "", "error": str(error)}
-        metadata = {"name": "etcd-0"}
-        return [{"kind": "ComponentStatus", "apiVersion": "v1", "metadata": metadata, "conditions": [condition]}]
+        faults = await asyncio.gather(*map(self._clusters.fault, self._clusters.members))
+        return [_component(f"etcd-{number}", why) for number, why in enumerate(faults)]
+
+
+def _component(name: str, why: str) -> Object:
+    condition = {"type": "Healthy", "status": "True", "message": "ok"}
+    if why:
+        condition = {"type": "Healthy", "status": "False", "message": "", "error": why}
+    return {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}

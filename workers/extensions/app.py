@@ -7,7 +7,7 @@ from workers.server.backend import Backend
 from workers.server.config import ServerConfig
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
-from workers.server.health import HealthChecks, add_storage_checks
+from workers.server.health import HealthChecks
 from workers.server.http import Request, Response, page_not_found
 from workers.server.served_version import serve
 
@@ -30,7 +30,7 @@ class ExtensionsServer:
         config = self.config
         self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
         await self.backend.start()
-        add_storage_checks(self.health, self.backend.storage, lambda: self.backend.cache.healthy)
+        self.backend.add_checks(self.health)
         self.server.install(self.resources, self.backend.registry)
         self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=config.server_address).routes())
 

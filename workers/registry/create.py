@@ -91,8 +91,7 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
     value = codec.encode(obj)
     try:
         if context.dry_run:
-            await store.cache.fresh()
-            if store.cache.get(key) is not None:
+            if await store.latest(key) is not None:
                 raise KeyExists
             return Result(value)
         revision = await store.storage.create(key, value, ttl=store.strategy.ttl(obj))

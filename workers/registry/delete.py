@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import datetime
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ def garbage_collection_finalizers(store: Store, metadata: Object, options: Delet
     """The object's finalizers, with those of the garbage collector as the options or defaults want them."""
     present: list[str] = metadata.get("finalizers") or []
     default = store.strategy.traits.garbage_collection
-    if not default:
+    if not default or not store.strategy.registry.settings.enable_garbage_collector:
         return present
     if options.orphan_dependents is not None:
         added = ORPHAN if options.orphan_dependents else ""
@@ -189,16 +190,38 @@ def _finished(store: Store, deleted: Result) -> Result:
 
 
 async def delete_collection(store: Store, context: Context, options: DeleteOptions, selection: ListOptions) -> Page:
-    """Delete what the selection lists, one after the other; the page that was listed. Raises ApiError."""
+    """Delete what the selection lists, `--delete-collection-workers` at a time; the page that was listed.
+
+    Raises ApiError: that of the first deletion that fails, after which none is begun.
+    """
     page = await store.list(context.namespace, selection)
     entries = store.cache.list(page.prefix) if page.prefix else page.entries
-    for entry in entries:
-        metadata = entry.obj["metadata"]
-        one = copy.copy(context)
-        one.namespace, one.name = metadata.get("namespace", ""), metadata["name"]
+    waiting = iter(entries)
+
+    async def work() -> None:
+        for entry in waiting:
+            await _delete_one(store, entry, context, options)
+
+    workers = max(store.strategy.registry.settings.delete_collection_workers, 1)
+    if workers == 1 or len(entries) < 2:
+        await work()
+    else:
         try:
-            await delete(store, one, options)
-        except ApiError as error:
-            if error.code != 404:
-                raise
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(workers, len(entries))):
+                    group.create_task(work())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
     return Page(entries, page.revision, page.continue_token, page.remaining)
+
+
+async def _delete_one(store: Store, entry: Entry, context: Context, options: DeleteOptions) -> None:
+    """Delete an object of a collection; that it is gone already is no failure."""
+    metadata = entry.obj["metadata"]
+    one = copy.copy(context)
+    one.namespace, one.name = metadata.get("namespace", ""), metadata["name"]
+    try:
+        await delete(store, one, options)
+    except ApiError as error:
+        if error.code != 404:
+            raise

@@ -34,6 +34,8 @@ class ContinueExpired(ApiError):
 def interpret(error: StorageError, info: ResourceInfo, verb: str, revision: int = 0) -> ApiError:
     """The Status error for what storage raised while doing `verb`; `revision` is the one that was asked for."""
     match error:
+        case ApiError():
+            return error
         case Compacted():
             return errors.resource_expired(TOO_OLD)
         case FutureRevision():

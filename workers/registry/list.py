@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from workers.apimachinery import field_labels
 from workers.apimachinery.errors import bad_request
 from workers.registry import continue_token
-from workers.registry.interpret import ContinueExpired, interpret, parse_revision, parse_uint_error
+from workers.registry.interpret import (
+    ContinueExpired,
+    interpret,
+    parse_revision,
+    parse_uint_error,
+    too_large_resource_version,
+)
 from workers.registry.options import ListOptions
 from workers.storage.interface import Compacted, Entry, StorageError
 
@@ -58,8 +64,21 @@ async def list_page(store: Store, namespace: str, options: ListOptions) -> Page:
     if options.resource_version_match == "Exact":
         revision = _revision(options.resource_version)
         return await _from_etcd(store, prefix, options, selects, start=prefix, revision=revision)
+    if not store.cached:
+        return await _uncached(store, prefix, options, selects)
     await _catch_up(store, options.resource_version)
     return _from_cache(store, prefix, options, selects)
+
+
+async def _uncached(store: Store, prefix: str, options: ListOptions, selects: Selects | None) -> Page:
+    """The newest state from etcd. With a limit, a revision without a rule is meant exactly, as it was before there were
+    rules."""
+    revision = _revision(options.resource_version)
+    exact = revision if options.limit > 0 and not options.resource_version_match else 0
+    page = await _from_etcd(store, prefix, options, selects, start=prefix, revision=exact)
+    if page.revision < revision:
+        raise too_large_resource_version(revision, page.revision)
+    return page
 
 
 async def _catch_up(store: Store, resource_version: str) -> None:

@@ -9,6 +9,7 @@ from workers.apimachinery.resources import ResourceInfo, catalogue, resource
 from workers.registry.attributes import Admission
 from workers.registry.store import Store
 from workers.registry.strategies import strategy_for
+from workers.storage.factory import is_cached
 from workers.storage.interface import Storage, WatchCache
 
 
@@ -49,11 +50,12 @@ class Registry:
         if found is None:
             found = self._stores[info] = Store(
                 info,
-                storage=self.storage,
+                storage=self.storage.of(f"{self.etcd_prefix}/{info.storage_prefix}/"),
                 cache=self.cache.resource(info.storage_prefix),
                 strategy=strategy_for(info, self),
                 admission=self.admission,
                 etcd_prefix=self.etcd_prefix,
+                cached=is_cached(self.settings, info.group, info.resource),
             )
         return found
 

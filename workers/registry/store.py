@@ -26,7 +26,8 @@ from workers.storage.interface import Entry, ResourceCache, Storage, StorageErro
 
 
 class Store:
-    """One stored resource: its keys, its cache, and the verbs."""
+    """One stored resource: its keys, its cache, and the verbs. Unless `cached`, clients' reads go to etcd itself; what
+    the server looks up for its own ends comes from the cache all the same."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class Store:
         strategy: Strategy,
         admission: Admission,
         etcd_prefix: str = "/registry",
+        cached: bool = True,
     ) -> None:
         self.info = info
         self.storage = storage
         self.cache = cache
         self.strategy = strategy
         self.admission = admission
+        self.cached = cached
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
 
@@ -66,6 +69,8 @@ class Store:
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
         try:
+            if not self.cached:
+                return await self.storage.get(key)
             await self.cache.fresh()
         except StorageError as error:
             raise interpret(error, self.info, "get") from error

@@ -173,9 +173,9 @@ async def _write(store: Store, key: str, new: Object, current: Current, context:
     metadata = new["metadata"]
     metadata.pop("resourceVersion", None)
     value = codec.encode(new)
-    if value == entry.value or _same(new, entry.obj):
-        if not current.newest and not unchanged(await store.latest(key), entry):
-            raise Mismatch(store.cache.get(key))
+    if (value == entry.value or _same(new, entry.obj)) and not store.storage.stale(entry):
+        if not current.newest and not unchanged(latest := await store.latest(key), entry):
+            raise Mismatch(latest)
         return Result(entry.body, entry.obj)
     if context.dry_run:
         return stored(value, entry.mod_revision)

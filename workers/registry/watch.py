@@ -10,7 +10,9 @@ from workers.apimachinery.errors import resource_expired
 from workers.registry.interpret import interpret, parse_revision, unreadable_revision
 from workers.registry.list import Selects, selection
 from workers.registry.options import ListOptions
+from workers.storage.direct import DirectSubscription
 from workers.storage.interface import Compacted, Entry, FutureRevision, StorageError, Subscription
+from workers.storage.subscription import below
 
 if TYPE_CHECKING:
     from workers.registry.store import Store
@@ -36,6 +38,8 @@ async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
     since = 0
     try:
         since = parse_revision(options.resource_version)
+        if not store.cached:
+            return await _uncached(store, prefix, options, selects, since)
         if not options.resource_version:
             await store.cache.fresh()
         if since and not options.send_initial_events:
@@ -49,6 +53,25 @@ async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
         raise resource_expired(f"too old resource version: {since} ({error.revision})") from error
     except StorageError as error:
         raise interpret(error, store.info, "watch", since) from error
+
+
+async def _uncached(store: Store, prefix: str, options: ListOptions, selects: Selects | None, since: int) -> Watch:
+    """A watch on etcd itself; that it began too far back shows in the stream."""
+    storage = store.storage
+    if since and not options.send_initial_events:
+        return Watch((), DirectSubscription(storage, prefix, since), since, selects, False)
+    initial: Sequence[Entry] = ()
+    if options.send_initial_events:
+        listing = await storage.list(prefix)
+        revision = listing.revision
+        found = [entry for entry in listing.entries if below(entry.key, prefix)]
+        initial = [entry for entry in found if selects is None or selects(entry.obj)]
+    else:
+        revision = await storage.current_revision()
+    if revision < since:
+        raise FutureRevision(revision)
+    bookmark = bool(options.send_initial_events) and options.allow_bookmarks
+    return Watch(initial, DirectSubscription(storage, prefix, revision), revision, selects, bookmark)
 
 
 def _narrowest(store: Store, namespace: str, options: ListOptions) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 from collections.abc import Iterable
 
 from workers.admission.chain import AdmissionChain
-from workers.apimachinery import codec, protobuf, types
 from workers.apimachinery.errors import qualified
 from workers.apimachinery.resources import catalogue
 from workers.registry.registry import Registry
 from workers.server.config import ServerConfig
+from workers.server.health import HealthChecks, add_storage_checks
 from workers.server.metrics import RESOURCE_OBJECTS, STORAGE_OBJECTS
-from workers.storage.etcd import EtcdStorage
-from workers.storage.transport.channel import client_tls
+from workers.storage.encryption.reload import follow_file
+from workers.storage.factory import Clusters, cache_windows, storage_formats, watched_rules
+from workers.storage.size import poll_sizes
 from workers.storage.watch_cache import EtcdWatchCache
 
 
@@ -21,8 +22,11 @@ class Backend:
     """One worker's storage and registry. Make it in the worker: it connects. `only` limits the cache to these prefixes."""
 
     def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
-        self.storage = EtcdStorage(config.etcd_servers, tls=etcd_tls(config), decode_protobuf=decode_stored)
-        self.cache = EtcdWatchCache(self.storage, config.etcd_prefix, only=only)
+        self._config = config
+        self._watchers: list[asyncio.Task[None]] = []
+        self.clusters = Clusters(config, storage_formats(config))
+        self.storage = self.clusters.storage
+        self.cache = EtcdWatchCache(self.storage, config.etcd_prefix, only=only, windows=cache_windows(config))
         self.registry = Registry(
             storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
         )
@@ -33,8 +37,24 @@ class Backend:
     async def start(self) -> None:
         """Returns when the cache is full."""
         await self.cache.start()
-        STORAGE_OBJECTS.follow(lambda: {(qualified(name, group),): n for (group, name), n in self._counts()})
-        RESOURCE_OBJECTS.follow(lambda: dict(self._counts()))
+        self._watchers = [
+            asyncio.create_task(watcher)
+            for watcher in (poll_sizes(self.clusters, self._config.etcd_db_metric_poll_interval), self._follow_rules())
+        ]
+        if self._config.etcd_count_metric_poll_period:
+            STORAGE_OBJECTS.follow(lambda: {(qualified(name, group),): n for (group, name), n in self._counts()})
+            RESOURCE_OBJECTS.follow(lambda: dict(self._counts()))
+
+    def add_checks(self, health: HealthChecks) -> None:
+        """The health checks of etcd and the cache."""
+        live, ready = self._config.etcd_healthcheck_timeout, self._config.etcd_readycheck_timeout
+        add_storage_checks(health, self.clusters, lambda: self.cache.healthy, live=live, ready=ready)
+
+    async def _follow_rules(self) -> None:
+        """Take the encryption's rules over when their file changes."""
+        formats = self.clusters.formats
+        if file := watched_rules(self._config, formats):
+            await follow_file(file, formats.use)
 
     def _counts(self) -> list[tuple[tuple[str, str], float]]:
         """How many objects each built-in resource has, by group and name."""
@@ -43,20 +63,7 @@ class Backend:
         return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
 
     async def stop(self) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
         await self.cache.stop()
-        await self.storage.close()
-
-
-def etcd_tls(config: ServerConfig) -> ssl.SSLContext | None:
-    """The TLS context for etcd, None where its URLs are plain."""
-    if not any(url.startswith(("https", "unixs")) for url in config.etcd_servers):
-        return None
-    return client_tls(cafile=config.etcd_cafile, certfile=config.etcd_certfile, keyfile=config.etcd_keyfile)
-
-
-def decode_stored(value: bytes) -> dict[str, object]:
-    """An object that another API server stored as protobuf."""
-    api_version, kind, _ = protobuf.open_envelope(value)
-    group, _, version = api_version.rpartition("/")
-    type = types.model().kind(group, version, kind)
-    return codec.normalise(type, protobuf.decode_object(type, value))
+        await self.clusters.close()

@@ -37,7 +37,22 @@ class ServerConfig:
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
     etcd_prefix: str = "/registry"
+    etcd_servers_overrides: tuple[str, ...] = ()
     etcd_compaction_interval: float = 300.0
+    etcd_count_metric_poll_period: float = 60.0
+    etcd_db_metric_poll_interval: float = 30.0
+    etcd_healthcheck_timeout: float = 2.0
+    etcd_readycheck_timeout: float = 2.0
+    watch_cache: bool = True
+    watch_cache_sizes: tuple[str, ...] = ()
+    default_watch_cache_size: int = 100
+    delete_collection_workers: int = 1
+    enable_garbage_collector: bool = True
+    storage_media_type: str = "application/json"  # completed: protobuf is the default on an etcd that is not our own
+    storage_versions: str = ""
+    encryption_provider_config: str = ""
+    encryption_provider_config_automatic_reload: bool = False
+    lease_reuse_duration_seconds: int = 60
     event_ttl: float = 3600.0
 
     # serving

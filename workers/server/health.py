@@ -7,6 +7,7 @@ Answers are upstream's (k8s.io/apiserver/pkg/server/healthz): "ok", one line a c
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs
 
 from workers.apimachinery.metrics import MAX, REGISTRY
 from workers.server.http import Request, Response, page_not_found, text_response
+from workers.storage.factory import Clusters
 from workers.storage.interface import Storage
 
 KINDS = ("healthz", "livez", "readyz")
@@ -23,6 +25,7 @@ READY = ("readyz",)
 FIRST = ("ping", "log", "loopback-serving-certificate", "etcd", "etcd-readiness", "informer-sync")
 LAST = ("shutdown",)
 CHECK_TIMEOUT = 2.0
+REMOTE_EXTRA = 1.0
 
 HEALTHCHECK = REGISTRY.gauge(
     "kubernetes_healthcheck", "This metric records the result of a single healthcheck.", ("name", "type"), merge=MAX
@@ -45,6 +48,7 @@ class _Named:
     name: str
     check: Check
     kinds: tuple[str, ...]
+    timeout: float
 
 
 class HealthChecks:
@@ -57,9 +61,9 @@ class HealthChecks:
         self.add("ping", lambda: "")
         self.add("log", lambda: "")
 
-    def add(self, name: str, check: Check, *, kinds: Sequence[str] = KINDS) -> None:
-        """A check that `kinds` of health show."""
-        self._checks.append(_Named(name, check, tuple(kinds)))
+    def add(self, name: str, check: Check, *, kinds: Sequence[str] = KINDS, timeout: float = CHECK_TIMEOUT) -> None:
+        """A check that `kinds` of health show; one that takes longer than `timeout` seconds has failed."""
+        self._checks.append(_Named(name, check, tuple(kinds), timeout))
 
     def add_group(self, checks: Checks, *, prefix: str = "") -> None:
         """Checks that come and go together; with Hooks.checks, the prefix is poststarthook/."""
@@ -72,9 +76,11 @@ class HealthChecks:
     async def results(self, kind: str) -> dict[str, str]:
         """Every check's name and what is wrong, in upstream's order."""
         own = [named for named in self._checks if kind in named.kinds]
+        # The servers behind have the same checks and need as long for them.
+        patience = max((named.timeout for named in own), default=CHECK_TIMEOUT) + REMOTE_EXTRA
         answers, remotes = await asyncio.gather(
-            asyncio.gather(*(_run(named.check) for named in own)),
-            asyncio.gather(*(_ask(name, remote, kind) for name, remote in self._remotes)),
+            asyncio.gather(*(_run(named) for named in own)),
+            asyncio.gather(*(_ask(name, remote, kind, patience) for name, remote in self._remotes)),
         )
         found = {named.name: answer for named, answer in zip(own, answers, strict=True)}
         for theirs in remotes:
@@ -94,16 +100,23 @@ class HealthChecks:
         return _whole(kind, results, parse_qs(request.raw_query, keep_blank_values=True))
 
 
-def add_storage_checks(health: HealthChecks, storage: Storage, synced: Callable[[], bool]) -> None:
-    """The checks of a server with a watch cache: etcd answers, and the cache follows it (`synced`)."""
-
-    async def etcd() -> str:
-        await storage.current_revision()
-        return ""
-
-    health.add("etcd", etcd)
-    health.add("etcd-readiness", etcd, kinds=READY)
+def add_storage_checks(
+    health: HealthChecks, clusters: Clusters, synced: Callable[[], bool], *, live: float, ready: float
+) -> None:
+    """The checks of a server with a watch cache: every etcd answers, for /healthz and /livez within `live` seconds, for
+    /readyz within `ready` too, and the cache follows (`synced`)."""
+    for number, storage in enumerate(clusters.all):
+        suffix = f"-{number - 1}" if number else ""
+        name = "etcd-override" if number else "etcd"
+        check = functools.partial(_answers, storage)
+        health.add(name + suffix, check, timeout=live)
+        health.add(f"{name}-readiness{suffix}", check, kinds=READY, timeout=ready)
     health.add("informer-sync", lambda: "" if synced() else "the watch cache does not follow etcd", kinds=READY)
+
+
+async def _answers(storage: Storage) -> str:
+    await storage.current_revision()
+    return ""
 
 
 def is_health_path(path: str) -> bool:
@@ -150,17 +163,19 @@ def parse_verbose(text: str) -> dict[str, str]:
     return results
 
 
-async def _run(check: Check) -> str:
+async def _run(named: _Named) -> str:
     try:
-        why = check()
-        return why if isinstance(why, str) else await asyncio.wait_for(why, CHECK_TIMEOUT)
+        why = named.check()
+        return why if isinstance(why, str) else await asyncio.wait_for(why, named.timeout)
+    except TimeoutError:
+        return f"no answer within {named.timeout:g} s"
     except Exception as error:
         return str(error) or type(error).__name__
 
 
-async def _ask(name: str, remote: Remote, kind: str) -> dict[str, str]:
+async def _ask(name: str, remote: Remote, kind: str, timeout: float) -> dict[str, str]:
     try:
-        return await asyncio.wait_for(remote(kind), CHECK_TIMEOUT)
+        return await asyncio.wait_for(remote(kind), timeout)
     except Exception as error:
         return {name: str(error) or type(error).__name__}
 

@@ -1,18 +1,19 @@
-"""Entries: stored bytes that answer a GET nearly as they are, and are parsed only when somebody needs the fields."""
+"""Entries: stored bytes that answer a GET nearly as they are, and are parsed only when somebody needs the fields.
+
+What lies in etcd as plain JSON of the version that this server works with is its own value. Anything else (protobuf,
+YAML, an encrypted value, another version) is read when somebody asks for the value, and that is kept instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-Decoder = Callable[[bytes], dict[str, Any]]
-
-PROTOBUF_MAGIC = b"k8s\x00"
-
-
 METADATA, UID = b'"metadata":{', b'"uid":"'
+
+# How a value lies in etcd: who encrypted it, its media type and its apiVersion. None is plain JSON as it is in memory.
+Form = tuple[Any, str, str] | None
 
 
 def with_revision(value: bytes, revision: int) -> bytes | None:
@@ -32,7 +33,7 @@ def with_revision(value: bytes, revision: int) -> bytes | None:
 
 
 class JSONEntry:
-    """An entry whose value is JSON."""
+    """An entry whose value lies in etcd as it is."""
 
     __slots__ = ("_obj", "key", "mod_revision", "value")
 
@@ -43,8 +44,18 @@ class JSONEntry:
         self._obj: dict[str, Any] | None = None
 
     @property
+    def size(self) -> int:
+        """Bytes that it takes in etcd."""
+        return len(self.value)
+
+    @property
+    def form(self) -> Form:
+        """How the value lies in etcd."""
+        return None
+
+    @property
     def body(self) -> bytes:
-        """The stored bytes with the resourceVersion among the metadata."""
+        """The value with the resourceVersion among the metadata."""
         return with_revision(self.value, self.mod_revision) or orjson.dumps(self.obj)
 
     @property
@@ -60,7 +71,7 @@ class JSONEntry:
         """The parsed object with metadata.resourceVersion."""
         obj = self._obj
         if obj is None:
-            obj = self._parse()
+            obj = orjson.loads(self.value)
             metadata = {"resourceVersion": str(self.mod_revision)}
             metadata.update(obj.get("metadata") or {})
             obj["metadata"] = metadata
@@ -69,40 +80,57 @@ class JSONEntry:
 
     def at(self, revision: int) -> JSONEntry:
         """The same state under another revision, as a deletion reports it."""
-        return type(self)(self.key, self.value, revision)
-
-    def _parse(self) -> dict[str, Any]:
-        obj: dict[str, Any] = orjson.loads(self.value)
-        return obj
+        return JSONEntry(self.key, self.value, revision)
 
     def __repr__(self) -> str:
         return f"<{self.key} @{self.mod_revision}>"
 
 
-def protobuf_entry(decode: Decoder) -> type[JSONEntry]:
-    """The class of entries that the Go server wrote as protobuf; `decode` makes them the object that JSON would give."""
+class Reader(Protocol):
+    """What makes JSON of stored bytes."""
 
-    class ProtobufEntry(JSONEntry):
-        __slots__ = ()
-
-        @property
-        def body(self) -> bytes:
-            return orjson.dumps(self.obj)
-
-        def _parse(self) -> dict[str, Any]:
-            return decode(self.value)
-
-    return ProtobufEntry
+    def read(self, key: str, stored: bytes) -> tuple[bytes, Form]:
+        """The value, and how it lay in etcd. Raises Unreadable."""
+        ...
 
 
-class EntryFactory:
-    """Makes the entry that fits a value."""
+class StoredEntry(JSONEntry):
+    """An entry whose value must be read first; whoever asks for it gets Unreadable when that cannot be done."""
 
-    __slots__ = ("_protobuf",)
+    __slots__ = ("_form", "_reader", "_size", "_stored")
 
-    def __init__(self, decode_protobuf: Decoder) -> None:
-        self._protobuf = protobuf_entry(decode_protobuf)
+    def __init__(self, key: str, stored: bytes, mod_revision: int, reader: Reader) -> None:
+        self.key = key
+        self.mod_revision = mod_revision
+        self._obj = None
+        self._stored = stored
+        self._size = len(stored)
+        self._reader = reader
+        self._form: Form = None
 
-    def __call__(self, key: str, value: bytes, mod_revision: int) -> JSONEntry:
-        kind = JSONEntry if value[:4] != PROTOBUF_MAGIC else self._protobuf
-        return kind(key, value, mod_revision)
+    def __getattr__(self, name: str) -> bytes:
+        """Fill the slot `value`, which is empty until it is first asked for."""
+        if name != "value":
+            raise AttributeError(name)
+        self.value, self._form = self._reader.read(self.key, self._stored)
+        self._stored = b""
+        return self.value
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in etcd."""
+        return self._size
+
+    @property
+    def form(self) -> Form:
+        """How the value lies in etcd."""
+        self.value  # noqa: B018
+        return self._form
+
+    def at(self, revision: int) -> JSONEntry:
+        """The same state under another revision, as a deletion reports it."""
+        other = StoredEntry(self.key, self._stored, revision, self._reader)
+        other._size, other._form = self._size, self._form
+        if not self._stored:
+            other.value = self.value
+        return other

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 from workers.storage import etcdrpc_pb2 as rpc
-from workers.storage.entry import Decoder, EntryFactory, JSONEntry
+from workers.storage.entry import JSONEntry
 from workers.storage.etcd_api import (
     COMPACT,
     LEASE_GRANT,
@@ -27,8 +27,10 @@ from workers.storage.etcd_api import (
     prefix_end,
     translate,
 )
+from workers.storage.formats import Formats
 from workers.storage.interface import (
     Compacted,
+    Entry,
     Event,
     FutureRevision,
     KeyExists,
@@ -37,7 +39,7 @@ from workers.storage.interface import (
     StorageError,
     Unavailable,
 )
-from workers.storage.leases import LeaseManager
+from workers.storage.leases import MAX_WINDOW, LeaseManager
 from workers.storage.read_index import ReadIndex
 from workers.storage.transport.channel import Channel
 from workers.storage.transport.streams import RpcError
@@ -57,14 +59,20 @@ class EtcdStorage:
         tls: ssl.SSLContext | None = None,
         timeout: float = 10.0,
         probe_timeout: float = 3.0,
-        decode_protobuf: Decoder | None = None,
+        formats: Formats | None = None,
+        lease_reuse: float = MAX_WINDOW,
     ) -> None:
         self.channel = Channel(endpoints, tls=tls)
-        self.entry = EntryFactory(decode_protobuf or _no_protobuf)
+        self.formats = formats or Formats()
+        self.entry = self.formats.entry
         self._timeout = timeout
         self._probe_timeout = probe_timeout
         self._read_index = ReadIndex(self._probe)
-        self._leases = LeaseManager(self._grant)
+        self._leases = LeaseManager(self._grant, reuse=lease_reuse)
+
+    def of(self, key: str) -> EtcdStorage:
+        """The cluster that a key lies in: this one."""
+        return self
 
     async def close(self) -> None:
         """Close the connections; calls under way raise Unavailable."""
@@ -93,6 +101,10 @@ class EtcdStorage:
         """A linearizable revision, read after this call began. Raises Unavailable."""
         return await self._read_index.current()
 
+    def stale(self, entry: Entry) -> bool:
+        """Whether the entry lies in etcd otherwise than it would be written now. Raises Unreadable."""
+        return isinstance(entry, JSONEntry) and self.formats.stale(entry)
+
     async def status(self) -> rpc.StatusResponse:
         """The state of the member that answers (version, database size, leader). Raises Unavailable."""
         return await self.call(STATUS, rpc.StatusRequest())
@@ -101,19 +113,20 @@ class EtcdStorage:
 
     async def create(self, key: str, value: bytes, *, ttl: float = 0) -> int:
         """The new revision. Raises KeyExists, Unavailable."""
-        answer, repeated = await self._put(key, value, 0, ttl)
+        stored = self.formats.write(key, value)
+        answer, repeated = await self._put(key, stored, 0, ttl)
         if answer.succeeded:
             return answer.header.revision
-        current = self._current(answer)
         if not repeated:
             raise KeyExists(key)
-        if current is not None and current.value == value and UID in value:
-            return current.mod_revision
+        present = answer.responses[0].response_range.kvs
+        if present and present[0].value == stored and UID in value:
+            return present[0].mod_revision
         raise Unavailable("the outcome of the write is unknown")
 
     async def update(self, key: str, value: bytes, mod_revision: int, *, ttl: float = 0) -> int:
         """The new revision. Raises Mismatch, Unavailable."""
-        return self._outcome(*await self._put(key, value, mod_revision, ttl))
+        return self._outcome(*await self._put(key, self.formats.write(key, value), mod_revision, ttl))
 
     async def delete(self, key: str, mod_revision: int) -> int:
         """The deletion's revision. Raises Mismatch, Unavailable."""
@@ -194,11 +207,11 @@ class EtcdStorage:
         answer = await self.call(LEASE_GRANT, rpc.LeaseGrantRequest(TTL=seconds))
         return answer.ID
 
-    async def _put(self, key: str, value: bytes, mod_revision: int, ttl: float) -> tuple[rpc.TxnResponse, bool]:
+    async def _put(self, key: str, stored: bytes, mod_revision: int, ttl: float) -> tuple[rpc.TxnResponse, bool]:
         name = key.encode()
         while True:
             lease = await self._leases.lease_for(ttl) if ttl else 0
-            change = rpc.RequestOp(request_put=rpc.PutRequest(key=name, value=value, lease=lease))
+            change = rpc.RequestOp(request_put=rpc.PutRequest(key=name, value=stored, lease=lease))
             try:
                 return await self._swap(_transaction(name, mod_revision, change))
             except StorageError as error:
@@ -243,7 +256,3 @@ def _transaction(key: bytes, mod_revision: int, change: rpc.RequestOp) -> rpc.Tx
         success=[change],
         failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
     )
-
-
-def _no_protobuf(value: bytes) -> dict[str, Any]:
-    raise StorageError("the stored object is protobuf, which this storage was not set up to read")

@@ -28,7 +28,7 @@ class History:
         """Add the newest event."""
         self._events.append(event)
         self._revisions.append(event.entry.mod_revision)
-        self._bytes += len(event.entry.value)
+        self._bytes += event.entry.size
         if len(self._events) > MAX_EVENTS or self._bytes > MAX_BYTES:
             self._trim()
 
@@ -39,7 +39,7 @@ class History:
     def _trim(self) -> None:
         drop = 0
         while len(self._events) - drop > MAX_EVENTS * KEPT or self._bytes > MAX_BYTES * KEPT:
-            self._bytes -= len(self._events[drop].entry.value)
+            self._bytes -= self._events[drop].entry.size
             drop += 1
         self.floor = self._revisions[drop - 1]
         self.trimmed = True

@@ -1,7 +1,7 @@
 """The storage contract on one page: what the registry asks of etcd and of the watch cache.
 
-A stored value is the object's JSON without resourceVersion, starting `{"kind":...,"apiVersion":...,"metadata":{"` with a
-never-empty metadata. Revisions are etcd's mod revisions; an object's resourceVersion is the revision that wrote it.
+An object's value is its JSON without resourceVersion, starting `{"kind":...,"apiVersion":...,"metadata":{"` with a
+never-empty metadata; how it lies in etcd (protobuf, encrypted) is formats.py's matter. Revisions are etcd's mod revisions; an object's resourceVersion is the revision that wrote it.
 Writes are compare-and-swap on the mod revision, always. Every call has a deadline and raises `Unavailable` past it.
 """
 
@@ -16,8 +16,13 @@ class Entry(Protocol):
     """One stored object at one revision. Shared by all readers: never change `obj`."""
 
     key: str
-    value: bytes  # as stored
+    value: bytes  # read from what is stored when it is first asked for: may raise Unreadable, as may what is made of it
     mod_revision: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in etcd."""
+        ...
 
     @property
     def body(self) -> bytes:
@@ -96,6 +101,10 @@ class Unavailable(StorageError):
 class Storage(Protocol):
     """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
 
+    def of(self, key: str) -> Storage:
+        """The storage of the cluster that a key lies in: where several are used, each resource has one."""
+        ...
+
     async def get(self, key: str, revision: int = 0) -> Entry | None: ...
 
     async def list(self, prefix: str, *, start_key: str = "", limit: int = 0, revision: int = 0) -> Listing:
@@ -112,6 +121,11 @@ class Storage(Protocol):
 
     async def delete(self, key: str, mod_revision: int) -> int:
         """The deletion's revision. Raises Mismatch."""
+        ...
+
+    def stale(self, entry: Entry) -> bool:
+        """Whether the entry lies in etcd otherwise than it would be written now, so that even an update which changes
+        nothing must write."""
         ...
 
     async def current_revision(self) -> int:

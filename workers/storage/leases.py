@@ -1,6 +1,6 @@
 """Leases shared by objects that expire at about the same time, as upstream's lease manager shares them.
 
-A lease outlives the ttl asked for by a window of 5 % (at most a minute); objects written within the window use it too,
+A lease outlives the ttl asked for by a window of 5 % in whole seconds (at most a minute); objects written within the window use it too,
 so that a cluster's events need a few leases a minute instead of one each.
 """
 
@@ -25,16 +25,17 @@ class _Lease:
 
 
 class LeaseManager:
-    """Hands out lease ids. `grant` makes a lease of so many seconds and returns its id."""
+    """Hands out lease ids. `grant` makes a lease of so many seconds and returns its id; `reuse` bounds the window."""
 
-    def __init__(self, grant: Callable[[int], Awaitable[int]]) -> None:
+    def __init__(self, grant: Callable[[int], Awaitable[int]], *, reuse: float = MAX_WINDOW) -> None:
         self._grant = grant
+        self._reuse = reuse
         self._newest: _Lease | None = None
         self._lock = asyncio.Lock()
 
     async def lease_for(self, ttl: float) -> int:
         """A lease that lasts for `ttl` seconds and hardly longer."""
-        window = min(ttl * WINDOW_SHARE, MAX_WINDOW)
+        window = min(int(ttl * WINDOW_SHARE), self._reuse)
         async with self._lock:
             now = asyncio.get_running_loop().time()
             lease = self._newest

@@ -18,10 +18,13 @@ EVERYTHING = b"\x00", b"\x00"  # etcd's key range that holds all keys
 
 
 class EtcdResourceCache:
-    """The cache of all keys below `prefix`, fed by a reflector."""
+    """The cache of all keys below `prefix`, fed by a reflector. A watch may go back `window` events; 0 is without limit."""
 
-    def __init__(self, storage: EtcdStorage, prefix: str, reflector: Reflector, *, render: Render = as_item) -> None:
+    def __init__(
+        self, storage: EtcdStorage, prefix: str, reflector: Reflector, *, render: Render = as_item, window: int = 0
+    ) -> None:
         self.prefix = prefix
+        self._window = window
         self._render = render
         self.history = History(reflector.revision)
         self._storage = storage
@@ -60,12 +63,30 @@ class EtcdResourceCache:
         """All events after revision `since`. Raises Compacted, FutureRevision, Unavailable."""
         if since > self.revision:
             await self.at_least(since)
+        if self._window:
+            await self._check_window(since)
         subscription = CacheSubscription(self, key_prefix, since)
         await subscription.start()
         return subscription
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    async def _check_window(self, since: int) -> None:
+        """Raises Compacted if more events follow `since` than the window holds: the same in every worker, whatever its
+        memory holds."""
+        events = list(self.history.since(since))
+        if since < self.history.floor:
+            older: list[Event] = []
+            floor = self.history.floor
+            async with aclosing(self.replay(self.prefix, since + 1)) as steps:
+                async for found, reached in steps:
+                    older += [event for event in found if event.entry.mod_revision <= floor]
+                    if reached >= floor or len(older) > self._window:
+                        break
+            events = older + events
+        if len(events) > self._window:
+            raise Compacted(events[-self._window - 1].entry.mod_revision)
 
     # for the reflector
 

@@ -1,13 +1,13 @@
 """The watch cache: all resources of one worker, in memory (interface.py: WatchCache).
 
 One watch on etcd feeds everything. A server that needs few resources names them: then only those are loaded, each with a
-watch of its own.
+watch of its own; so has a resource that lies in another etcd.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from workers.storage import etcdrpc_pb2 as rpc
 from workers.storage.entry_map import Render, as_item
@@ -15,23 +15,34 @@ from workers.storage.etcd import EtcdStorage
 from workers.storage.interface import Entry, Event, Unavailable
 from workers.storage.reflector import PrefixReflector, Reflector
 from workers.storage.resource_cache import EtcdResourceCache
+from workers.storage.routing import RoutedStorage
 
 
 class EtcdWatchCache:
     """All resources below `prefix`, or only those whose storage prefixes are given in `only`."""
 
-    def __init__(self, storage: EtcdStorage, prefix: str = "/registry", *, only: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        storage: EtcdStorage | RoutedStorage,
+        prefix: str = "/registry",
+        *,
+        only: Iterable[str] | None = None,
+        windows: Mapping[str, int] | None = None,
+    ) -> None:
         self._storage = storage
         self._root = prefix.rstrip("/") + "/"
+        self._windows = windows or {}  # how many events a watch may go back, by storage prefix
         self._resources: dict[str, EtcdResourceCache] = {}  # by what follows the root: "pods/", "services/specs/"
+        self._fed: dict[str, EtcdResourceCache] = {}  # those of them that the one reflector of everything feeds
         self._unclaimed: dict[str, Entry] = {}  # entries of resources that nobody has asked for yet
         self._reflectors: list[Reflector] = []
         self._everything: Reflector | None = None
         if only is None:
-            self._everything = Reflector(storage, self._root)
+            self._everything = Reflector(storage.of(""), self._root)
             self._everything.sink = self
             self._reflectors.append(self._everything)
-        for storage_prefix in only or ():
+            only = [key.removeprefix(self._root) for key in getattr(storage, "others", ())]
+        for storage_prefix in only:
             self._follow(storage_prefix)
 
     async def start(self) -> None:
@@ -62,8 +73,7 @@ class EtcdWatchCache:
         if folder not in self._resources:
             if self._everything is None:
                 raise KeyError(storage_prefix)
-            resource = EtcdResourceCache(self._storage, self._root + folder, self._everything, render=render)
-            self._resources[folder] = resource
+            resource = self._resources[folder] = self._fed[folder] = self._cache(folder, self._everything, render)
             resource.adopt(self._claim(resource.prefix))
         return self._resources[folder]
 
@@ -76,18 +86,22 @@ class EtcdWatchCache:
     def _follow(self, storage_prefix: str, render: Render = as_item) -> Reflector:
         """A reflector for one resource."""
         folder = _folder(storage_prefix)
-        reflector = PrefixReflector(self._storage, self._root + folder)
-        reflector.sink = EtcdResourceCache(self._storage, self._root + folder, reflector, render=render)
-        self._resources[folder] = reflector.sink
+        reflector = PrefixReflector(self._storage.of(self._root + folder), self._root + folder)
+        reflector.sink = self._resources[folder] = self._cache(folder, reflector, render)
         self._reflectors.append(reflector)
         return reflector
+
+    def _cache(self, folder: str, reflector: Reflector, render: Render) -> EtcdResourceCache:
+        prefix = self._root + folder
+        window = self._windows.get(folder.rstrip("/"), 0)
+        return EtcdResourceCache(self._storage.of(prefix), prefix, reflector, render=render, window=window)
 
     # what the one reflector of everything feeds
 
     def load(self, entries: Iterable[Entry], revision: int) -> None:
         """Start again from a new load."""
         self._unclaimed.clear()
-        found: dict[EtcdResourceCache, list[Entry]] = {resource: [] for resource in self._resources.values()}
+        found: dict[EtcdResourceCache, list[Entry]] = {resource: [] for resource in self._fed.values()}
         for entry in entries:
             resource = self._route(entry.key)
             if resource is None:
@@ -118,16 +132,17 @@ class EtcdWatchCache:
         first = key.find("/", start) + 1
         if not first:
             return None
-        resource = self._resources.get(key[start:first])
+        resource = self._fed.get(key[start:first])
         if resource is None and (second := key.find("/", first) + 1):
-            resource = self._resources.get(key[start:second])
+            resource = self._fed.get(key[start:second])
         return resource
 
     def _keep_unclaimed(self, key: str, change: rpc.Event) -> None:
         if change.type == rpc.Event.DELETE:
             self._unclaimed.pop(key, None)
         else:
-            self._unclaimed[key] = self._storage.entry(key, change.kv.value, change.kv.mod_revision)
+            entry = self._storage.of("").entry
+            self._unclaimed[key] = entry(key, change.kv.value, change.kv.mod_revision)
 
     def _claim(self, prefix: str) -> list[Entry]:
         keys = sorted(key for key in self._unclaimed if key.startswith(prefix))

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Any
 
-from workers.apimachinery.errors import ApiError, not_acceptable
+from workers.apimachinery.errors import ApiError, not_acceptable, resource_expired
 from workers.registry.list import Selects
 from workers.registry.options import ListOptions
 from workers.registry.watch import Watch
@@ -18,12 +18,13 @@ from workers.server.endpoints.serialize import watch_event
 from workers.server.endpoints.served import Served
 from workers.server.http import Request, Response
 from workers.server.watch_frames import InitialEvents
-from workers.storage.interface import Entry, Event, StorageError, Subscription
+from workers.storage.interface import Compacted, Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
 BOOKMARK_INTERVAL = 60.0
 MAX_FRAMES = 1024
 INITIAL_BATCH = 100  # initial events that are sent together
+TOO_OLD = "The resourceVersion for the provided watch is too old."
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -169,6 +170,10 @@ async def stream(watch: Watch, frames: Frames, timeout: float, *, bookmarks: boo
             columns = False
         if bookmarks:
             yield frames.bookmark(max(subscription.revision, watch.revision))
+    except ApiError as error:  # an object that cannot be read
+        yield frames.frame("ERROR", error.status)
+    except Compacted:
+        yield frames.frame("ERROR", resource_expired(TOO_OLD).status)
     except StorageError:
         # The client resumes from the last event it got, or lists anew.
         return
