@@ -227,7 +227,9 @@ class Master:
             if child.crashes >= TOO_MANY_CRASHES:
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
         if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
-            raise StartError(f"no etcd server answers within {ETCD_WITHIN:.0f} s: {', '.join(self.options.etcd_servers)}")
+            raise StartError(
+                f"no etcd server answers within {ETCD_WITHIN:.0f} s: {', '.join(self.options.etcd_servers)}"
+            )
         if now - self._began > READY_WITHIN:
             raise StartError(f"not ready within {READY_WITHIN:.0f} s, waiting for {', '.join(self._steps)}")
         for step, completed in list(self._steps.items()):

@@ -70,7 +70,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "File that says which resources are encrypted in etcd, and how (EncryptionConfiguration).",
-            readable,
         ),
         Flag(
             "encryption-provider-config-automatic-reload",
@@ -133,7 +132,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "Old name of --encryption-provider-config.",
-            readable,
             deprecated="use --encryption-provider-config",
             legacy="1.24",
             sets="encryption-provider-config",

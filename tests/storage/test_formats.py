@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from workers.apimachinery import codec, protobuf, types
+from workers.storage import serializer
 from workers.storage.entry import StoredEntry
 from workers.storage.formats import Formats, Unreadable
 from workers.storage.serializer import JSON, MEDIA_TYPES, PROTOBUF, YAML
@@ -39,6 +40,7 @@ AUTOSCALER = {
     "status": {"desiredReplicas": 0},
 }  # fmt: skip
 AUTOSCALER_KEY = "/registry/horizontalpodautoscalers/d/a"
+MODEL_1_30 = types.model("1.30")
 HEADS = {JSON: b'{"kind":"Deployment"', YAML: b"apiVersion: apps/v1\n", PROTOBUF: b"k8s\x00\n\x15\n\x07apps/v1"}
 
 
@@ -171,6 +173,17 @@ def test_what_cannot_be_read_is_an_internal_error_that_names_the_key(stored):
         with pytest.raises(Unreadable, match='unable to transform key "/registry/configmaps/d/a": ') as raised:
             getattr(entry, ask)
         assert (raised.value.code, raised.value.reason) == (500, "InternalError")
+
+
+def test_what_protobuf_cannot_say_in_an_older_version_is_stored_as_json(monkeypatch):
+    """1.30's resource claims of a pod had a field `source`, which is no field of 1.36's message any more."""
+    monkeypatch.setattr(serializer.types, "model", lambda: MODEL_1_30)
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "c"}]}}
+    formats = Formats(media_type=PROTOBUF)
+    assert formats.write("/registry/pods/d/a", normal(pod)).startswith(b"k8s\0")
+    claim = {"name": "x", "source": {"resourceClaimName": "y"}}
+    value = normal({**pod, "spec": {**pod["spec"], "resourceClaims": [claim]}})
+    assert formats.write("/registry/pods/d/a", value) == value
 
 
 def test_keys_that_hold_no_objects_are_left_alone():

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.resources import catalogue
 from workers.storage.encryption.config import load_encryption_config
 from workers.storage.encryption.reload import WatchedFile
 from workers.storage.etcd import EtcdStorage
@@ -127,7 +127,7 @@ def is_cached(settings: Any, group: str, resource: str) -> bool:
 
 
 def _storage_prefix(group: str, resource: str) -> str:
-    for info in builtin_resources().values():
+    for info in catalogue().values():
         if (info.group, info.resource) == (group, resource) and info.stored_as == (group, info.version):
             return info.storage_prefix
     return f"{group}/{resource}" if group else resource

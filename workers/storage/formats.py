@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from workers.apimachinery import codec, errors, protobuf, types
 from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import SERVED_BY, builtin_resources
+from workers.apimachinery.resources import SERVED_BY, catalogue
 from workers.storage import serializer
 from workers.storage.encryption.transformers import IDENTITY, TransformError, Transformers
 from workers.storage.entry import Form, JSONEntry, StoredEntry
@@ -198,9 +198,13 @@ class Formats:
 
 
 def _builtin(media_type: str, versions: Mapping[str, str]) -> Iterable[tuple[str, Format]]:
-    for info in builtin_resources().values():
-        if info.stored_as != (info.group, info.version) or "update" not in info.verbs:
+    taken = set()
+    for info in catalogue().values():
+        if info.stored_as != (info.group, info.version) or "update" not in info.verbs or info.storage_prefix in taken:
             continue
+        if types.model().find(info.group, info.version, info.kind) is None:
+            continue  # the Kubernetes version that is served has the resource in another version, or not at all
+        taken.add(info.storage_prefix)
         api_version = info.group_version
         yield (
             f"{info.storage_prefix}/",

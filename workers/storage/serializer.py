@@ -5,6 +5,7 @@ Objects are JSON in memory; these functions stand between that and what --storag
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -44,11 +45,14 @@ def parse(data: bytes, media_type: str) -> Object:
 
 
 def serialize(obj: Object, media_type: str) -> bytes:
-    """The object as it lies in etcd; in JSON where protobuf has no message for it."""
+    """The object as it lies in etcd; as JSON where protobuf would lose a part of it."""
     if media_type == YAML:
         return yaml.dump(obj, Dumper=_Dumper, allow_unicode=True, width=1_000_000).encode()
     if media_type == PROTOBUF:
-        return protobuf.encode_object(_type(obj["apiVersion"], obj["kind"]), obj)
+        found = _type(obj["apiVersion"], obj["kind"])
+        data = protobuf.encode_object(found, obj)
+        if is_complete(found) or parse(data, PROTOBUF) == obj:
+            return data
     return codec.encode(obj)
 
 
@@ -56,6 +60,24 @@ def in_version(obj: Object, api_version: str) -> Object:
     """The object converted to `api_version`. Raises KeyError when that has no such kind."""
     group, _, version = api_version.rpartition("/")
     return conversion.convert(obj, group, version)
+
+
+@functools.cache
+def is_complete(found: types.Type) -> bool:
+    """Whether protobuf has all fields of a type; it may not have those that only an older version had."""
+    seen: set[types.Type] = set()
+    waiting = [found]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for member, _ in current.members:
+            if not member.number and member.name not in ("kind", "apiVersion"):
+                return False
+            inner = (member.type, member.element.type if member.element else None)
+            waiting += [part for part in inner if part is not None]
+    return True
 
 
 class _Dumper(yaml.CSafeDumper):
