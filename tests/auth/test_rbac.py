@@ -11,10 +11,11 @@ from tests.auth.stored import named
 from workers.apimachinery.user import UserInfo
 from workers.server.authorization import bootstrap_policy
 from workers.server.authorization.attributes import Attributes, Decision, forbidden_error
+from workers.server.authorization.building import Always
 from workers.server.authorization.policy import Policy
 from workers.server.authorization.rbac import RBACAuthorizer
 from workers.server.authorization.rules import compile_rule, describe, uncovered
-from workers.server.authorization.union import Always, ServerAuthorizer
+from workers.server.authorization.union import ServerAuthorizer
 
 ALICE = UserInfo("alice", "", ("dev",))
 
@@ -122,7 +123,7 @@ def test_changes_of_roles_and_bindings_take_effect_at_once():
     def allowed() -> bool:
         return asyncio.run(rbac.authorize(question))[0] is Decision.ALLOW
 
-    generations = {rbac.generation}
+    generations = {rbac.policy.generation}
     for change, expected in [
         (lambda: policy.put_binding(bound), False),
         (lambda: policy.put_role(role), True),
@@ -136,8 +137,8 @@ def test_changes_of_roles_and_bindings_take_effect_at_once():
     ]:
         change()
         assert allowed() is expected
-        assert rbac.generation not in generations
-        generations.add(rbac.generation)
+        assert rbac.policy.generation not in generations
+        generations.add(rbac.policy.generation)
 
 
 def test_masters_may_do_all_and_an_empty_union_refuses():

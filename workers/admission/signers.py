@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.apimachinery.user import UserInfo
-from workers.server.authorization.attributes import Attributes, Authorizer, Decision
+from workers.server.authorization.attributes import Attributes, Authorizer, allowed
 
 GROUP = "certificates.k8s.io"
 REQUESTS = (GROUP, "certificatesigningrequests")
@@ -13,7 +13,6 @@ async def may_act_for(authorizer: Authorizer, user: UserInfo, verb: str, signer:
     """Whether the user may `verb` for the signer, or for all signers of its domain (`example.com/*`)."""
     for name in (signer, f"{signer.partition('/')[0]}/*"):
         question = Attributes(user, verb, api_group=GROUP, api_version="*", resource="signers", name=name)
-        decision, _ = await authorizer.authorize(question)
-        if decision is Decision.ALLOW:
+        if (await allowed(authorizer, question))[0]:
             return True
     return False

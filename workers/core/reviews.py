@@ -16,13 +16,20 @@ from workers.apimachinery.validation import field
 from workers.apimachinery.validation.meta import validate_label_name
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.union import ServerAuthenticator
-from workers.server.authorization.attributes import Attributes, Decision, FieldRequirement, parse_field_selector
+from workers.server.authorization.attributes import (
+    Attributes,
+    Decision,
+    EvaluationError,
+    FieldRequirement,
+    parse_field_selector,
+)
 from workers.server.authorization.rules import Rule
 from workers.server.authorization.union import ServerAuthorizer
 
 Object = dict[str, Any]
 
 AUTHORIZATION, AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
+LABEL_FORMS = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
 RESOURCE, NON_RESOURCE = "resourceAttributes", "nonResourceAttributes"
 
 
@@ -67,12 +74,18 @@ class Reviews:
         return await self._decide(obj, spec, subject_of(spec))
 
     async def _decide(self, obj: Object, spec: Object, subject: UserInfo) -> Object:
-        decision, reason = await self._authorizer.authorize(attributes_of(spec, subject))
+        fault = ""
+        try:
+            decision, reason = await self._authorizer.authorize(attributes_of(spec, subject))
+        except EvaluationError as error:
+            decision, reason, fault = error.decision, error.reason_given, error.fault
         status: Object = {"allowed": decision is Decision.ALLOW}
         if decision is Decision.DENY:
             status["denied"] = True
         if reason:
             status["reason"] = reason
+        if fault:
+            status["evaluationError"] = fault
         return {**obj, "status": status}
 
     async def self_subject_rules(self, obj: Object, user: UserInfo, namespace: str) -> Object:
@@ -207,6 +220,7 @@ def attributes_of(spec: Object, subject: UserInfo) -> Attributes:
         subresource=asked.get("subresource", ""),
         name=asked.get("name", ""),
         fields=_fields_of(asked.get("fieldSelector") or {}),
+        label_selector=_labels_of(asked.get("labelSelector") or {}),
     )
 
 
@@ -218,6 +232,17 @@ def _fields_of(selector: Object) -> tuple[FieldRequirement, ...]:
         FieldRequirement(requirement["key"], operators[requirement["operator"]], requirement["values"][0])
         for requirement in selector.get("requirements") or ()
         if requirement["operator"] in operators and len(requirement["values"]) == 1
+    )
+
+
+def _labels_of(selector: Object) -> str:
+    """A review's label selector as a request would have it; operators that this server does not know narrow nothing."""
+    if selector.get("rawSelector"):
+        return selector["rawSelector"]
+    return ",".join(
+        LABEL_FORMS[requirement["operator"]].format(requirement["key"], ",".join(requirement.get("values") or ()))
+        for requirement in selector.get("requirements") or ()
+        if requirement.get("operator") in LABEL_FORMS
     )
 
 

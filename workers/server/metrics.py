@@ -75,6 +75,27 @@ STALE_TOKENS = REGISTRY.counter(
     "serviceaccount_stale_tokens_total", "Cumulative stale projected service account tokens used"
 )
 LEGACY_TOKENS = REGISTRY.counter("serviceaccount_legacy_tokens_total", "Cumulative legacy service account tokens used")
+AUTHORIZATION_DECISIONS = REGISTRY.counter(
+    "apiserver_authorization_decisions_total",
+    "Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.",
+    ("decision", "name", "type"),
+)
+WEBHOOK_EVALUATIONS = REGISTRY.counter(
+    "apiserver_authorization_webhook_evaluations_total",
+    "Round-trips to authorization webhooks.",
+    ("name", "result"),
+)
+WEBHOOK_FAIL_OPEN = REGISTRY.counter(
+    "apiserver_authorization_webhook_evaluations_fail_open_total",
+    "NoOpinion results due to webhook timeout or error.",
+    ("name", "result"),
+)
+WEBHOOK_SECONDS = REGISTRY.histogram(
+    "apiserver_authorization_webhook_duration_seconds",
+    "Request latency in seconds.",
+    ("name", "result"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 STORAGE_OBJECTS = REGISTRY.gauge(
     "apiserver_storage_objects",
     "Number of stored objects at the time of last check split by kind.",

@@ -21,12 +21,14 @@ from workers.core.bootstrap import (
 from workers.core.bootstrap.objects import Objects
 from workers.registry.node_ports import NodePorts
 from workers.registry.registry import Registry
+from workers.server.authorization.configuration import authorizer_types
 from workers.server.config import ServerConfig
 from workers.server.hooks import Hook
 
 NAMESPACES = "start-system-namespaces-controller"
 SERVICE_CIDR = "start-kubernetes-service-cidr-controller"
 SERVICE = "bootstrap-controller"
+ROLES = "rbac/bootstrap-roles"
 FLOW_CONTROL = "priority-and-fairness-config-producer"
 REGISTRATION = "kube-apiserver-autoregistration"
 IDENTITY = "start-kube-apiserver-identity-lease-controller"
@@ -42,7 +44,7 @@ NEEDS = {
     IDENTITY_COLLECTOR: ("coordination.k8s.io", "leases"),
     "start-legacy-token-tracking-controller": ("", "configmaps"),
     "start-service-ip-repair-controllers": ("", "services"),
-    "rbac/bootstrap-roles": ("rbac.authorization.k8s.io", "clusterroles"),
+    ROLES: ("rbac.authorization.k8s.io", "clusterroles"),
     "scheduling/bootstrap-system-priority-classes": (system.SCHEDULING, "priorityclasses"),
     FLOW_CONTROL: (flow_control.GROUP, flow_control.SCHEMAS),
     SERVICE: ("", "services"),
@@ -61,7 +63,10 @@ def bootstrap_hooks(
 ) -> list[Hook]:
     """Those that the resources served allow; `registry` must reach every built-in resource."""
     infos = list(served if served is not None else builtin_resources().values())
-    return list(_runnable(_all_hooks(config, registry, infos), infos))
+    hooks = _all_hooks(config, registry, infos)
+    if "RBAC" not in authorizer_types(config):
+        hooks = [hook for hook in hooks if hook.name != ROLES]
+    return list(_runnable(hooks, infos))
 
 
 def _runnable(hooks: list[Hook], served: list[ResourceInfo]) -> Iterator[Hook]:
@@ -104,7 +109,7 @@ def _all_hooks(config: ServerConfig, registry: Registry, served: list[ResourceIn
         Hook(STORAGE_READY, storage_answers),
         Hook("start-legacy-token-tracking-controller", partial(system.ensure_token_tracking, objects), 30, **in_system),
         Hook("start-service-ip-repair-controllers", repair.run, service_repair.INTERVAL, (SERVICE,)),
-        Hook("rbac/bootstrap-roles", partial(rbac.ensure_policy, objects), **in_system),
+        Hook(ROLES, partial(rbac.ensure_policy, objects), **in_system),
         Hook("scheduling/bootstrap-system-priority-classes", partial(system.ensure_priority_classes, objects)),
         Hook(FLOW_CONTROL, partial(flow_control.ensure_configuration, objects), 60),
         Hook(SERVICE, partial(system.ensure_kubernetes_service, objects, config), 10, (NAMESPACES, SERVICE_CIDR)),

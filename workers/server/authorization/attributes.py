@@ -48,6 +48,7 @@ class Attributes:
     name: str = ""
     path: str = ""
     fields: tuple[FieldRequirement, ...] = ()
+    label_selector: str = ""
 
     @property
     def combined_resource(self) -> str:
@@ -55,13 +56,33 @@ class Attributes:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
+class EvaluationError(ApiError):
+    """An authorizer could not find out what it should. `decision` and `reason` are what it decides nevertheless."""
+
+    def __init__(self, decision: Decision, reason: str, message: str) -> None:
+        super().__init__(
+            500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]}
+        )
+        self.decision = decision
+        self.reason_given = reason
+        self.fault = message
+
+
 class Authorizer(Protocol):
-    """Decides, with a reason that a refused user may read. `generation` changes when earlier answers may be wrong."""
+    """Decides, with a reason that a refused user may read."""
 
-    @property
-    def generation(self) -> int: ...
+    async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
+        """Raises EvaluationError where something kept it from deciding properly."""
+        ...
 
-    async def authorize(self, attributes: Attributes) -> tuple[Decision, str]: ...
+
+async def allowed(authorizer: Authorizer, attributes: Attributes) -> tuple[bool, str]:
+    """Whether the authorizer allows it, and why (not). One that cannot find out does not."""
+    try:
+        decision, reason = await authorizer.authorize(attributes)
+    except EvaluationError as error:
+        return False, error.reason_given
+    return decision is Decision.ALLOW, reason
 
 
 def of_request(request: Request) -> Attributes:
@@ -82,6 +103,7 @@ def of_request(request: Request) -> Attributes:
         name=info.name,
         path=info.path,
         fields=parse_field_selector(info.field_selector) if info.field_selector else (),
+        label_selector=info.label_selector,
     )
 
 

@@ -12,7 +12,7 @@ from workers.apimachinery.errors import ApiError, forbidden, not_found
 from workers.registry.attributes import CREATE, UPDATE, Admission
 from workers.registry.attributes import Attributes as AdmissionAttributes
 from workers.registry.registry import Registry
-from workers.server.authorization.attributes import MASTERS, Attributes, Decision, quote, quote_list
+from workers.server.authorization.attributes import MASTERS, Attributes, allowed, quote, quote_list
 from workers.server.authorization.bootstrap_policy import GROUP
 from workers.server.authorization.rules import FULL_AUTHORITY, Rule, describe, uncovered
 from workers.server.authorization.union import ServerAuthorizer
@@ -60,8 +60,7 @@ class EscalationGuard:
         attributes = Attributes(
             a.user, verb, namespace=a.namespace, api_group=GROUP, api_version="*", resource=resource, name=name
         )
-        decision, _ = await self._authorizer.authorize(attributes)
-        return decision is Decision.ALLOW
+        return (await allowed(self._authorizer, attributes))[0]
 
     async def _role_rules(self, a: AdmissionAttributes, resource: str, name: str) -> list[Rule]:
         store = self._registry.store(GROUP, resource)

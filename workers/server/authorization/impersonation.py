@@ -20,7 +20,7 @@ from workers.server.authorization.attributes import (
     MASTERS,
     Attributes,
     Authorizer,
-    Decision,
+    allowed,
     forbidden_error,
     quote,
 )
@@ -109,8 +109,8 @@ async def _constrained(authorizer: Authorizer, mode: Mode, wanted: UserInfo, att
 
 async def check(authorizer: Authorizer, attributes: Attributes) -> None:
     """Raises ApiError (403) unless the authorizer allows it."""
-    decision, reason = await authorizer.authorize(attributes)
-    if decision is not Decision.ALLOW:
+    allows, reason = await allowed(authorizer, attributes)
+    if not allows:
         raise forbidden_error(attributes, reason)
 
 
@@ -191,8 +191,7 @@ class Checks:
                 await check(self.authorizer, self._attributes(AUTHENTICATION_API, "userextras", value, key))
 
     async def _allowed(self, attributes: Attributes) -> bool:
-        decision, _ = await self.authorizer.authorize(attributes)
-        return decision is Decision.ALLOW
+        return (await allowed(self.authorizer, attributes))[0]
 
 
 def invalid_extra(extra: dict[str, list[str]]) -> str:

@@ -37,7 +37,8 @@ def no(reason: str) -> Answer:
 class NodeAuthorizer:
     """Decides for users of the group system:nodes by the graph; has no opinion on anyone else."""
 
-    generation = 0
+    kind = "Node"
+    name = "node"
 
     def __init__(self, graph: NodeGraph, rules: list[Rule]) -> None:
         self._graph = graph

@@ -16,14 +16,13 @@ MAX_DECISIONS = 16384
 class RBACAuthorizer:
     """Decides by a Policy. Answers are kept until the policy changes: most questions are asked again and again."""
 
+    kind = "RBAC"
+    name = "rbac"
+
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._decided: dict[tuple[Any, ...], tuple[Decision, str]] = {}
         self._decided_at = -1
-
-    @property
-    def generation(self) -> int:
-        return self.policy.generation
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """ALLOW with the binding that allows it, or NO_OPINION with the role references that lead nowhere."""

@@ -1,45 +1,34 @@
-"""The authorizer of a server: the modes of --authorization-mode in order, behind the rule that masters may do all.
+"""The authorizer of a server: a chain of authorizers in order, behind the rule that masters may do all.
 
-`server_authorizer` builds it. The modes that decide by stored objects follow them with informers: `start` returns when
-they have all of them.
+`server_authorizer` builds it. The authorizers that decide by stored objects follow them with informers: `start` returns
+when they have all of them. A chain from --authorization-config is made anew when the file changes.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from workers.apimachinery.user import UserInfo
-from workers.server.authorization.attributes import MASTERS, Attributes, Authorizer, Decision
-from workers.server.authorization.bootstrap_policy import node_rules
-from workers.server.authorization.node import NodeAuthorizer
-from workers.server.authorization.node_graph import NodeGraph
-from workers.server.authorization.policy import Policy
-from workers.server.authorization.rbac import PolicyFeed, RBACAuthorizer, aggregate
-from workers.server.authorization.rules import FULL_AUTHORITY, HeldRules, Rule
+from workers.server.authorization.attributes import MASTERS, Attributes, Decision, EvaluationError
+from workers.server.authorization.building import NODE_RESOURCES, RBAC_RESOURCES, Builder
+from workers.server.authorization.configuration import authorizer_configs, authorizer_types, parse_authorization_config
+from workers.server.authorization.rbac import RBACAuthorizer, aggregate
+from workers.server.authorization.rules import HeldRules
 from workers.server.config import ServerConfig
+from workers.server.config_reload import AUTHORIZATION
 from workers.server.informer import Informer
+from workers.server.metrics import AUTHORIZATION_DECISIONS
+from workers.server.server_id import server_id_hash
 from workers.storage.interface import WatchCache
 
-# storage prefix: whether it holds bindings
-RBAC_RESOURCES = {"clusterroles": False, "roles": False, "clusterrolebindings": True, "rolebindings": True}
-NODE_RESOURCES = ("pods", "persistentvolumes", "volumeattachments", "resourceslices", "podcertificaterequests")
+CHECK_SECONDS = 1.0
 
-
-class Always:
-    """AlwaysAllow and AlwaysDeny: one answer to every question."""
-
-    generation = 0
-
-    def __init__(self, decision: Decision, reason: str = "", rules: Sequence[Rule] = ()) -> None:
-        self._answer = (decision, reason)
-        self._rules = list(rules)
-
-    async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
-        return self._answer
-
-    def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
-        return HeldRules(self._rules)
+log = logging.getLogger(__name__)
 
 
 class ServerAuthorizer:
@@ -48,29 +37,42 @@ class ServerAuthorizer:
     def __init__(
         self, authorizers: Sequence[Any], *, rbac: RBACAuthorizer | None = None, informers: Sequence[Informer] = ()
     ) -> None:
-        self._authorizers = tuple(authorizers)
         self._informers = tuple(informers)
         self.rbac = rbac
+        self.use(authorizers)
 
-    @property
-    def generation(self) -> int:
-        """Answers given under another generation must be asked for again; answers about nodes may not be kept at all."""
-        return self.rbac.generation if self.rbac else 0
+    def use(self, authorizers: Sequence[Any]) -> None:
+        """From now on ask these."""
+        self._authorizers = tuple(authorizers)
+        labels = [(getattr(each, "name", ""), getattr(each, "kind", "")) for each in authorizers]
+        self._labels = [{Decision.ALLOW: ("allowed", *label), Decision.DENY: ("denied", *label)} for label in labels]
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
+        """Raises EvaluationError if an authorizer failed and none of the others decided."""
         if MASTERS in attributes.user.groups:
             return Decision.ALLOW, ""
         reasons: list[str] = []
-        for authorizer in self._authorizers:
-            decision, reason = await authorizer.authorize(attributes)
+        faults: list[str] = []
+        for authorizer, labels in zip(self._authorizers, self._labels, strict=True):
+            try:
+                decision, reason = await authorizer.authorize(attributes)
+            except EvaluationError as error:
+                decision, reason = error.decision, error.reason_given
+                faults.append(error.fault)
+                if decision is not Decision.NO_OPINION:
+                    AUTHORIZATION_DECISIONS.inc(labels[decision])
+                    raise
             if decision is not Decision.NO_OPINION:
+                AUTHORIZATION_DECISIONS.inc(labels[decision])
                 return decision, reason
             if reason:
                 reasons.append(reason)
+        if faults:
+            raise EvaluationError(Decision.NO_OPINION, "\n".join(reasons), aggregate(faults))
         return Decision.NO_OPINION, "\n".join(reasons)
 
     def rules_for(self, user: UserInfo, namespace: str) -> HeldRules:
-        """The rules of the user in the namespace that all modes know of."""
+        """The rules of the user in the namespace that all authorizers know of."""
         answers = [authorizer.rules_for(user, namespace) for authorizer in self._authorizers]
         return HeldRules(
             rules=[rule for answer in answers for rule in answer.rules],
@@ -85,41 +87,91 @@ class ServerAuthorizer:
     async def stop(self) -> None:
         for informer in self._informers:
             await informer.stop()
+        close_webhooks(self._authorizers)
+
+
+class FileAuthorizer(ServerAuthorizer):
+    """The authorizer of --authorization-config. What is not sound in a changed file is told, and the last chain stays."""
+
+    def __init__(self, config: ServerConfig, builder: Builder, informers: Sequence[Informer]) -> None:
+        """Raises OSError, or ValueError that names the file."""
+        self._path = Path(config.authorization_config)
+        self._server = server_id_hash(config)
+        self._builder = builder
+        self._content = self._path.read_bytes()
+        self._fault = ""
+        self._following: asyncio.Task[None] | None = None
+        chain = authorizer_configs(config)
+        self._types = authorizer_types(config)
+        super().__init__(builder.build(chain), rbac=builder.rbac, informers=informers)
+
+    async def start(self) -> None:
+        await super().start()
+        AUTHORIZATION.applied(self._server, self._content)
+        self._following = asyncio.ensure_future(self._follow())
+
+    async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+        await super().stop()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                content = self._path.read_bytes()
+                if content != self._content:
+                    self._change(content)
+            except (OSError, ValueError) as error:
+                self._failed(error)
+
+    def _change(self, content: bytes) -> None:
+        self._content = content
+        fresh = self._builder.build(parse_authorization_config(content, self._types))
+        old = self._authorizers
+        self.use(fresh)
+        close_webhooks(old)
+        self._fault = ""
+        AUTHORIZATION.reloaded(self._server, content)
+        log.info("reloaded authz config")
+
+    def _failed(self, error: Exception) -> None:
+        if str(error) != self._fault:  # told once, however often it is tried
+            self._fault = str(error)
+            AUTHORIZATION.failed(self._server)
+            log.error("reloading authorization config: %s: %s", self._path, error)
+
+
+def close_webhooks(authorizers: Sequence[Any]) -> None:
+    """Close the connections that authorizers keep; questions on their way still get their answer."""
+    for authorizer in authorizers:
+        if hasattr(authorizer, "close"):
+            authorizer.close()
 
 
 def server_authorizer(config: ServerConfig, cache: WatchCache) -> ServerAuthorizer:
-    """The authorizer that `config.authorization_mode` asks for. Call `start` before the first question."""
-    rbac: RBACAuthorizer | None = None
-    authorizers: list[Authorizer] = []
-    handlers: dict[str, Any] = {}
-    for mode in config.authorization_mode:
-        if mode == "AlwaysAllow":
-            authorizers.append(Always(Decision.ALLOW, rules=FULL_AUTHORITY))
-        elif mode == "AlwaysDeny":
-            authorizers.append(Always(Decision.NO_OPINION, "Everything is forbidden."))
-        elif mode == "RBAC":
-            rbac = RBACAuthorizer(Policy())
-            authorizers.append(rbac)
-            feeds = RBAC_RESOURCES.items()
-            handlers.update((prefix, PolicyFeed(rbac.policy, bindings=bindings)) for prefix, bindings in feeds)
-        elif mode == "Node":
-            graph = NodeGraph()
-            authorizers.append(NodeAuthorizer(graph, node_rules()))
-            handlers.update(graph.tables)
-        else:
-            raise ValueError(f"unknown authorization mode {mode}")
+    """The authorizer that the configuration asks for. Call `start` before the first question.
+
+    Raises OSError or ValueError for files that cannot be read.
+    """
+    builder = Builder(config, authorizer_types(config))
     informers = [
         Informer(cache.resource(prefix), f"{config.etcd_prefix}/{prefix}/", handler)
-        for prefix, handler in handlers.items()
+        for prefix, handler in builder.handlers.items()
     ]
-    return ServerAuthorizer(authorizers, rbac=rbac, informers=informers)
+    if config.authorization_config:
+        return FileAuthorizer(config, builder, informers)
+    return ServerAuthorizer(builder.build(authorizer_configs(config)), rbac=builder.rbac, informers=informers)
 
 
 def followed_resources(config: ServerConfig) -> tuple[str, ...]:
     """The storage prefixes that the server's authorizer needs in its watch cache."""
+    types = authorizer_types(config)
     found: tuple[str, ...] = ()
-    if "RBAC" in config.authorization_mode:
+    if "RBAC" in types:
         found += tuple(RBAC_RESOURCES)
-    if "Node" in config.authorization_mode:
+    if "Node" in types:
         found += NODE_RESOURCES
     return found

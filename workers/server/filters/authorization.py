@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from workers.server.authorization.attributes import Authorizer, Decision, forbidden_error, of_request
-from workers.server.http import Handler, Request, Response
+import html
+
+from workers.server.authorization.attributes import (
+    Authorizer,
+    Decision,
+    EvaluationError,
+    forbidden_error,
+    of_request,
+    quote,
+)
+from workers.server.http import Handler, Request, Response, text_response
 from workers.server.metrics import AUTHORIZATION_ATTEMPTS
 
+ERROR = ("error",)
 RESULTS = {Decision.ALLOW: ("allowed",), Decision.DENY: ("denied",), Decision.NO_OPINION: ("no-opinion",)}
 
 
@@ -18,8 +28,18 @@ class Authorization:
 
     async def __call__(self, request: Request) -> Response:
         attributes = of_request(request)
-        decision, reason = await self._authorizer.authorize(attributes)
+        try:
+            decision, reason = await self._authorizer.authorize(attributes)
+        except EvaluationError as error:
+            AUTHORIZATION_ATTEMPTS.inc(ERROR)
+            return internal_error(request, error.fault)
         AUTHORIZATION_ATTEMPTS.inc(RESULTS[decision])
         if decision is not Decision.ALLOW:
             raise forbidden_error(attributes, reason)
         return await self._handler(request)
+
+
+def internal_error(request: Request, fault: str) -> Response:
+    """What upstream's responsewriters.InternalError answers: plain text."""
+    uri = f"{request.path}?{request.raw_query}" if request.raw_query else request.path
+    return text_response(html.escape(f"Internal Server Error: {quote(uri)}: {fault}\n", quote=False), 500)
