@@ -185,9 +185,11 @@ def validate_validating_binding(obj: Object) -> Errors:
 
 KINDS = {
     (GROUP, "ValidatingAdmissionPolicy"): KindValidation(
-        create=validate_validating_policy, updates={"": lambda new, old: validate_validating_policy(new)}
+        metadata="M*", create=validate_validating_policy, updates={"": lambda new, old: validate_validating_policy(new)}
     ),
     (GROUP, "ValidatingAdmissionPolicyBinding"): KindValidation(
-        create=validate_validating_binding, updates={"": lambda new, old: validate_validating_binding(new)}
+        metadata="M*",
+        create=validate_validating_binding,
+        updates={"": lambda new, old: validate_validating_binding(new)},
     ),
 }

@@ -61,6 +61,7 @@ def _validate_remote(spec: dict[str, Any]) -> Errors:
 KINDS = {
     ("apiregistration.k8s.io", "APIService"): KindValidation(
         name=names.is_path_segment,
+        metadata="UM*",
         create=validate_api_service,
         updates={"": lambda new, old: validate_api_service(new)},
     ),

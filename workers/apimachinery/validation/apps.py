@@ -424,6 +424,6 @@ KINDS = {
         _stateful_set_update, _stateful_set_status, validate_stateful_set, name=names.is_dns1123_label
     ),
     (GROUP, "ControllerRevision"): KindValidation(
-        create=validate_controller_revision, updates={"": _controller_revision_update}
+        metadata="UM*", create=validate_controller_revision, updates={"": _controller_revision_update}
     ),
 }

@@ -154,6 +154,7 @@ def _request_status_update(new: Object, old: Object) -> Errors:
 KINDS = {
     ("certificates.k8s.io", "CertificateSigningRequest"): KindValidation(
         name=names.anything,
+        metadata="M*U",
         create=validate_signing_request,
         updates={"": _request_update, "approval": _request_status_update, "status": _request_status_update},
     ),

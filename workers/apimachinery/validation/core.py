@@ -435,15 +435,19 @@ def _always(check: Any) -> Any:
 
 
 KINDS = {
-    ("", "ConfigMap"): KindValidation(create=validate_config_map, updates={"": _config_map_update}),
-    ("", "Secret"): KindValidation(create=validate_secret, updates={"": _secret_update}),
+    ("", "ServiceAccount"): KindValidation(metadata="UM*"),
+    ("", "ConfigMap"): KindValidation(metadata="UM*", create=validate_config_map, updates={"": _config_map_update}),
+    ("", "Secret"): KindValidation(metadata="UM*", create=validate_secret, updates={"": _secret_update}),
     ("", "Namespace"): KindValidation(
         name=names.is_dns1123_label,
+        metadata="M*U",
         create=validate_namespace,
         updates={"finalize": _namespace_finalize, "status": _namespace_status},
     ),
     ("", "Node"): KindValidation(create=validate_node, updates={"": _node_update}),
-    ("", "LimitRange"): KindValidation(create=validate_limit_range, updates={"": _always(validate_limit_range)}),
+    ("", "LimitRange"): KindValidation(
+        metadata="M*", create=validate_limit_range, updates={"": _always(validate_limit_range)}
+    ),
     ("", "ResourceQuota"): KindValidation(create=validate_resource_quota, updates={"": _resource_quota_update}),
     ("", "ReplicationController"): KindValidation(
         create=validate_replication_controller,

@@ -269,10 +269,12 @@ def _validate_conditions(obj: Object) -> Errors:
 
 KINDS = {
     (GROUP, "FlowSchema"): KindValidation(
+        metadata="M*",
         create=validate_flow_schema,
         updates={"": lambda new, old: validate_flow_schema(new), "status": lambda new, old: _validate_conditions(new)},
     ),
     (GROUP, "PriorityLevelConfiguration"): KindValidation(
+        metadata="M*",
         create=validate_priority_level,
         updates={
             "": lambda new, old: validate_priority_level(new),

@@ -105,7 +105,7 @@ def validate_standard_finalizers(finalizers: list[str] | None, path: str) -> Err
 def validate_object_meta(
     meta: dict[str, Any], *, namespaced: bool, check_name: names.Checker, path: str = "metadata"
 ) -> Errors:
-    """ValidateObjectMetaAccessor: metadata at creation, after a name has been generated."""
+    """The generic ValidateObjectMetaAccessor: metadata at creation, after a name has been generated."""
     errors: Errors = []
     if prefix := meta.get("generateName"):
         check_prefix = names.for_generate_name(check_name)
@@ -123,11 +123,11 @@ def validate_object_meta(
     else:
         errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
     errors += at_least_zero(meta.get("generation"), f"{path}.generation")
-    return errors + _validate_contents(meta, path)
+    return errors + validate_contents(meta, path)
 
 
 def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: str = "metadata") -> Errors:
-    """ValidateObjectMetaAccessorUpdate: what an update may not change."""
+    """The head of ValidateObjectMetaAccessorUpdate: what an update may not change; the contents are checked apart."""
     errors: Errors = []
     if old.get("deletionTimestamp"):
         added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
@@ -141,10 +141,11 @@ def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: 
         errors.append(invalid(f"{path}.generation", new.get("generation") or 0, "must not be decremented"))
     for name in IMMUTABLE_FIELDS:
         errors += unchanged(new.get(name), old.get(name), f"{path}.{name}")
-    return errors + _validate_contents(new, path)
+    return errors
 
 
-def _validate_contents(meta: dict[str, Any], path: str) -> Errors:
+def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
+    """Labels, annotations, owners and finalizers, as the generic checks of any object see them."""
     errors: Errors = []
     if labels := meta.get("labels"):
         errors += validate_labels(labels, f"{path}.labels")
@@ -154,5 +155,4 @@ def _validate_contents(meta: dict[str, Any], path: str) -> Errors:
         errors += validate_owner_references(owners, f"{path}.ownerReferences")
     if finalizers := meta.get("finalizers"):
         errors += validate_finalizers(finalizers, f"{path}.finalizers")
-        errors += validate_standard_finalizers(finalizers, f"{path}.finalizers")
     return errors

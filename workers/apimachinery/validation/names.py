@@ -121,6 +121,7 @@ is_c_identifier = pattern_checker(
 is_http_header_name = pattern_checker(
     HTTP_HEADER_NAME, "a valid HTTP header must consist of alphanumeric characters or '-'", "X-Header-Name"
 )
+is_http_path = pattern_checker(HTTP_PATH, "Invalid path")
 is_valid_percent = pattern_checker(
     PERCENT, "a valid percent string must be a numeric string followed by an ending '%'", "1%", "93%"
 )

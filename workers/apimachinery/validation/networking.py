@@ -16,8 +16,10 @@ from workers.apimachinery.validation.field import (
     one_of,
     required,
     section,
+    too_long,
     unchanged,
 )
+from workers.apimachinery.validation.internal import unchanged_internal
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import validate_label_selector
 
@@ -27,6 +29,7 @@ PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 FORBIDDEN_IN_PATH = ("//", "/./", "/../", "%2f", "%2F")
 FORBIDDEN_AT_END = ("/..", "/.")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
+LONGEST_CONTROLLER = 250
 
 
 # NetworkPolicy
@@ -94,7 +97,8 @@ def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
     network = ipaddress.ip_network(cidr, strict=False)
     for at, exception in each(f"{path}.except", block.get("except")):
         if faults := validate_cidr(exception, at):
-            return errors + faults
+            errors += faults
+            continue
         inner = ipaddress.ip_network(exception, strict=False)
         inside = inner.version == network.version and inner.subnet_of(network) and inner != network  # type: ignore[arg-type]
         if not inside:
@@ -106,14 +110,14 @@ def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
 
 
 def validate_ingress(obj: dict[str, Any]) -> Errors:
-    errors: Errors = []
     spec = section(obj, "spec")
+    errors = _validate_ingress_spec(spec)
     annotation = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
     class_name = spec.get("ingressClassName")
     if annotation is not None and class_name is not None and annotation != class_name:
         text = "must match `ingressClassName` when both are specified"
         errors.append(invalid(f"annotations.{CLASS_ANNOTATION}", annotation, text))
-    return errors + _validate_ingress_spec(spec)
+    return errors
 
 
 def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
@@ -190,7 +194,7 @@ def _validate_backend(backend: dict[str, Any], path: str) -> Errors:
     if not (name := service.get("name")):
         errors.append(required(f"{path}.service.name"))
     else:
-        errors += [invalid(f"{path}.service.name", name, fault) for fault in names.is_dns1035_label(name)]
+        errors += [invalid(f"{path}.service.name", name, fault) for fault in names.is_dns1123_label(name)]
     port = service.get("port") or {}
     port_name, number = port.get("name"), port.get("number")
     if port_name and number:
@@ -235,20 +239,22 @@ def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 def validate_ingress_class(obj: dict[str, Any]) -> Errors:
-    errors: Errors = []
-    controller = section(obj, "spec").get("controller", "")
-    path = "spec.controller"
-    if len(controller) > 250:
-        from_limit = "Too long: may not be more than 250 bytes"
-        errors.append(invalid(path, controller, from_limit))
-    prefix, slash, rest = controller.partition("/")
-    if not controller:
-        errors.append(required(path))
-    elif not slash or not prefix or not rest:
-        errors.append(invalid(path, controller, 'must be a domain-prefixed path (such as "acme.io/foo")'))
-    else:
-        errors += [invalid(path, prefix, fault) for fault in names.is_dns1123_subdomain(prefix)]
-    return errors + _validate_parameters(section(obj, "spec").get("parameters"), "spec.parameters")
+    spec = section(obj, "spec")
+    path, controller = "spec.controller", spec.get("controller", "")
+    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if len(controller) > LONGEST_CONTROLLER else []
+    errors += _validate_domain_prefixed_path(controller, path)
+    return errors + _validate_parameters(spec.get("parameters"), "spec.parameters")
+
+
+def _validate_domain_prefixed_path(value: str, path: str) -> Errors:
+    """IsDomainPrefixedPath."""
+    domain, slash, rest = value.partition("/")
+    if not value:
+        return [required(path)]
+    if not slash or not domain or not rest:
+        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid(path, domain, fault) for fault in names.is_dns1123_subdomain(domain)]
+    return errors + [invalid(path, rest, fault) for fault in names.is_http_path(rest)]
 
 
 def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors:
@@ -272,9 +278,7 @@ def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors
 
 def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     controller = section(new, "spec").get("controller", ""), section(old, "spec").get("controller", "")
-    return unchanged(*controller, "spec.controller") + _validate_parameters(
-        section(new, "spec").get("parameters"), "spec.parameters"
-    )
+    return unchanged(*controller, "spec.controller") + validate_ingress_class(new)
 
 
 # IPAddress, ServiceCIDR
@@ -293,46 +297,54 @@ def validate_ip_address(obj: dict[str, Any]) -> Errors:
     if parent is None:
         return [required(path)]
     errors: Errors = []
-    if not parent.get("resource"):
-        errors.append(required(f"{path}.resource"))
-    for field in ("resource", "group", "namespace", "name"):
+    for field in ("group", "resource", "name", "namespace"):
         value = parent.get(field)
-        if field == "name" and not value:
-            errors.append(required(f"{path}.name"))
-        elif value:
+        if value:
             check = names.is_dns1123_subdomain if field == "group" else names.is_path_segment
             errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
+        elif field in ("resource", "name"):
+            errors.append(required(f"{path}.{field}"))
     return errors
 
 
 def _ip_address_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     parent = section(new, "spec").get("parentRef"), section(old, "spec").get("parentRef")
-    return unchanged(*parent, "spec.parentRef")
+    return unchanged_internal(*parent, "spec.parentRef", "io.k8s.api.networking.v1.ParentReference")
 
 
 def validate_service_cidr(obj: dict[str, Any]) -> Errors:
-    cidrs = section(obj, "spec").get("cidrs") or []
-    path = "spec.cidrs"
+    cidrs, path = section(obj, "spec").get("cidrs") or [], "spec.cidrs"
     if not cidrs:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
-        return [invalid(path, cidrs, "may only hold up to 2 values")]
-    errors: Errors = []
-    for at, cidr in each(path, cidrs):
-        faults = validate_cidr(cidr, at)
-        if not faults and str(ipaddress.ip_network(cidr, strict=False)) != cidr:
-            canonical = ipaddress.ip_network(cidr, strict=False)
-            faults = [invalid(at, cidr, f'must be in canonical form ("{canonical}")')]
-        errors += faults
-    if not errors and len(cidrs) == 2:
-        if len({ipaddress.ip_network(cidr).version for cidr in cidrs}) == 1:
-            text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
-            errors.append(invalid(path, cidrs, text))
-    return errors
+        return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
+    if len(cidrs) == 2 and (any(validate_cidr(cidr, path) for cidr in cidrs) or _same_family(cidrs)):
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
+        return [invalid(path, {"CIDRs": cidrs}, text)]
+    return [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
+
+
+def _same_family(cidrs: list[str]) -> bool:
+    return len({ipaddress.ip_interface(cidr).version for cidr in cidrs}) == 1
+
+
+def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
+    """IsValidCIDR: no host bits, nothing that could be written shorter."""
+    if faults := validate_cidr(cidr, path):
+        return faults
+    network = ipaddress.ip_network(cidr, strict=False)
+    if ipaddress.ip_interface(cidr).ip != network.network_address:
+        return [invalid(path, cidr, "must not have bits set beyond the prefix length")]
+    return [] if str(network) == cidr else [invalid(path, cidr, f'must be in canonical form ("{network}")')]
 
 
 def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    return unchanged(section(new, "spec").get("cidrs"), section(old, "spec").get("cidrs"), "spec.cidrs")
+    """The ranges stay; a second one may be added, which makes the range a dual-stack one."""
+    now, before, path = section(new, "spec").get("cidrs") or [], section(old, "spec").get("cidrs") or [], "spec.cidrs"
+    if len(now) != len(before) and (len(before), len(now)) != (1, 2):
+        return unchanged(now, before, path)
+    errors = [error for i, (a, b) in enumerate(zip(now, before)) for error in unchanged(a, b, f"{path}[{i}]")]  # noqa: B905
+    return errors if len(now) == len(before) else errors + validate_service_cidr(new)
 
 
 KINDS = {
@@ -340,10 +352,16 @@ KINDS = {
         create=validate_network_policy, updates={"": lambda new, old: validate_network_policy(new)}
     ),
     (GROUP, "Ingress"): KindValidation(
+        metadata="UM*",
         create=validate_ingress,
-        updates={"": lambda new, old: validate_ingress(new), "status": validate_ingress_status},
+        updates={
+            "": lambda new, old: _validate_ingress_spec(section(new, "spec")),
+            "status": validate_ingress_status,
+        },
     ),
-    (GROUP, "IngressClass"): KindValidation(create=validate_ingress_class, updates={"": _ingress_class_update}),
+    (GROUP, "IngressClass"): KindValidation(
+        metadata="UM*", create=validate_ingress_class, updates={"": _ingress_class_update}
+    ),
     (GROUP, "IPAddress"): KindValidation(
         name=canonical_ip_name, create=validate_ip_address, updates={"": _ip_address_update}
     ),

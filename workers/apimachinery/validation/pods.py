@@ -262,6 +262,7 @@ def validate_binding(binding: Object) -> Errors:
 
 KINDS = {
     ("", "Pod"): KindValidation(
+        metadata="UM*",
         create=validate_pod,
         updates={
             "": validate_pod_update,

@@ -84,7 +84,9 @@ def _validate_subject(subject: dict[str, Any], path: str, *, namespaced: bool) -
 
 def _role(*, namespaced: bool) -> KindValidation:
     check = partial(_validate_role, namespaced=namespaced)
-    return KindValidation(name=names.is_path_segment, create=check, updates={"": lambda new, old: check(new)})
+    return KindValidation(
+        name=names.is_path_segment, metadata="M*U", create=check, updates={"": lambda new, old: check(new)}
+    )
 
 
 def _binding(*, role_kinds: tuple[str, ...], namespaced: bool) -> KindValidation:
@@ -94,7 +96,7 @@ def _binding(*, role_kinds: tuple[str, ...], namespaced: bool) -> KindValidation
         changed = unchanged(new.get("roleRef"), old.get("roleRef"), "roleRef")
         return check(new) + [invalid("roleRef", error_value(new), "cannot change roleRef") for _ in changed]
 
-    return KindValidation(name=names.is_path_segment, create=check, updates={"": update})
+    return KindValidation(name=names.is_path_segment, metadata="M*U", create=check, updates={"": update})
 
 
 def error_value(binding: dict[str, Any]) -> dict[str, str]:

@@ -17,10 +17,13 @@ Update = Callable[[dict[str, Any], dict[str, Any]], Errors]
 class KindValidation:
     """How a kind is checked beyond its metadata.
 
-    `name` checks metadata.name; `create` takes the object; `updates` maps a subresource ("" is the object itself) to a
-    function of (new, old). All return field errors in upstream's order.
+    `name` checks metadata.name, None if the kind's rules leave metadata to the registry; `create` takes the object;
+    `updates` maps a subresource ("" is the object itself) to a function of (new, old). All return field errors in
+    upstream's order. `metadata` says how often, and when, an update of the object looks at its metadata, because clients
+    see each fault as often as it is found: U is ValidateObjectMetaUpdate, M is ValidateObjectMeta, * the kind's function.
     """
 
-    name: Checker = is_dns1123_subdomain
+    name: Checker | None = is_dns1123_subdomain
+    metadata: str = "U*"
     create: Create | None = None
     updates: Mapping[str, Update] = field(default_factory=dict)

@@ -431,6 +431,7 @@ def _endpoint_slice_update(new: Object, old: Object) -> Errors:
 KINDS = {
     ("", "Service"): KindValidation(
         name=names.is_dns1123_label,
+        metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},
     ),
@@ -438,6 +439,6 @@ KINDS = {
         create=validate_endpoints, updates={"": lambda new, old: validate_endpoints(new)}
     ),
     ("discovery.k8s.io", "EndpointSlice"): KindValidation(
-        create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
+        metadata="M*", create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
     ),
 }

@@ -276,9 +276,9 @@ def _claim_status(new: Object, old: Object) -> Errors:
 
 KINDS = {
     ("", "PersistentVolume"): KindValidation(
-        create=validate_volume, updates={"": _volume_update, "status": _volume_status}
+        metadata="MM*", create=validate_volume, updates={"": _volume_update, "status": _volume_status}
     ),
     ("", "PersistentVolumeClaim"): KindValidation(
-        create=validate_claim, updates={"": _claim_update, "status": _claim_status}
+        metadata="MUM*", create=validate_claim, updates={"": _claim_update, "status": _claim_status}
     ),
 }
