@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from workers.apimachinery.errors import FieldError
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     Errors,
@@ -17,6 +18,7 @@ from workers.apimachinery.validation.field import (
     one_of,
     required,
 )
+from workers.apimachinery.validation.mounts import Volumes, validate_volume_devices, validate_volume_mounts
 from workers.apimachinery.validation.probes import (
     validate_lifecycle,
     validate_liveness_probe,
@@ -31,12 +33,16 @@ from workers.apimachinery.validation.security import validate_local_descending_p
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
-RECURSIVE_READ_ONLY = ("Disabled", "Enabled", "IfPossible")
 RESIZE_RESOURCES = ("cpu", "memory")
 RESIZE_RESTARTS = ("NotRequired", "RestartContainer")
+RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RESTART_ACTIONS = ("Restart", "RestartAllContainers")
+MOST_RESTART_RULES = 20
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-EPHEMERAL_FORBIDS = ("ports", "resources", "lifecycle", *PROBES, "resizePolicy", "restartPolicyRules")
+# In the order of Go's struct.
+EPHEMERAL_FORBIDS = (
+    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", *PROBES, "lifecycle",
+)  # fmt: skip
 
 # What downward API fields environment variables may name; the second set takes a subscript.
 ENV_FIELDS = frozenset(
@@ -58,8 +64,6 @@ ENV_RESOURCES = frozenset(
     f"{list_name}.{name}" for list_name in ("limits", "requests") for name in ("cpu", "memory", "ephemeral-storage")
 )
 
-Volumes = Mapping[str, Mapping[str, Any]]
-
 
 def validate_containers(spec: dict[str, Any], path: str, *, volumes: Volumes, claims: frozenset[str]) -> Errors:
     """The pod's own containers; there must be one."""
@@ -74,7 +78,7 @@ def validate_containers(spec: dict[str, Any], path: str, *, volumes: Volumes, cl
         if name and name in seen:
             errors.append(duplicate(f"{at}.name", name))
         seen.add(name)
-        errors += _validate_running(container, at, spec)
+        errors += _validate_running(container, at, spec) + _validate_restart_policy(container, at)
     return errors + _validate_host_ports(containers, path)
 
 
@@ -83,19 +87,51 @@ def validate_init_containers(spec: dict[str, Any], path: str, *, volumes: Volume
     taken = {container.get("name", "") for container in spec.get("containers") or ()}
     for at, container in each(path, spec.get("initContainers")):
         errors += _validate_common(container, at, spec, volumes, claims)
-        sidecar = container.get("restartPolicy") == "Always"
+        errors += _validate_restart_policy(container, at)
         name = container.get("name", "")
-        if name and name in taken:
+        if name in taken:
             errors.append(duplicate(f"{at}.name", name))
-        taken.add(name)
-        if sidecar:
+        elif name:
+            taken.add(name)
+        # They run one by one, so each is looked at alone, and blamed as the first.
+        errors += _validate_host_ports([container], path)
+        if container.get("restartPolicy") == "Always":
             errors += _validate_running(container, at, spec)
         else:
-            errors += _forbid(
-                container, ("lifecycle", *PROBES), at, "may not be set for init containers without restartPolicy=Always"
-            )
-        errors += _validate_host_ports([container], path, at=at)
+            text = "may not be set for init containers without restartPolicy=Always"
+            errors += _forbid(container, ("lifecycle", *PROBES), at, text)
     return errors
+
+
+def _validate_restart_policy(container: dict[str, Any], path: str) -> Errors:
+    """A container's own restart policy, which rules for exit codes may refine."""
+    policy, rules, at = container.get("restartPolicy"), container.get("restartPolicyRules"), f"{path}.restartPolicy"
+    errors: Errors = []
+    if policy is None and rules:
+        errors.append(required(at, "must specify restartPolicy when restart rules are used"))
+    elif policy is not None and policy not in RESTART_POLICIES:
+        errors.append(not_supported(at, policy, RESTART_POLICIES))
+    at = f"{path}.restartPolicyRules"
+    if len(rules or ()) > MOST_RESTART_RULES:
+        errors.append(too_long_list(at, MOST_RESTART_RULES))
+    for place, rule in each(at, rules):
+        errors += _validate_restart_rule(rule, place)
+    return errors
+
+
+def _validate_restart_rule(rule: dict[str, Any], path: str) -> Errors:
+    errors = one_of(rule.get("action"), RESTART_ACTIONS, f"{path}.action", needed=True)
+    codes, at = rule.get("exitCodes"), f"{path}.exitCodes"
+    if codes is None:
+        return [*errors, required(at, "must be specified")]
+    errors += one_of(codes.get("operator"), ("In", "NotIn"), f"{at}.operator", needed=True)
+    values = codes.get("values") or []
+    return [*errors, too_long_list(f"{at}.values", 255)] if len(values) > 255 else errors
+
+
+def too_long_list(path: str, limit: int) -> FieldError:
+    """TooLong of a list, which upstream measures as it measures strings."""
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
 
 
 def validate_ephemeral_containers(spec: dict[str, Any], path: str, *, volumes: Volumes) -> Errors:
@@ -103,7 +139,7 @@ def validate_ephemeral_containers(spec: dict[str, Any], path: str, *, volumes: V
     others = {c.get("name", "") for f in ("containers", "initContainers") for c in spec.get(f) or ()}
     seen: set[str] = set()
     for at, container in each(path, spec.get("ephemeralContainers")):
-        errors += _validate_common(container, at, spec, volumes, frozenset())
+        errors += _validate_common(container, at, spec, volumes, frozenset()) + validate_image_spaces(container, at)
         name, target = container.get("name", ""), container.get("targetContainerName", "")
         if name in others or name in seen:
             errors.append(duplicate(f"{at}.name", name))
@@ -132,9 +168,7 @@ def _validate_common(
         errors.append(required(f"{path}.name"))
     else:
         errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
-    if image != image.strip():
-        errors.append(invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
-    elif not image:
+    if not image:
         errors.append(required(f"{path}.image"))
     policy = container.get("terminationMessagePolicy")
     errors += one_of(policy, MESSAGE_POLICIES, f"{path}.terminationMessagePolicy", needed=True)
@@ -142,7 +176,7 @@ def _validate_common(
     errors += validate_env(container.get("env"), f"{path}.env")
     errors += _validate_env_from(container.get("envFrom"), f"{path}.envFrom")
     errors += validate_volume_mounts(container, f"{path}.volumeMounts", volumes)
-    errors += _validate_volume_devices(container, f"{path}.volumeDevices", volumes)
+    errors += validate_volume_devices(container, f"{path}.volumeDevices", volumes)
     errors += one_of(container.get("imagePullPolicy"), PULL_POLICIES, f"{path}.imagePullPolicy", needed=True)
     if resources := container.get("resources"):
         errors += validate_requirements(resources, f"{path}.resources", claims=claims)
@@ -151,6 +185,14 @@ def _validate_common(
     return errors + validate_security_context(
         container.get("securityContext"), f"{path}.securityContext", host_users=host_users
     )
+
+
+def validate_image_spaces(container: dict[str, Any], path: str) -> Errors:
+    """validateContainerOnlyForPod: what templates tolerate."""
+    image = container.get("image", "")
+    if image == image.strip():
+        return []
+    return [invalid(f"{path}.image", image, "must not have leading or trailing whitespace")]
 
 
 def _validate_running(container: dict[str, Any], path: str, spec: dict[str, Any]) -> Errors:
@@ -183,11 +225,11 @@ def _validate_ports(ports: list[dict[str, Any]] | None, path: str) -> Errors:
     return errors
 
 
-def _validate_host_ports(containers: list[dict[str, Any]], path: str, at: str = "") -> Errors:
+def _validate_host_ports(containers: list[dict[str, Any]], path: str) -> Errors:
     errors: Errors = []
     used: set[tuple[str, str, int]] = set()
     for index, container in enumerate(containers):
-        for port_path, port in each(f"{at or f'{path}[{index}]'}.ports", container.get("ports")):
+        for port_path, port in each(f"{path}[{index}].ports", container.get("ports")):
             if not (host := port.get("hostPort")):
                 continue
             taken = port.get("protocol", ""), port.get("hostIP", ""), host
@@ -235,16 +277,15 @@ def validate_field_ref(ref: dict[str, Any], path: str, *, fields: frozenset[str]
     if not field_path:
         return [required(f"{path}.fieldPath")]
     at = f"{path}.fieldPath"
+    if ref["apiVersion"] != "v1":
+        return [invalid(at, field_path, f"error converting fieldPath: unsupported pod version: {ref['apiVersion']}")]
     name, bracket, subscript = field_path.partition("['")
     if bracket and subscript.endswith("']"):
         if name not in SUBSCRIPTED_FIELDS:
-            return (
-                [invalid(at, field_path, "error converting fieldPath: field label does not support subscript")]
-                if name in KNOWN_FIELDS
-                else [_unknown(at, field_path)]
-            )
+            text = f"error converting fieldPath: field label does not support subscript: {field_path}"
+            return [invalid(at, field_path, text)]
         subject = subscript[:-2].lower() if name == "metadata.annotations" else subscript[:-2]
-        return [invalid(at, subscript[:-2], fault) for fault in names.is_qualified_name(subject)]
+        return [invalid(path, subject, fault) for fault in names.is_qualified_name(subject)]
     if field_path in fields:
         return []
     if field_path in KNOWN_FIELDS or field_path in SUBSCRIPTED_FIELDS:
@@ -258,21 +299,42 @@ def _unknown(path: str, field_path: str) -> Any:
 
 def validate_resource_field_ref(ref: dict[str, Any], path: str, *, volume: bool = False) -> Errors:
     resource = ref.get("resource", "")
-    if volume and not ref.get("containerName"):
-        return [required(f"{path}.containerName")]
-    if not resource:
-        return [required(f"{path}.resource")]
+    errors: Errors = []
     list_name, _, name = resource.partition(".")
-    if resource not in ENV_RESOURCES and not (list_name in ("limits", "requests") and is_hugepages(name)):
-        return [not_supported(f"{path}.resource", resource, sorted(ENV_RESOURCES))]
-    return []
+    huge = list_name in ("limits", "requests") and is_hugepages(name)
+    if volume and not ref.get("containerName"):
+        errors.append(required(f"{path}.containerName"))
+    elif not resource:
+        errors.append(required(f"{path}.resource"))
+    elif resource not in ENV_RESOURCES and not huge:
+        errors.append(not_supported(f"{path}.resource", resource, sorted(ENV_RESOURCES)))
+    return errors + _validate_divisor(resource, "hugepages" if huge else name, ref.get("divisor"), path)
+
+
+def _validate_divisor(resource: str, name: str, divisor: str | None, path: str) -> Errors:
+    if divisor in (None, "0") or name not in DIVISORS:
+        return []
+    allowed, what = DIVISORS[name]
+    if divisor in allowed:
+        return []
+    listed = "1m and 1" if name == "cpu" else ", ".join(allowed)
+    text = f"only divisor's values {listed} are supported with the {what} resource"
+    return [invalid(f"{path}.divisor", resource, text)]
+
+
+SIZES = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
+# A resource -> the divisors it can be shown by, and how messages call it.
+DIVISORS = {
+    "cpu": (("1m", "1"), "cpu"),
+    "memory": (SIZES, "memory"),
+    "ephemeral-storage": (SIZES, "local ephemeral storage"),
+    "hugepages": (SIZES, "hugepages"),
+}
 
 
 def _validate_key_ref(ref: dict[str, Any], path: str) -> Errors:
-    errors: Errors = []
     name, key = ref.get("name", ""), ref.get("key", "")
-    if not name:
-        errors.append(required(f"{path}.name"))
+    errors = [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_subdomain(name)]
     if not key:
         return [*errors, required(f"{path}.key")]
     return errors + [invalid(f"{path}.key", key, fault) for fault in names.is_config_map_key(key)]
@@ -304,103 +366,31 @@ def _validate_env_from(sources: list[dict[str, Any]] | None, path: str) -> Error
             errors += [invalid(f"{at}.prefix", prefix, fault) for fault in names.is_env_var_name(prefix)]
         given = [field for field in ("configMapRef", "secretRef") if source.get(field) is not None]
         for field in given:
-            if not source[field].get("name"):
-                errors.append(required(f"{at}.{field}.name"))
+            errors += _validate_env_name(source[field].get("name", ""), f"{at}.{field}.name")
         if not given:
-            errors.append(invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+            errors.append(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(given) > 1:
-            errors.append(invalid(at, "", "may not have more than one field specified at a time"))
+            errors.append(invalid(path, "", "may not have more than one field specified at a time"))
     return errors
 
 
-def validate_volume_mounts(container: dict[str, Any], path: str, volumes: Volumes) -> Errors:
-    errors: Errors = []
-    paths: set[str] = set()
-    devices = {device.get("devicePath") for device in container.get("volumeDevices") or ()}
-    device_names = {device.get("name") for device in container.get("volumeDevices") or ()}
-    for at, mount in each(path, container.get("volumeMounts")):
-        name, mount_path = mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            errors.append(required(f"{at}.name"))
-        if name not in volumes:
-            errors.append(not_found(f"{at}.name", name))
-        if not mount_path:
-            errors.append(required(f"{at}.mountPath"))
-        if mount_path in paths:
-            errors.append(invalid(f"{at}.mountPath", mount_path, "must be unique"))
-        paths.add(mount_path)
-        if name in device_names:
-            errors.append(invalid(f"{at}.name", name, "must not already exist in volumeDevices"))
-        if mount_path in devices:
-            errors.append(invalid(f"{at}.mountPath", mount_path, "must not already exist as a path in volumeDevices"))
-        errors += _validate_mount_options(mount, at, container)
-    return errors
+_name_or_prefix = names.for_generate_name(names.is_dns1123_subdomain)
 
 
-def _validate_mount_options(mount: dict[str, Any], path: str, container: dict[str, Any]) -> Errors:
-    errors: Errors = []
-    sub_path, expression = mount.get("subPath"), mount.get("subPathExpr")
-    for field, value in (("subPath", sub_path), ("subPathExpr", expression)):
-        if value:
-            errors += validate_local_descending_path(value, f"{path}.{field}")
-    if sub_path and expression:
-        errors.append(invalid(f"{path}.subPathExpr", expression, "subPathExpr and subPath are mutually exclusive"))
-    propagation = mount.get("mountPropagation")
-    if propagation is not None:
-        if propagation not in PROPAGATIONS:
-            errors.append(not_supported(f"{path}.mountPropagation", propagation, PROPAGATIONS))
-        privileged = (container.get("securityContext") or {}).get("privileged")
-        if propagation == "Bidirectional" and not privileged:
-            text = "Bidirectional mount propagation is available only to privileged containers"
-            errors.append(forbidden(f"{path}.mountPropagation", text))
-    recursive = mount.get("recursiveReadOnly")
-    if recursive is not None:
-        at = f"{path}.recursiveReadOnly"
-        if recursive not in RECURSIVE_READ_ONLY:
-            errors.append(not_supported(at, recursive, RECURSIVE_READ_ONLY))
-        elif recursive != "Disabled" and not mount.get("readOnly"):
-            errors.append(forbidden(at, "may only be specified when readOnly is true"))
-        elif recursive != "Disabled" and propagation not in (None, "None"):
-            errors.append(forbidden(at, "may only be specified when mountPropagation is None or not specified"))
-    return errors
-
-
-def _validate_volume_devices(container: dict[str, Any], path: str, volumes: Volumes) -> Errors:
-    errors: Errors = []
-    paths: set[str] = set()
-    mounted = {mount.get("mountPath") for mount in container.get("volumeMounts") or ()}
-    for at, device in each(path, container.get("volumeDevices")):
-        name, device_path = device.get("name", ""), device.get("devicePath", "")
-        if not name:
-            errors.append(required(f"{at}.name"))
-        elif (volume := volumes.get(name)) is None:
-            errors.append(not_found(f"{at}.name", name))
-        elif not {"persistentVolumeClaim", "ephemeral"} & set(volume):
-            text = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
-            errors.append(invalid(f"{at}.name", name, text))
-        if not device_path:
-            errors.append(required(f"{at}.devicePath"))
-        elif device_path in paths:
-            errors.append(invalid(f"{at}.devicePath", device_path, "must be unique"))
-        elif ".." in device_path.split("/"):
-            errors.append(invalid(f"{at}.devicePath", device_path, "can not contain backsteps ('..')"))
-        elif device_path in mounted:
-            text = "must not already exist as a path in volumeMounts"
-            errors.append(invalid(f"{at}.devicePath", device_path, text))
-        paths.add(device_path)
-    return errors
+def _validate_env_name(name: str, path: str) -> Errors:
+    return [invalid(path, name, fault) for fault in _name_or_prefix(name)] if name else [required(path)]
 
 
 def _validate_resize_policy(container: dict[str, Any], path: str, spec: dict[str, Any]) -> Errors:
     errors: Errors = []
     seen: set[str] = set()
-    for _, policy in each(path, container.get("resizePolicy")):
+    for at, policy in each(path, container.get("resizePolicy")):
         name, restart = policy.get("resourceName", ""), policy.get("restartPolicy", "")
         if name in seen:
-            errors.append(duplicate(path, name))
+            errors.append(duplicate(at, name))
         seen.add(name)
         errors += one_of(name, RESIZE_RESOURCES, path, needed=True)
         errors += one_of(restart, RESIZE_RESTARTS, path, needed=True)
-        if spec.get("restartPolicy") == "Never" and restart == "RestartContainer":
+        if spec.get("restartPolicy") == "Never" and restart != "NotRequired":
             errors.append(invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
     return errors

@@ -9,7 +9,7 @@ from workers.apimachinery.validation import names
 from workers.apimachinery.validation.collections import itself, one_name, validate_set, validate_slice
 from workers.apimachinery.validation.field import Errors, duplicate, each, invalid, not_supported, required, too_long
 from workers.apimachinery.validation.meta import validate_label_name
-from workers.apimachinery.validation.storage import validate_driver_name
+from workers.apimachinery.validation.volume_sources import validate_driver_name
 
 Object = dict[str, Any]
 

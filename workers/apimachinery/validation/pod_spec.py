@@ -13,7 +13,17 @@ from workers.apimachinery.validation.containers import (
     validate_ephemeral_containers,
     validate_init_containers,
 )
-from workers.apimachinery.validation.field import Errors, each, forbidden, invalid, not_supported, one_of, required
+from workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    one_of,
+    required,
+)
+from workers.apimachinery.validation.internal import invalid_internal
 from workers.apimachinery.validation.meta import validate_annotations, validate_labels
 from workers.apimachinery.validation.resource_lists import validate_overhead, validate_pod_resources
 from workers.apimachinery.validation.scheduling import (
@@ -23,10 +33,13 @@ from workers.apimachinery.validation.scheduling import (
 )
 from workers.apimachinery.validation.security import validate_pod_security_context
 from workers.apimachinery.validation.volumes import validate_volumes
+from workers.apimachinery.validation.windows import validate_host_process
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 MAX_INT32 = 2**31 - 1
+CLAIM = "io.k8s.api.core.v1.PodResourceClaim"
+CONTAINER_KINDS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def validate_pod_template(template: dict[str, Any], path: str) -> Errors:
@@ -41,9 +54,9 @@ def validate_pod_template(template: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def validate_pod_spec(spec: dict[str, Any], path: str) -> Errors:
-    """All faults of a pod spec that are visible in it alone."""
-    errors, volumes = validate_volumes(spec.get("volumes"), f"{path}.volumes")
+def validate_pod_spec(spec: dict[str, Any], path: str, *, pod_name: str | None = None) -> Errors:
+    """All faults of a pod spec that are visible in it alone; `pod_name` is a real pod's, None in a template."""
+    errors, volumes = validate_volumes(spec.get("volumes"), f"{path}.volumes", pod_name=pod_name or "")
     claims, faults = _validate_resource_claims(spec.get("resourceClaims"), f"{path}.resourceClaims")
     errors += faults
     errors += validate_containers(spec, f"{path}.containers", volumes=volumes, claims=claims)
@@ -53,6 +66,8 @@ def validate_pod_spec(spec: dict[str, Any], path: str) -> Errors:
         errors += validate_ephemeral_containers(spec, f"{path}.ephemeralContainers", volumes=volumes)
     if spec.get("resources"):
         errors += validate_pod_resources(spec, f"{path}.resources", claims=claims)
+    if spec.get("hostNetwork"):
+        errors += _validate_host_network(spec, f"{path}.containers", in_pod=pod_name is not None)
     errors += one_of(spec.get("restartPolicy"), RESTART_POLICIES, f"{path}.restartPolicy", needed=True)
     errors += one_of(spec.get("dnsPolicy"), DNS_POLICIES, f"{path}.dnsPolicy", needed=True)
     if selector := spec.get("nodeSelector"):
@@ -67,6 +82,17 @@ def validate_pod_spec(spec: dict[str, Any], path: str) -> Errors:
     return errors + _validate_rest(spec, path)
 
 
+def _validate_host_network(spec: dict[str, Any], path: str, *, in_pod: bool) -> Errors:
+    """On the host's network a port is the host's; a template may leave that open."""
+    text = "must match `containerPort` when `hostNetwork` is true"
+    return [
+        invalid(f"{at}.hostPort", port.get("hostPort") or 0, text)
+        for place, container in each(path, spec.get("containers"))
+        for at, port in each(f"{place}.ports", container.get("ports"))
+        if (in_pod or port.get("hostPort")) and (port.get("hostPort") or 0) != (port.get("containerPort") or 0)
+    ]
+
+
 def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     for at, gate in each(f"{path}.readinessGates", spec.get("readinessGates")):
@@ -74,6 +100,7 @@ def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
         errors += [invalid(f"{at}.conditionType", condition, fault) for fault in names.is_qualified_name(condition)]
     errors += _validate_scheduling_gates(spec.get("schedulingGates"), f"{path}.schedulingGates")
     errors += validate_topology_spread(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints")
+    errors += validate_host_process(spec, path) + _validate_host_users(spec, path)
     for field, check in NAMES:
         if value := spec.get(field):
             errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
@@ -84,13 +111,27 @@ def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
     errors += validate_tolerations(spec.get("tolerations"), f"{path}.tolerations")
     errors += _validate_host_aliases(spec.get("hostAliases"), f"{path}.hostAliases")
     for field in ("priorityClassName", "runtimeClassName"):
-        if value := spec.get(field):
+        value = spec.get(field)
+        if value or (value is not None and field == "runtimeClassName"):
             errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_dns1123_subdomain(value)]
-    preemption = spec.get("preemptionPolicy")
-    errors += one_of(preemption, ("PreemptLowerPriority", "Never"), f"{path}.preemptionPolicy")
+    if (preemption := spec.get("preemptionPolicy")) is not None:
+        choices = ("PreemptLowerPriority", "Never")
+        errors += one_of(preemption, choices, f"{path}.preemptionPolicy", needed=True)
     if overhead := spec.get("overhead"):
         errors += validate_overhead(overhead, f"{path}.overhead")
     return errors + _validate_os(spec, path)
+
+
+def _validate_host_users(spec: dict[str, Any], path: str) -> Errors:
+    """A user namespace of the pod's own does not go with other namespaces of the host."""
+    if spec.get("hostUsers") is not False:
+        return []
+    fields = (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
+    return [
+        forbidden(f"{path}.{blamed}", "when `pod.Spec.HostUsers` is false")
+        for field, blamed in fields
+        if spec.get(field)
+    ]
 
 
 # Names in a pod spec and their rules, in the order in which they are checked.
@@ -110,7 +151,7 @@ def _validate_resource_claims(claims: list[dict[str, Any]] | None, path: str) ->
         if not name:
             errors.append(required(f"{at}.name"))
         elif name in seen:
-            errors.append(invalid(f"{at}.name", name, f"Duplicate value: {name}"))
+            errors.append(duplicate(f"{at}.name", name))
         else:
             errors += [invalid(f"{at}.name", name, fault) for fault in names.is_dns1123_label(name)]
         seen.add(name)
@@ -120,17 +161,18 @@ def _validate_resource_claims(claims: list[dict[str, Any]] | None, path: str) ->
 
 def _validate_claim_source(claim: dict[str, Any], path: str) -> Errors:
     sources = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(field) is not None]
-    if len(sources) != 1:
-        shown = {
-            "Name": claim.get("name", ""),
-            "ResourceClaimName": claim.get("resourceClaimName"),
-            "ResourceClaimTemplateName": claim.get("resourceClaimTemplateName"),
-        }
-        how = "at most one of" if sources else "must specify one of:"
-        text = f"{how} `resourceClaimName`, `resourceClaimTemplateName`" + (" may be specified" if sources else "")
-        return [invalid(path, shown, text)]
-    value = claim[sources[0]]
-    return [invalid(f"{path}.{sources[0]}", value, fault) for fault in names.is_dns1123_subdomain(value)]
+    errors: Errors = []
+    if len(sources) == 2:
+        text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+        errors.append(invalid_internal(path, CLAIM, claim, text))
+    elif not sources:
+        text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+        errors.append(invalid_internal(path, CLAIM, claim, text))
+    return errors + [
+        invalid(f"{path}.{field}", claim[field], fault)
+        for field in sources
+        for fault in names.is_dns1123_subdomain(claim[field])
+    ]
 
 
 def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
@@ -141,9 +183,8 @@ def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
         if config is None:
             return [required(path, "must provide `dnsConfig` when `dnsPolicy` is None")]
         if not servers:
-            errors.append(
-                required(f"{path}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None")
-            )
+            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            return [required(f"{path}.nameservers", text)]
     if config is None:
         return errors
     if len(servers) > 3:
@@ -157,8 +198,8 @@ def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
         text = "must not have more than 2048 characters (including spaces) in the search list"
         errors.append(invalid(f"{path}.searches", searches, text))
     for at, search in each(f"{path}.searches", searches):
-        bare = search.removesuffix(".")
-        if bare:
+        if search != ".":
+            bare = search.removesuffix(".")
             errors += [invalid(at, bare, fault) for fault in names.is_search_domain(bare)]
     for at, option in each(f"{path}.options", config.get("options")):
         if not option.get("name"):
@@ -171,9 +212,9 @@ def _validate_scheduling_gates(gates: list[dict[str, Any]] | None, path: str) ->
     seen: set[str] = set()
     for at, gate in each(path, gates):
         name = gate.get("name", "")
-        errors += [invalid(f"{at}.name", name, fault) for fault in names.is_qualified_name(name)]
+        errors += [invalid(at, name, fault) for fault in names.is_qualified_name(name)]
         if name in seen:
-            errors.append(invalid(at, name, "duplicate scheduling gate"))
+            errors.append(duplicate(at, name))
         seen.add(name)
     return errors
 
@@ -198,16 +239,17 @@ def _validate_os(spec: dict[str, Any], path: str) -> Errors:
     if name not in ("linux", "windows"):
         return [not_supported(f"{path}.os", name, ("linux", "windows"))]
     if name == "windows":
-        return _forbid(spec, WINDOWS_FORBIDS, path, "windows")
-    return _forbid(spec, LINUX_FORBIDS, path, "linux")
+        return _forbid(spec, WINDOWS_FORBIDS, path, "cannot be set for a windows pod")
+    return _forbid(spec, LINUX_FORBIDS, path, "windows options cannot be set for a linux pod")
 
 
-def _forbid(spec: dict[str, Any], fields: tuple[tuple[str, ...], ...], path: str, system: str) -> Errors:
+def _forbid(spec: dict[str, Any], fields: tuple[tuple[str, ...], ...], path: str, text: str) -> Errors:
     errors: Errors = []
     for steps in fields:
         for at, holder in _holders(spec, steps[:-1], path):
-            if holder.get(steps[-1]) not in (None, False, [], ""):
-                errors.append(forbidden(f"{at}.{steps[-1]}", f"cannot be set for a {system} pod"))
+            value = holder.get(steps[-1])
+            if value is not None and not (value is False and steps[-1] in PLAIN_FLAGS):
+                errors.append(forbidden(f"{at}.{steps[-1]}", text))
     return errors
 
 
@@ -226,15 +268,18 @@ def _holders(node: dict[str, Any], steps: tuple[str, ...], path: str) -> list[tu
     return found
 
 
+# Flags of which Go cannot tell false from absent.
+PLAIN_FLAGS = ("hostPID", "hostIPC")
 LINUX_FORBIDS: tuple[tuple[str, ...], ...] = (
     ("securityContext", "windowsOptions"),
     ("initContainers", "securityContext", "windowsOptions"),
     ("containers", "securityContext", "windowsOptions"),
+    ("ephemeralContainers", "securityContext", "windowsOptions"),
 )
 _CONTAINER_LINUX_ONLY = (
+    "appArmorProfile",
     "seLinuxOptions",
     "seccompProfile",
-    "appArmorProfile",
     "capabilities",
     "readOnlyRootFilesystem",
     "privileged",
@@ -258,5 +303,6 @@ WINDOWS_FORBIDS: tuple[tuple[str, ...], ...] = (
     ("securityContext", "runAsGroup"),
     ("securityContext", "supplementalGroups"),
     ("securityContext", "supplementalGroupsPolicy"),
-    *(("containers", "securityContext", field) for field in _CONTAINER_LINUX_ONLY),
+    ("securityContext", "seLinuxChangePolicy"),
+    *((kind, "securityContext", field) for kind in CONTAINER_KINDS for field in _CONTAINER_LINUX_ONLY),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from workers.apimachinery.validation import names
+from workers.apimachinery.validation.containers import validate_image_spaces
 from workers.apimachinery.validation.field import (
-    IMMUTABLE,
     Errors,
     each,
     forbidden,
@@ -14,9 +14,18 @@ from workers.apimachinery.validation.field import (
     not_supported,
     required,
     section,
+    unchanged,
 )
+from workers.apimachinery.validation.pod_annotations import (
+    validate_annotation_updates,
+    validate_pod_annotations,
+    validate_profiles_match,
+)
+from workers.apimachinery.validation.pod_gates import validate_gated
 from workers.apimachinery.validation.pod_spec import MAX_INT32, validate_pod_spec
+from workers.apimachinery.validation.pod_status import validate_status_ips, validate_transitions
 from workers.apimachinery.validation.rules import KindValidation
+from workers.apimachinery.validation.scheduling import validate_tolerations
 
 Object = dict[str, Any]
 
@@ -33,35 +42,61 @@ RESIZABLE = ("cpu", "memory")
 def validate_pod(pod: Object) -> Errors:
     """ValidatePodCreate."""
     spec = section(pod, "spec")
-    errors = validate_pod_spec(spec, "spec")
+    errors = _validate_whole(pod)
     if spec.get("ephemeralContainers"):
         errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("nodeName") and spec.get("schedulingGates"):
         errors.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return errors + validate_profiles_match(pod)
+
+
+def _validate_whole(pod: Object) -> Errors:
+    """validatePodMetadataAndSpec, but for the metadata that every object has."""
+    spec, metadata = section(pod, "spec"), pod["metadata"]
+    annotations = metadata.get("annotations")
+    errors = validate_pod_annotations(annotations, spec) if annotations else []
+    errors += validate_pod_spec(spec, "spec", pod_name=metadata.get("name", ""))
+    if not spec.get("serviceAccountName"):
+        text = "must not be specified when serviceAccountName is not set"
+        errors += [
+            forbidden(f"{place}.serviceAccountToken", text)
+            for at, volume in each("spec.volumes", spec.get("volumes"))
+            for place, source in each(f"{at}.projected.sources", section(volume, "projected").get("sources"))
+            if source.get("serviceAccountToken") is not None
+        ]
+    for field in ("containers", "initContainers"):
+        for at, container in each(f"spec.{field}", spec.get(field)):
+            errors += validate_image_spaces(container, at)
     return errors
 
 
 def validate_pod_update(new: Object, old: Object) -> Errors:
     """ValidatePodUpdate: images, deadline, tolerations and scheduling gates may change, nothing else."""
     spec, was = section(new, "spec"), section(old, "spec")
-    errors = validate_pod_spec(spec, "spec")
+    errors = _validate_whole(new) + validate_annotation_updates(new, old)
     munged = dict(spec)
     for field in ("containers", "initContainers"):
         now, before = spec.get(field) or [], was.get(field) or []
         if len(now) != len(before):
             text = "pod updates may not add or remove containers"
             return [*errors, forbidden(f"spec.{field}", text)]
+        for at, container in each(f"spec.{field}", now):
+            errors += [] if container.get("image") else [required(f"{at}.image")]
+            errors += validate_image_spaces(container, at)
         if before:
             munged[field] = [_with(new_one, "image", old_one) for new_one, old_one in zip(now, before, strict=True)]
-    errors += _validate_deadline(spec, was)
+    faults, stop = _validate_deadline(spec, was)
+    errors += faults
+    if stop:
+        return errors
     errors += _validate_tolerations(spec.get("tolerations") or [], was.get("tolerations") or [])
     errors += _validate_gates(spec.get("schedulingGates") or [], was.get("schedulingGates") or [])
     for field in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
         _take_over(munged, was, field)
-    if was.get("schedulingGates"):
-        errors += _validate_gated(munged, was)
     if (was.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
         munged["terminationGracePeriodSeconds"] = was["terminationGracePeriodSeconds"]
+    if was.get("schedulingGates"):
+        errors += validate_gated(munged, was)
     if munged != was:
         errors.append(forbidden("spec", f"{MUTABLE_TEXT}\n{_difference(munged, was)}"))
     return errors
@@ -84,27 +119,25 @@ def _take_over(spec: Object, old: Object, field: str) -> None:
         spec.pop(field, None)
 
 
-def _validate_deadline(spec: Object, old: Object) -> Errors:
-    now, before, path = (
-        spec.get("activeDeadlineSeconds"),
-        old.get("activeDeadlineSeconds"),
-        "spec.activeDeadlineSeconds",
-    )
-    if now is not None:
-        if not 0 <= now <= MAX_INT32:
-            return [invalid(path, now, f"must be between 0 and {MAX_INT32}, inclusive")]
-        if before is not None and before < now:
-            return [invalid(path, now, "must be less than or equal to previous value")]
-    elif before is not None:
-        return [invalid(path, now, "must not update from a positive integer to nil value")]
-    return []
+def _validate_deadline(spec: Object, old: Object) -> tuple[Errors, bool]:
+    """A deadline may come closer; also whether upstream looks at nothing more."""
+    now, before = spec.get("activeDeadlineSeconds"), old.get("activeDeadlineSeconds")
+    path = "spec.activeDeadlineSeconds"
+    if now is None:
+        text = "must not update from a positive integer to nil value"
+        return ([invalid(path, now, text)], False) if before is not None else ([], False)
+    if not 0 <= now <= MAX_INT32:
+        return [invalid(path, now, f"must be between 0 and {MAX_INT32}, inclusive")], True
+    if before is not None and before < now:
+        return [invalid(path, now, "must be less than or equal to previous value")], True
+    return [], False
 
 
 def _validate_tolerations(now: list[Object], before: list[Object]) -> Errors:
     """validateOnlyAddedTolerations: what was there stays, but for its tolerationSeconds."""
     kept = [_without_seconds(toleration) for toleration in now]
     if all(_without_seconds(toleration) in kept for toleration in before):
-        return []
+        return validate_tolerations(now, "spec.tolerations")
     return [forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")]
 
 
@@ -121,65 +154,30 @@ def _validate_gates(now: list[Object], before: list[Object]) -> Errors:
     ]
 
 
-def _validate_gated(munged: Object, old: Object) -> Errors:
-    """A pod that waits behind gates may narrow where it can run."""
-    errors: Errors = []
-    now, before = munged.get("nodeSelector") or {}, old.get("nodeSelector") or {}
-    if any(now.get(name) != value for name, value in before.items()):
-        text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
-        errors.append(invalid("spec.nodeSelector", now, text))
-    _take_over(munged, old, "nodeSelector")
-    if (old.get("affinity") or {}).get("nodeAffinity") is None and munged.get("affinity") is not None:
-        rest = {name: value for name, value in munged["affinity"].items() if name != "nodeAffinity"}
-        munged["affinity"] = rest
-        if not rest and "affinity" not in old:
-            munged.pop("affinity")
-    return errors
-
-
 def validate_pod_status_update(new: Object, old: Object) -> Errors:
     """ValidatePodStatusUpdate."""
     status, was = section(new, "status"), section(old, "status")
-    errors: Errors = []
-    node, old_node = section(new, "spec").get("nodeName"), section(old, "spec").get("nodeName")
-    if node != old_node:
+    errors = validate_annotation_updates(new, old)
+    for at, condition in each("metadata.conditions", status.get("conditions")):
+        kind = condition.get("type", "")
+        if kind not in SYSTEM_CONDITIONS:
+            errors += [invalid(f"{at}.Type", kind, fault) for fault in names.is_qualified_name(kind)]
+    if section(new, "spec").get("nodeName") != section(old, "spec").get("nodeName"):
         errors.append(forbidden("status.nodeName", "may not be changed directly"))
-    if nominated := status.get("nominatedNodeName"):
+    nominated = status.get("nominatedNodeName")
+    if nominated and nominated != was.get("nominatedNodeName"):
         at = "status.nominatedNodeName"
         errors += [invalid(at, nominated, fault) for fault in names.is_dns1123_subdomain(nominated)]
-    qos = status.get("qosClass")
-    if was.get("qosClass") and qos != was.get("qosClass"):
-        errors.append(invalid("status.qosClass", qos or "", IMMUTABLE))
-    for at, condition in each("status.conditions", status.get("conditions")):
-        if condition.get("type") in SYSTEM_CONDITIONS:
-            continue
-        kind = condition.get("type", "")
-        errors += [invalid(f"{at}.type", kind, fault) for fault in names.is_qualified_name(kind)]
-    for field in ("podIPs", "hostIPs"):
-        for at, address in each(f"status.{field}", status.get(field)):
-            ip = address.get("ip", "")
-            errors += [invalid(at, ip, fault) for fault in names.is_ip(ip)]
-    return errors
+    errors += unchanged(status.get("qosClass", ""), was.get("qosClass", ""), "status.qosClass")
+    return errors + validate_transitions(status, was, section(old, "spec")) + validate_status_ips(status)
 
 
-SYSTEM_CONDITIONS = frozenset(
-    [
-        "ContainersReady",
-        "Initialized",
-        "Ready",
-        "PodScheduled",
-        "DisruptionTarget",
-        "PodReadyToStartContainers",
-        "PodResizePending",
-        "PodResizeInProgress",
-        "AllContainersRestarting",
-    ]
-)
+SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
 
 
 def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
     """ValidatePodEphemeralContainersUpdate: containers may be added, never changed or removed."""
-    errors = validate_pod_spec(section(new, "spec"), "spec")
+    errors = validate_pod_spec(section(new, "spec"), "spec", pod_name=new["metadata"].get("name", ""))
     path = "spec.ephemeralContainers"
     now = {c.get("name", ""): c for c in section(new, "spec").get("ephemeralContainers") or ()}
     before = section(old, "spec").get("ephemeralContainers") or []
@@ -194,7 +192,7 @@ def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
 
 def validate_resize(new: Object, old: Object) -> Errors:
     """ValidatePodResize: only cpu and memory of containers may change, and not the pod's QoS class."""
-    errors = validate_pod_spec(section(new, "spec"), "spec")
+    errors = validate_pod_spec(section(new, "spec"), "spec", pod_name=new["metadata"].get("name", ""))
     now, before = section(new, "spec"), section(old, "spec")
     if qos_class(new) != qos_class(old):
         text = "Pod QOS Class may not change as a result of resizing"

@@ -42,7 +42,7 @@ from workers.apimachinery.validation.meta import validate_annotations, validate_
 from workers.apimachinery.validation.resource_lists import is_extended
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_node_selector
-from workers.apimachinery.validation.storage import validate_driver_name
+from workers.apimachinery.validation.volume_sources import validate_driver_name
 
 Object = dict[str, Any]
 GROUP = "resource.k8s.io"

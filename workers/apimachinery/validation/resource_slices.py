@@ -27,7 +27,7 @@ from workers.apimachinery.validation.field import (
 from workers.apimachinery.validation.internal import invalid_internal
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_node_selector
-from workers.apimachinery.validation.storage import validate_driver_name
+from workers.apimachinery.validation.volume_sources import validate_driver_name
 
 Object = dict[str, Any]
 

@@ -43,7 +43,8 @@ def _validate_node_affinity(affinity: dict[str, Any], path: str) -> Errors:
         weight = term.get("weight") or 0
         if not 1 <= weight <= 100:
             errors.append(invalid(f"{at}.weight", weight, WEIGHT))
-        errors += validate_node_selector_term(term.get("preference") or {}, f"{at}.preference")
+        # Upstream lets any value pass where it is only preferred.
+        errors += validate_node_selector_term(term.get("preference") or {}, f"{at}.preference", check_values=False)
     return errors
 
 
@@ -57,16 +58,16 @@ def validate_node_selector(selector: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def validate_node_selector_term(term: dict[str, Any], path: str) -> Errors:
+def validate_node_selector_term(term: dict[str, Any], path: str, *, check_values: bool = True) -> Errors:
     errors: Errors = []
     for at, requirement in each(f"{path}.matchExpressions", term.get("matchExpressions")):
-        errors += _validate_node_requirement(requirement, at)
+        errors += _validate_node_requirement(requirement, at, check_values)
     for at, requirement in each(f"{path}.matchFields", term.get("matchFields")):
         errors += _validate_field_requirement(requirement, at)
     return errors
 
 
-def _validate_node_requirement(requirement: dict[str, Any], path: str) -> Errors:
+def _validate_node_requirement(requirement: dict[str, Any], path: str, check_values: bool) -> Errors:
     errors: Errors = []
     operator, values = requirement.get("operator", ""), requirement.get("values") or []
     if operator in ("In", "NotIn"):
@@ -81,7 +82,10 @@ def _validate_node_requirement(requirement: dict[str, Any], path: str) -> Errors
             errors.append(required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
     else:
         errors.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
-    return errors + validate_label_name(requirement.get("key", ""), f"{path}.key")
+    errors += validate_label_name(requirement.get("key", ""), f"{path}.key")
+    for at, value in each(f"{path}.values", values if check_values else ()):
+        errors += [invalid(at, value, fault) for fault in names.is_label_value(value)]
+    return errors
 
 
 def _validate_field_requirement(requirement: dict[str, Any], path: str) -> Errors:
@@ -116,8 +120,8 @@ def _validate_pod_affinity(affinity: dict[str, Any], path: str) -> Errors:
 def _validate_pod_term(term: dict[str, Any], path: str) -> Errors:
     errors = validate_label_selector(term.get("labelSelector"), f"{path}.labelSelector")
     errors += validate_label_selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
-    for at, namespace in each(f"{path}.namespaces", term.get("namespaces")):
-        errors += [invalid(at, namespace, fault) for fault in names.is_dns1123_label(namespace)]
+    for namespace in term.get("namespaces") or ():
+        errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
     errors += _validate_match_label_keys(term, path)
     topology_key = term.get("topologyKey", "")
     if not topology_key:
@@ -132,11 +136,29 @@ def _validate_match_label_keys(term: dict[str, Any], path: str) -> Errors:
         found = term.get(field)
         if found and selector is None:
             errors.append(forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set"))
+            continue
         for at, name in each(f"{path}.{field}", found):
             errors += validate_label_name(name, at)
-    both = set(term.get("matchLabelKeys") or ()) & set(term.get("mismatchLabelKeys") or ())
-    for name in sorted(both):
-        errors.append(invalid(f"{path}.matchLabelKeys", name, "exists in both matchLabelKeys and mismatchLabelKeys"))
+    matched, mismatched = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
+    errors += _validate_selected_twice(selector, matched, path)
+    for at, name in each(f"{path}.matchLabelKeys", matched):
+        if name in mismatched:
+            errors.append(invalid(at, name, "exists in both matchLabelKeys and mismatchLabelKeys"))
+    return errors
+
+
+def _validate_selected_twice(selector: dict[str, Any] | None, matched: list[str], path: str) -> Errors:
+    """A key became an expression of the selector before this; one more selection by it is one too many."""
+    if selector is None or not matched:
+        return []
+    errors: Errors = []
+    seen = set(selector.get("matchLabels") or ())
+    for expression in selector.get("matchExpressions") or ():
+        name = expression.get("key", "")
+        if name in matched and name in seen:
+            text = "exists in both matchLabelKeys and labelSelector"
+            errors.append(invalid(f"{path}[{matched.index(name)}]", name, text))
+        seen.add(name)
     return errors
 
 
@@ -160,7 +182,8 @@ def _validate_toleration(toleration: dict[str, Any], path: str) -> Errors:
         text = "effect must be 'NoExecute' when `tolerationSeconds` is set"
         errors.append(invalid(f"{path}.effect", effect, text))
     if operator in ("Equal", ""):
-        errors += [invalid(f"{path}.operator", value, fault) for fault in names.is_label_value(value)[:1]]
+        if faults := names.is_label_value(value):
+            errors.append(invalid(f"{path}.operator", value, ";".join(faults)))
     elif operator == "Exists":
         if value:
             errors.append(invalid(f"{path}.operator", value, "value must be empty when `operator` is 'Exists'"))
@@ -213,11 +236,11 @@ def _validate_spread_keys(constraint: dict[str, Any], path: str) -> Errors:
     found, selector = constraint.get("matchLabelKeys"), constraint.get("labelSelector")
     if not found:
         return []
-    if selector is None:
-        return [forbidden(path, "must not be specified when labelSelector is not set")]
-    selected = set(selector.get("matchLabels") or ())
-    selected |= {entry.get("key") for entry in selector.get("matchExpressions") or ()}
     errors: Errors = []
+    if selector is None:
+        errors.append(forbidden(path, "must not be specified when labelSelector is not set"))
+    selected = set((selector or {}).get("matchLabels") or ())
+    selected |= {entry.get("key") for entry in (selector or {}).get("matchExpressions") or ()}
     for at, name in each(path, found):
         errors += validate_label_name(name, at)
         if name in selected:

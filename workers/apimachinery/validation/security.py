@@ -12,16 +12,19 @@ from workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
-    one_of,
     required,
+    too_long,
 )
+from workers.apimachinery.validation.windows import validate_windows_options
 
 MAX_ID = 2**31 - 1
 ID_RANGE = f"must be between 0 and {MAX_ID}, inclusive"
-SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
+LONGEST_PROFILE = 4095
+PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
 SYSCTL_SEGMENT = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 SYSCTL = rf"({SYSCTL_SEGMENT}[\./])*{SYSCTL_SEGMENT}"
-_sysctl = re.compile(rf"({SYSCTL_SEGMENT}\.)*{SYSCTL_SEGMENT}|({SYSCTL_SEGMENT}/)*[a-z0-9]([-_.a-z0-9]*[a-z0-9])?")
+LONGEST_SYSCTL = 253
+_sysctl = re.compile(SYSCTL)
 
 # The internal type's fields, in its order: how messages show a security context.
 INTERNAL_FIELDS = (
@@ -54,18 +57,17 @@ def validate_pod_security_context(spec: dict[str, Any], path: str) -> Errors:
         errors.append(invalid(f"{at}.shareProcessNamespace", True, text))
     if context.get("sysctls"):
         errors += _validate_sysctls(context["sysctls"], f"{at}.sysctls", spec)
-    for field, choices in POD_CHOICES:
-        errors += one_of(context.get(field), choices, f"{at}.{field}")
+    errors += _choice(context, "fsGroupChangePolicy", ("Always", "OnRootMismatch"), at)
     errors += validate_seccomp(context.get("seccompProfile"), f"{at}.seccompProfile")
+    errors += validate_windows_options(context.get("windowsOptions"), f"{at}.windowsOptions")
     errors += validate_app_armor(context.get("appArmorProfile"), f"{at}.appArmorProfile")
-    return errors
+    errors += _choice(context, "supplementalGroupsPolicy", ("Merge", "Strict"), at)
+    return errors + _choice(context, "seLinuxChangePolicy", ("MountOption", "Recursive"), at)
 
 
-POD_CHOICES = (
-    ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
-    ("supplementalGroupsPolicy", ("Merge", "Strict")),
-    ("seLinuxChangePolicy", ("MountOption", "Recursive")),
-)
+def _choice(context: dict[str, Any], field: str, choices: tuple[str, ...], path: str) -> Errors:
+    value = context.get(field)
+    return [] if value is None or value in choices else [not_supported(f"{path}.{field}", value, choices)]
 
 
 def _validate_id(value: int | None, path: str) -> Errors:
@@ -79,7 +81,7 @@ def _validate_sysctls(sysctls: list[dict[str, Any]], path: str, spec: dict[str, 
         name = sysctl.get("name", "")
         if not name:
             errors.append(required(f"{at}.name"))
-        elif len(name) > 253 or not _sysctl.fullmatch(name):
+        elif len(name) > LONGEST_SYSCTL or not _sysctl.fullmatch(name):
             text = f"must have at most 253 characters and match regex ^{SYSCTL}$"
             errors.append(invalid(f"{at}.name", name, text))
         elif name in seen:
@@ -92,56 +94,48 @@ def _validate_sysctls(sysctls: list[dict[str, Any]], path: str, spec: dict[str, 
 
 
 def validate_seccomp(profile: dict[str, Any] | None, path: str) -> Errors:
-    return _validate_profile(profile, path, "seccomp", relative=True)
+    """validateSeccompProfileField."""
+    if profile is None:
+        return []
+    kind, local, at = profile.get("type", ""), profile.get("localhostProfile"), f"{path}.localhostProfile"
+    errors: Errors = []
+    if not kind:
+        errors.append(required(f"{path}.type", "type is required when seccompProfile is set"))
+    elif kind not in PROFILE_TYPES:
+        errors.append(not_supported(f"{path}.type", kind, PROFILE_TYPES))
+    if kind == "Localhost" and local is None:
+        errors.append(required(at, "must be set when seccomp type is Localhost"))
+    elif kind == "Localhost":
+        errors += validate_local_descending_path(local or "", at)
+    elif local is not None:
+        shown = {"Type": kind, "LocalhostProfile": local}
+        errors.append(invalid(at, shown, "can only be set when seccomp type is Localhost"))
+    return errors
 
 
 def validate_app_armor(profile: dict[str, Any] | None, path: str) -> Errors:
-    return _validate_profile(profile, path, "AppArmor", relative=False)
-
-
-def _validate_profile(profile: dict[str, Any] | None, path: str, what: str, *, relative: bool) -> Errors:
+    """ValidateAppArmorProfileField."""
     if profile is None:
         return []
-    kind, local = profile.get("type", ""), profile.get("localhostProfile")
-    at = f"{path}.localhostProfile"
+    kind, local, at = profile.get("type", ""), profile.get("localhostProfile"), f"{path}.localhostProfile"
     if not kind:
-        return [
-            required(
-                f"{path}.type",
-                "type is required when appArmorProfile is set"
-                if not relative
-                else "type is required when seccompProfile is set",
-            )
-        ]
-    if kind not in SECCOMP_TYPES:
-        return [not_supported(f"{path}.type", kind, SECCOMP_TYPES)]
+        return [required(f"{path}.type", "type is required when appArmorProfile is set")]
+    if kind not in PROFILE_TYPES:
+        return [not_supported(f"{path}.type", kind, PROFILE_TYPES)]
     if kind != "Localhost":
-        if local is None:
-            return []
-        return (
-            [invalid(at, local, f"can only be set when {what.lower()} type is Localhost")]
-            if relative
-            else [invalid(at, local, "can only be set when AppArmor type is Localhost")]
-        )
+        return [] if local is None else [invalid(at, local, "can only be set when AppArmor type is Localhost")]
     if not local:
-        return [
-            required(
-                at,
-                f"must be set when {what} type is Localhost"
-                if not relative
-                else "must be set when seccomp type is Localhost",
-            )
-        ]
-    if relative:
-        return validate_local_descending_path(local, at)
-    return [] if local == local.strip() else [invalid(at, local, "must not be padded with whitespace")]
+        return [required(at, "must be set when AppArmor type is Localhost")]
+    errors: Errors = []
+    if local != local.strip():
+        errors.append(invalid(at, local, "must not be padded with whitespace"))
+    return [*errors, too_long(at, LONGEST_PROFILE)] if len(local) > LONGEST_PROFILE else errors
 
 
 def validate_local_descending_path(value: str, path: str) -> Errors:
     """A relative path without backsteps."""
-    if value.startswith("/"):
-        return [invalid(path, value, "must be a relative path")]
-    return [invalid(path, value, "must not contain '..'")] if ".." in value.split("/") else []
+    errors = [invalid(path, value, "must be a relative path")] if value.startswith("/") else []
+    return [*errors, invalid(path, value, "must not contain '..'")] if ".." in value.split("/") else errors
 
 
 def validate_security_context(context: dict[str, Any] | None, path: str, *, host_users: bool = True) -> Errors:
@@ -166,6 +160,7 @@ def validate_security_context(context: dict[str, Any] | None, path: str, *, host
         if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
             text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             errors.append(invalid(path, internal(context), text))
+    errors += validate_windows_options(context.get("windowsOptions"), f"{path}.windowsOptions")
     return errors + validate_app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile")
 
 

@@ -13,7 +13,6 @@ from workers.apimachinery.validation.field import (
     invalid,
     required,
     section,
-    too_long,
     unchanged,
 )
 from workers.apimachinery.validation.meta import validate_labels
@@ -21,10 +20,10 @@ from workers.apimachinery.validation.resource_lists import validate_overhead
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_tolerations
 from workers.apimachinery.validation.selectors import validate_label_selector
+from workers.apimachinery.validation.volume_sources import validate_driver_name
 
 Object = dict[str, Any]
 GROUP = "storage.k8s.io"
-LONGEST_DRIVER_NAME = 63
 
 
 def validate_runtime_class(obj: Object) -> Errors:
@@ -40,16 +39,6 @@ def validate_runtime_class(obj: Object) -> Errors:
 
 def _runtime_class_update(new: Object, old: Object) -> Errors:
     return unchanged(new.get("handler"), old.get("handler"), "handler")
-
-
-def validate_driver_name(name: str, path: str) -> Errors:
-    """ValidateCSIDriverName: a lower-cased subdomain of at most 63 characters."""
-    if not name:
-        return [required(path)]
-    errors: Errors = []
-    if len(name) > LONGEST_DRIVER_NAME:
-        errors.append(too_long(path, LONGEST_DRIVER_NAME))
-    return errors + [invalid(path, name, fault) for fault in names.is_dns1123_subdomain(name.lower())]
 
 
 def validate_attributes_class(obj: Object) -> Errors:

@@ -1,12 +1,12 @@
-"""Volumes of pods (pkg/apis/core/validation ValidateVolumes); sources that persistent volumes share are checked here too."""
+"""Volumes of pods (pkg/apis/core/validation ValidateVolumes)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from workers.apimachinery.quantity import parse
 from workers.apimachinery.validation import names
+from workers.apimachinery.validation.certificates import validate_signer_name
 from workers.apimachinery.validation.containers import validate_field_ref, validate_resource_field_ref
 from workers.apimachinery.validation.field import (
     Errors,
@@ -14,38 +14,48 @@ from workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
-    not_supported,
     one_of,
     required,
 )
 from workers.apimachinery.validation.security import validate_local_descending_path
-
-Source = dict[str, Any]
-HOST_PATH_TYPES = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
+from workers.apimachinery.validation.selectors import validate_label_selector
+from workers.apimachinery.validation.volume_sources import (
+    SHARED,
+    Check,
+    Source,
+    needs,
+    validate_cinder,
+    validate_csi,
+    validate_iscsi,
+    validate_iscsi_length,
+    validate_local_path,
+    validate_one_source,
+    validate_storage_os,
 )
+from workers.apimachinery.validation.volumes_claims import validate_claim_template
+
 DOWNWARD_FIELDS = frozenset(
     ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
 )
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+DUPLICATE_PATHS = "conflicting duplicate paths"
 MIN_TOKEN_SECONDS, MAX_TOKEN_SECONDS = 600, 2**32
 
 
-def validate_volumes(volumes: list[Source] | None, path: str) -> tuple[Errors, Mapping[str, Source]]:
-    """The faults, and the usable volumes by name: what mounts may refer to."""
+def validate_volumes(
+    volumes: list[Source] | None, path: str, *, pod_name: str = ""
+) -> tuple[Errors, Mapping[str, Source]]:
+    """The faults, and the usable volumes by name: what mounts may refer to.
+
+    `pod_name` is the pod's, if it is known: claims for ephemeral volumes get names that begin with it.
+    """
     errors: Errors = []
     usable: dict[str, Source] = {}
+    made = {f"{pod_name}-{volume.get('name', '')}" for volume in volumes or () if "ephemeral" in volume and pod_name}
     for at, volume in each(path, volumes):
         name = volume.get("name", "")
-        faults = _validate_source(volume, at)
+        faults = _validate_source(volume, at, pod_name)
         if not name:
             faults.append(required(f"{at}.name"))
         else:
@@ -55,30 +65,23 @@ def validate_volumes(volumes: list[Source] | None, path: str) -> tuple[Errors, M
         if not faults:
             usable[name] = volume
         errors += faults
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
+        if claim in made:
+            text = "must not reference a PVC that gets created for an ephemeral volume"
+            errors.append(invalid(f"{at}.persistentVolumeClaim.claimName", claim, text))
     return errors, usable
 
 
-def _validate_source(volume: Source, path: str) -> Errors:
-    given = [name for name in volume if name in SOURCES]
-    if not given:
-        return [required(path, "must specify a volume type")]
-    errors: Errors = []
-    for index, name in enumerate(sorted(given, key=ORDER.__getitem__)):
-        at = f"{path}.{name}"
-        if index:
-            errors.append(forbidden(at, "may not specify more than 1 volume type"))
-        else:
-            errors += SOURCES[name](volume[name] or {}, at)
+def _validate_source(volume: Source, path: str, pod_name: str) -> Errors:
+    errors = validate_one_source(volume, SOURCES, path)
+    name = volume.get("name", "")
+    if "iscsi" in volume:
+        errors += validate_iscsi_length(volume["iscsi"] or {}, name, name, f"{path}.name")
+    if "ephemeral" in volume and pod_name and name:
+        claim = f"{pod_name}-{name}"
+        for fault in names.is_dns1123_subdomain(claim):
+            errors.append(invalid(f"{path}.name", name, f'PVC name "{claim}": {fault}'))
     return errors
-
-
-def needs(*fields: str) -> Callable[[Source, str], Errors]:
-    """A source with fields that must be there."""
-
-    def check(source: Source, path: str) -> Errors:
-        return [required(f"{path}.{field}") for field in fields if not source.get(field)]
-
-    return check
 
 
 def _empty_dir(source: Source, path: str) -> Errors:
@@ -88,15 +91,11 @@ def _empty_dir(source: Source, path: str) -> Errors:
     return []
 
 
-def validate_host_path(source: Source, path: str) -> Errors:
-    value = source.get("path", "")
-    if not value:
-        return [required(f"{path}.path")]
-    errors = [invalid(f"{path}.path", value, "must not contain '..'")] if ".." in value.split("/") else []
-    kind = source.get("type")
-    if kind is not None and kind not in HOST_PATH_TYPES:
-        errors.append(not_supported(f"{path}.type", kind, HOST_PATH_TYPES))
-    return errors
+def _git_repo(source: Source, path: str) -> Errors:
+    directory = source.get("directory")
+    return needs("repository")(source, path) + (
+        validate_local_descending_path(directory, f"{path}.directory") if directory else []
+    )
 
 
 def validate_file_mode(mode: int | None, path: str) -> Errors:
@@ -104,25 +103,15 @@ def validate_file_mode(mode: int | None, path: str) -> Errors:
 
 
 def _key_to_path(item: Source, path: str) -> Errors:
-    errors: Errors = [] if item.get("key") else [required(f"{path}.key")]
-    if not item.get("path"):
-        errors.append(required(f"{path}.path"))
-    else:
-        errors += validate_local_path(item["path"], f"{path}.path")
+    errors = needs("key", "path")(item, path) + validate_local_path(item.get("path", ""), f"{path}.path")
     return errors + validate_file_mode(item.get("mode"), f"{path}.mode")
 
 
-def validate_local_path(value: str, path: str) -> Errors:
-    """validateLocalNonReservedPath: relative, no backsteps, not starting with two dots."""
-    errors = validate_local_descending_path(value, path)
-    if value.startswith("..") and not value.startswith("../") and value != "..":
-        errors.append(invalid(path, value, "must not start with '..'"))
-    return errors
+def _keyed(name_field: str) -> Check:
+    """A secret or config map whose keys become files."""
 
-
-def _keyed(name_field: str) -> Callable[[Source, str], Errors]:
     def check(source: Source, path: str) -> Errors:
-        errors: Errors = [] if source.get(name_field) else [required(f"{path}.{name_field}")]
+        errors = needs(name_field)(source, path)
         errors += validate_file_mode(source.get("defaultMode"), f"{path}.defaultMode")
         for at, item in each(f"{path}.items", source.get("items")):
             errors += _key_to_path(item, at)
@@ -133,24 +122,17 @@ def _keyed(name_field: str) -> Callable[[Source, str], Errors]:
 
 def _downward_api(source: Source, path: str) -> Errors:
     errors = validate_file_mode(source.get("defaultMode"), f"{path}.defaultMode")
-    for _, item in each(path, source.get("items")):
-        errors += _downward_file(item, path)
-    return errors
+    return errors + [error for item in source.get("items") or () for error in _downward_file(item, path)]
 
 
 def _downward_file(item: Source, path: str) -> Errors:
-    errors: Errors = []
-    if not item.get("path"):
-        errors.append(required(f"{path}.path"))
-    else:
-        errors += validate_local_path(item["path"], f"{path}.path")
+    errors = needs("path")(item, path) + validate_local_path(item.get("path", ""), f"{path}.path")
     field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
     if field is not None:
         errors += validate_field_ref(field, f"{path}.fieldRef", fields=DOWNWARD_FIELDS)
         if resource is not None:
-            errors.append(
-                invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
-            )
+            text = "fieldRef and resourceFieldRef can not be specified simultaneously"
+            errors.append(invalid(path, "resource", text))
     elif resource is not None:
         errors += validate_resource_field_ref(resource, f"{path}.resourceFieldRef", volume=True)
     else:
@@ -158,172 +140,162 @@ def _downward_file(item: Source, path: str) -> Errors:
     return errors + validate_file_mode(item.get("mode"), f"{path}.mode")
 
 
+# Projected volumes: several sources in one, each source of one kind
+
+
 def _projected(source: Source, path: str) -> Errors:
     errors = validate_file_mode(source.get("defaultMode"), f"{path}.defaultMode")
-    paths: set[str] = set()
+    taken: set[str] = set()
     for at, projection in each(f"{path}.sources", source.get("sources")):
         given = [name for name in PROJECTIONS if projection.get(name) is not None]
-        for index, name in enumerate(given):
-            if index:
-                errors.append(forbidden(f"{at}.{name}", "may not specify more than 1 volume type"))
-            else:
-                errors += PROJECTIONS[name](projection[name], f"{at}.{name}")
-        if not given:
-            text = "specified volume projection source is required"
-            errors.append(required(at, text))
-        for target in _projected_paths(projection):
-            if target in paths:
-                errors.append(invalid(path, target, "conflicting duplicate paths"))
-            paths.add(target)
-        token = projection.get("serviceAccountToken")
-        if token is not None:
-            if not token.get("path"):
-                errors.append(required(f"{path}.path"))
-            else:
-                errors += validate_local_path(token["path"], f"{path}.path")
+        for name in given:
+            errors += PROJECTIONS[name](projection[name], f"{at}.{name}", path, taken)
+        if len(given) > 1:
+            errors.append(forbidden(at, "may not specify more than 1 volume type per source"))
     return errors
 
 
-def _projected_paths(projection: Source) -> list[str]:
-    found: list[str] = []
-    for name in ("secret", "configMap", "downwardAPI"):
-        found += [item["path"] for item in (projection.get(name) or {}).get("items") or () if item.get("path")]
-    return found
+def _take(target: str, shown: str, volume: str, taken: set[str]) -> Errors:
+    """Two files cannot have one path."""
+    if target not in taken:
+        taken.add(target)
+        return []
+    return [invalid(volume, shown, DUPLICATE_PATHS)]
 
 
-def _projected_keyed(source: Source, path: str) -> Errors:
-    errors: Errors = [] if source.get("name") else [required(f"{path}.name")]
+def _projected_keyed(source: Source, path: str, volume: str, taken: set[str]) -> Errors:
+    errors = needs("name")(source, path)
     for at, item in each(f"{path}.items", source.get("items")):
         errors += _key_to_path(item, at)
+        if target := item.get("path"):
+            errors += _take(target, source.get("name", ""), volume, taken)
     return errors
 
 
-def _projected_downward(source: Source, path: str) -> Errors:
+def _projected_downward(source: Source, path: str, volume: str, taken: set[str]) -> Errors:
     errors: Errors = []
-    for _, item in each(path, source.get("items")):
+    for item in source.get("items") or ():
         errors += _downward_file(item, path)
+        if target := item.get("path"):
+            errors += _take(target, target, volume, taken)
     return errors
 
 
-def _projected_token(source: Source, path: str) -> Errors:
-    seconds, at = source.get("expirationSeconds", 3600), f"{path}.expirationSeconds"
+def _projected_token(source: Source, path: str, volume: str, taken: set[str]) -> Errors:
+    seconds, at = source.get("expirationSeconds") or 0, f"{path}.expirationSeconds"
+    errors: Errors = []
     if seconds < MIN_TOKEN_SECONDS:
-        return [invalid(at, seconds, "may not specify a duration less than 10 minutes")]
-    return (
-        [invalid(at, seconds, "may not specify a duration larger than 2^32 seconds")]
-        if seconds > MAX_TOKEN_SECONDS
-        else []
-    )
+        errors.append(invalid(at, seconds, "may not specify a duration less than 10 minutes"))
+    if seconds > MAX_TOKEN_SECONDS:
+        errors.append(invalid(at, seconds, "may not specify a duration larger than 2^32 seconds"))
+    if not source.get("path"):
+        return [*errors, required(f"{volume}.path")]
+    return errors + validate_local_path(source["path"], f"{volume}.path")
 
 
-def _projected_trust_bundle(source: Source, path: str) -> Errors:
-    name, signer = source.get("name"), source.get("signerName")
-    if name and signer:
-        return [invalid(path, source, "only one of name and signerName may be used")]
-    if not name and not signer:
-        return [required(path, "either name or signerName must be specified")]
-    return [] if source.get("path") else [required(f"{path}.path")]
+def _projected_trust_bundle(source: Source, path: str, volume: str, taken: set[str]) -> Errors:
+    name, signer, selector = (source.get(field) for field in ("name", "signerName", "labelSelector"))
+    errors: Errors = []
+    if name is not None and signer is not None:
+        errors.append(invalid(path, source, "only one of name and signerName may be used"))
+    elif name is not None:
+        if not name:
+            errors.append(required(f"{path}.name", "must be a valid object name"))
+        text = "not a valid clustertrustbundlename: "
+        errors += [invalid(f"{path}.name", name, text + fault) for fault in _bundle_name_faults(name)]
+        if selector is not None:
+            text = "labelSelector must be unset if name is specified"
+            errors.append(invalid(f"{path}.labelSelector", selector, text))
+    elif signer is not None:
+        if not signer:
+            errors.append(required(f"{path}.signerName", "must be a valid signer name"))
+        errors += validate_signer_name(signer, f"{path}.signerName")
+        errors += validate_label_selector(selector, f"{path}.labelSelector")
+    else:
+        errors.append(required(path, "either name or signerName must be specified"))
+    target = source.get("path", "")
+    errors += needs("path")(source, path) + validate_local_path(target, f"{path}.path")
+    return errors + _take(target, target, volume, taken)
 
 
-PROJECTIONS: dict[str, Callable[[Source, str], Errors]] = {
+def _bundle_name_faults(name: str) -> list[str]:
+    """A bundle of a signer is called after it: `example.com:signer:name`."""
+    signer, colon, rest = name.rpartition(":")
+    return names.is_dns1123_subdomain(rest if colon and signer else name)
+
+
+def _projected_certificate(source: Source, path: str, volume: str, taken: set[str]) -> Errors:
+    return needs("signerName", "keyType")(source, path)
+
+
+PROJECTIONS: dict[str, Callable[[Source, str, str, set[str]], Errors]] = {
     "secret": _projected_keyed,
     "configMap": _projected_keyed,
     "downwardAPI": _projected_downward,
     "serviceAccountToken": _projected_token,
     "clusterTrustBundle": _projected_trust_bundle,
-    "podCertificate": needs("signerName", "keyType"),
+    "podCertificate": _projected_certificate,
 }
-
-
-def _git_repo(source: Source, path: str) -> Errors:
-    errors = needs("repository")(source, path)
-    return errors + (validate_local_path(source["directory"], f"{path}.directory") if source.get("directory") else [])
-
-
-def validate_iscsi(source: Source, path: str) -> Errors:
-    errors = needs("targetPortal", "iqn")(source, path)
-    if iqn := source.get("iqn"):
-        if not iqn.startswith(("iqn", "eui", "naa")):
-            errors.append(invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa"))
-    lun = source.get("lun") or 0
-    if not 0 <= lun <= 255:
-        errors.append(invalid(f"{path}.lun", lun, "must be between 0 and 255, inclusive"))
-    if (source.get("chapAuthDiscovery") or source.get("chapAuthSession")) and source.get("secretRef") is None:
-        errors.append(required(f"{path}.secretRef"))
-    return errors
-
-
-def validate_fibre_channel(source: Source, path: str) -> Errors:
-    names_given, ids = source.get("targetWWNs"), source.get("wwids")
-    if not names_given and not ids:
-        return [required(f"{path}.targetWWNs", "must specify either targetWWNs or wwids, but not both")]
-    if names_given and ids:
-        return [invalid(f"{path}.targetWWNs", names_given, "targetWWNs and wwids can not be specified simultaneously")]
-    lun = source.get("lun")
-    if names_given and lun is None:
-        return [required(f"{path}.lun", "lun is required if targetWWNs is specified")]
-    if names_given and not 0 <= (lun or 0) <= 255:
-        return [invalid(f"{path}.lun", lun, "must be between 0 and 255, inclusive")]
-    return []
-
-
-def _csi(source: Source, path: str) -> Errors:
-    driver = source.get("driver", "")
-    errors: Errors = []
-    if not driver:
-        errors.append(required(f"{path}.driver"))
-    elif len(driver) > 63:
-        errors.append(invalid(f"{path}.driver", driver, "must be no more than 63 characters"))
-    else:
-        errors += [invalid(f"{path}.driver", driver, fault) for fault in names.is_dns1123_subdomain(driver.lower())]
-    reference = source.get("nodePublishSecretRef")
-    if reference is not None and not reference.get("name"):
-        errors.append(required(f"{path}.nodePublishSecretRef.name"))
-    return errors
 
 
 def _image(source: Source, path: str) -> Errors:
-    errors = needs("reference")(source, path)
-    return errors + one_of(source.get("pullPolicy"), PULL_POLICIES, f"{path}.pullPolicy")
+    return needs("reference")(source, path) + one_of(source.get("pullPolicy"), PULL_POLICIES, f"{path}.pullPolicy")
 
 
 def _ephemeral(source: Source, path: str) -> Errors:
-    if source.get("volumeClaimTemplate") is None:
-        return [required(f"{path}.volumeClaimTemplate")]
-    return []
+    template, at = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
+    return [required(at)] if template is None else validate_claim_template(template, at)
 
 
 # Volume sources in the order in which upstream looks at them.
-SOURCES: dict[str, Callable[[Source, str], Errors]] = {
+ORDER = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+]
+_CHECKS: dict[str, Check] = {
+    **SHARED,
     "emptyDir": _empty_dir,
-    "hostPath": validate_host_path,
     "gitRepo": _git_repo,
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
     "secret": _keyed("secretName"),
-    "nfs": needs("server", "path"),
     "iscsi": validate_iscsi,
     "glusterfs": needs("endpoints", "path"),
-    "flocker": needs(),
-    "rbd": needs("monitors", "image"),
-    "cinder": needs("volumeID"),
-    "cephfs": needs("monitors"),
-    "quobyte": needs("registry", "volume"),
-    "downwardAPI": _downward_api,
-    "fc": validate_fibre_channel,
     "persistentVolumeClaim": needs("claimName"),
+    "cinder": validate_cinder(persistent=False),
+    "downwardAPI": _downward_api,
     "configMap": _keyed("name"),
     "azureFile": needs("secretName", "shareName"),
-    "flexVolume": needs("driver"),
-    "vsphereVolume": needs("volumePath"),
-    "photonPersistentDisk": needs("pdID"),
-    "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
-    "storageos": needs(),
+    "storageos": validate_storage_os(persistent=False),
     "projected": _projected,
-    "scaleIO": needs("gateway", "system", "secretRef", "volumeName"),
-    "csi": _csi,
+    "csi": validate_csi,
     "ephemeral": _ephemeral,
     "image": _image,
 }
-ORDER = {name: index for index, name in enumerate(SOURCES)}
+SOURCES: dict[str, Check] = {name: _CHECKS[name] for name in ORDER}

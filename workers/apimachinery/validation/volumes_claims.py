@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import posixpath
 from typing import Any
 
 from workers.apimachinery.quantity import parse
@@ -18,11 +18,25 @@ from workers.apimachinery.validation.field import (
     section,
     unchanged,
 )
-from workers.apimachinery.validation.resource_lists import validate_quantity, validate_resource_name
+from workers.apimachinery.validation.internal import unchanged_internal
+from workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from workers.apimachinery.validation.resource_lists import is_native
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_node_selector
 from workers.apimachinery.validation.selectors import validate_label_selector
-from workers.apimachinery.validation.volumes import needs, validate_fibre_channel, validate_host_path, validate_iscsi
+from workers.apimachinery.validation.volume_sources import (
+    SHARED,
+    Check,
+    Source,
+    needs,
+    validate_cinder,
+    validate_driver_name,
+    validate_iscsi,
+    validate_iscsi_length,
+    validate_no_backsteps,
+    validate_one_source,
+    validate_storage_os,
+)
 
 Object = dict[str, Any]
 
@@ -30,142 +44,213 @@ ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOnce
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 VOLUME_MODES = ("Block", "Filesystem")
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+INLINE = "may not be specified in the context of inline volumes"
 
 
 def validate_volume(obj: Object) -> Errors:
     """ValidatePersistentVolume."""
-    spec = section(obj, "spec")
-    errors = _validate_access_modes(spec, "at least 1 access mode is required" if not spec.get("accessModes") else "")
-    errors += _validate_capacity(spec.get("capacity"))
-    errors += one_of(spec.get("persistentVolumeReclaimPolicy"), RECLAIM_POLICIES, "spec.persistentVolumeReclaimPolicy")
-    affinity = section(spec, "nodeAffinity")
-    if affinity:
-        if affinity.get("required") is None:
-            errors.append(required("spec.nodeAffinity.required", "must specify required node constraints"))
-        else:
-            errors += validate_node_selector(affinity["required"], "spec.nodeAffinity.required")
-    errors += _validate_source(spec)
-    if section(spec, "hostPath").get("path") == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+    return validate_volume_spec(section(obj, "spec"), "spec", name=obj["metadata"].get("name", ""))
+
+
+def validate_volume_spec(spec: Object, path: str, *, name: str = "", inline: bool = False) -> Errors:
+    """ValidatePersistentVolumeSpec; `inline` is one within a VolumeAttachment, which says no more than where data are."""
+    errors = _validate_inline(spec, path) if inline else []
+    errors += _validate_access_modes(spec, path) + ([] if inline else _validate_capacity(spec.get("capacity"), path))
+    errors += _validate_reclaim_policy(spec, path, inline)
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None and inline:
+        errors.append(forbidden(f"{path}.nodeAffinity", INLINE))
+    elif affinity is not None:
+        errors += _validate_volume_affinity(affinity, f"{path}.nodeAffinity")
+    errors += validate_one_source(spec, SOURCES, path)
+    if "iscsi" in spec:
+        portal = (spec["iscsi"] or {}).get("targetPortal", "")
+        errors += validate_iscsi_length(spec["iscsi"] or {}, name, portal, f"{path}.iscsi.targetportal")
+    if "local" in spec and next(iter(n for n in SOURCES if n in spec)) == "local" and affinity is None:
+        errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
+    root = section(spec, "hostPath").get("path", "")
+    if root and posixpath.normpath(root) == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
         text = "may not be 'recycle' for a hostPath mount of '/'"
-        errors.append(forbidden("spec.persistentVolumeReclaimPolicy", text))
-    errors += _validate_names(spec)
-    mode = spec.get("volumeMode")
-    if mode is not None and mode not in VOLUME_MODES:
-        errors.append(not_supported("spec.volumeMode", mode, VOLUME_MODES))
+        errors.append(forbidden(f"{path}.persistentVolumeReclaimPolicy", text))
+    return errors + _validate_volume_rest(spec, path, inline)
+
+
+def _validate_inline(spec: Object, path: str) -> Errors:
+    errors: Errors = [forbidden(f"{path}.{field}", INLINE) for field in ("claimRef", "capacity") if spec.get(field)]
+    if spec.get("csi") is None:
+        errors.append(required(f"{path}.csi", "has to be specified in the context of inline volumes"))
     return errors
 
 
-def _validate_names(spec: Object) -> Errors:
+def _validate_reclaim_policy(spec: Object, path: str, inline: bool) -> Errors:
+    policy, at = spec.get("persistentVolumeReclaimPolicy"), f"{path}.persistentVolumeReclaimPolicy"
+    if not inline:
+        return one_of(policy, RECLAIM_POLICIES, at)
+    if policy in (None, "", "Retain"):
+        return []
+    return [forbidden(at, "may only be Retain in the context of inline volumes")]
+
+
+def _validate_volume_affinity(affinity: Object, path: str) -> Errors:
+    if affinity.get("required") is None:
+        return [required(f"{path}.required", "must specify required node constraints")]
+    return validate_node_selector(affinity["required"], f"{path}.required")
+
+
+def _validate_volume_rest(spec: Object, path: str, inline: bool) -> Errors:
     errors: Errors = []
-    for field in ("storageClassName", "volumeAttributesClassName"):
-        if name := spec.get(field):
-            errors += [invalid(f"spec.{field}", name, fault) for fault in names.is_dns1123_subdomain(name)]
+    name, mode, attributes = (spec.get(f) for f in ("storageClassName", "volumeMode", "volumeAttributesClassName"))
+    if name and inline:
+        errors.append(forbidden(f"{path}.storageClassName", INLINE))
+    elif name:
+        errors += _class_name(name, f"{path}.storageClassName")
+    if inline and mode not in (None, "Filesystem"):
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(forbidden(f"{path}.volumeMode", text))
+    elif mode is not None and mode not in VOLUME_MODES:
+        errors.append(not_supported(f"{path}.volumeMode", mode, VOLUME_MODES))
+    if attributes is None:
+        return errors
+    at = f"{path}.volumeAttributesClassName"
+    errors += _class_name(attributes, at) if attributes else [required(at, "an empty string is disallowed")]
+    if spec.get("csi") is None:
+        errors.append(required(f"{path}.csi", "has to be specified when using volumeAttributesClassName"))
     return errors
 
 
-def _validate_access_modes(spec: Object, absent: str) -> Errors:
-    modes = spec.get("accessModes") or []
-    if not modes:
-        return [required("spec.accessModes", absent)]
-    errors = [not_supported("spec.accessModes", m, ACCESS_MODES) for m in modes if m not in ACCESS_MODES]
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
-        text = "may not use ReadWriteOncePod with other access modes"
-        errors.append(forbidden("spec.accessModes", text))
+def _class_name(name: str, path: str) -> Errors:
+    return [invalid(path, name, fault) for fault in names.is_dns1123_subdomain(name)]
+
+
+def _validate_access_modes(spec: Object, path: str, absent: str = "") -> Errors:
+    at, modes = f"{path}.accessModes", spec.get("accessModes") or []
+    errors: Errors = [] if modes else [required(at, absent)]
+    errors += [not_supported(at, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
+    if "ReadWriteOncePod" in modes and set(modes) & set(ACCESS_MODES) != {"ReadWriteOncePod"}:
+        errors.append(forbidden(at, "may not use ReadWriteOncePod with other access modes"))
     return errors
 
 
-def _validate_capacity(capacity: Object | None) -> Errors:
-    errors: Errors = [] if capacity else [required("spec.capacity")]
+def _validate_capacity(capacity: Object | None, path: str) -> Errors:
+    at = f"{path}.capacity"
+    errors: Errors = [] if capacity else [required(at)]
     if capacity is None or set(capacity) != {"storage"}:
         shown = None if capacity is None else dict(sorted(capacity.items()))
-        errors.append(not_supported("spec.capacity", shown, ["storage"]))
+        errors.append(not_supported(at, shown, ["storage"]))
     for name, value in sorted((capacity or {}).items()):
-        at = key("spec.capacity", name)
-        if errors and name != "storage":
-            continue
-        errors += validate_resource_name(name, at) + validate_quantity(name, value, at)
-        if parse(value).nano == 0:
-            errors.append(invalid(at, value, "must be greater than zero"))
+        errors += validate_basic_resource(value, key(at, name)) + _positive(value, key(at, name))
     return errors
 
 
-def _nfs(source: Object, path: str) -> Errors:
-    errors = needs("server", "path")(source, path)
-    if (mount := source.get("path")) and not mount.startswith("/"):
-        errors.append(invalid(f"{path}.path", mount, "must be an absolute path"))
-    return errors
+def _positive(value: str, path: str) -> Errors:
+    return [] if parse(value).nano > 0 else [invalid(path, value, "must be greater than zero")]
 
 
-def _csi(source: Object, path: str) -> Errors:
-    driver = source.get("driver", "")
-    errors: Errors = [] if driver else [required(f"{path}.driver")]
-    if len(driver) > 63:
-        errors.append(invalid(f"{path}.driver", driver, names.too_long(63)))
-    elif driver:
-        errors += [invalid(f"{path}.driver", driver, fault) for fault in names.is_dns1123_subdomain(driver.lower())]
-    if not source.get("volumeHandle"):
-        errors.append(required(f"{path}.volumeHandle"))
+def validate_basic_resource(value: str, path: str) -> Errors:
+    return [] if parse(value).nano >= 0 else [invalid(path, value, "must be a valid resource quantity")]
+
+
+def _csi(source: Source, path: str) -> Errors:
+    errors = validate_driver_name(source.get("driver", ""), f"{path}.driver") + needs("volumeHandle")(source, path)
     for field in SECRET_REFS:
         if (reference := source.get(field)) is not None:
-            errors += needs("name", "namespace")(reference, f"{path}.{field}")
+            errors += _secret_reference(reference, f"{path}.{field}")
     return errors
 
 
-SECRET_REFS = (
-    "controllerPublishSecretRef",
-    "controllerExpandSecretRef",
-    "nodePublishSecretRef",
-    "nodeExpandSecretRef",
-    "nodeStageSecretRef",
-)
+def _secret_reference(reference: Source, path: str) -> Errors:
+    errors: Errors = []
+    for field, check in (("name", names.is_dns1123_subdomain), ("namespace", names.is_dns1123_label)):
+        if value := reference.get(field):
+            errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
+        else:
+            errors.append(required(f"{path}.{field}"))
+    return errors
+
+
+def _iscsi(source: Source, path: str) -> Errors:
+    errors = validate_iscsi(source, path, start="must be valid format")
+    reference = source.get("secretRef")
+    return errors if reference is None else errors + needs("name")(reference, f"{path}.secretRef")
+
+
+def _glusterfs(source: Source, path: str) -> Errors:
+    errors = needs("endpoints", "path")(source, path)
+    namespace, at = source.get("endpointsNamespace"), f"{path}.endpointsNamespace"
+    if namespace == "":
+        text = "if the endpointnamespace is set, it must be a valid namespace name"
+        errors.append(invalid(at, namespace, text))
+    elif namespace is not None:
+        errors += [invalid(at, namespace, fault) for fault in names.is_dns1123_label(namespace)]
+    return errors
+
+
+def _azure_file(source: Source, path: str) -> Errors:
+    errors = needs("secretName", "shareName")(source, path)
+    return errors if source.get("secretNamespace") != "" else [*errors, required(f"{path}.secretNamespace")]
+
+
+def _local(source: Source, path: str) -> Errors:
+    value = source.get("path", "")
+    return validate_no_backsteps(value, f"{path}.path") if value else [required(f"{path}.path")]
+
+
+SECRET_REFS = ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef")
 
 # Volume sources in the order in which upstream looks at them.
-SOURCES: dict[str, Callable[[Object, str], Errors]] = {
-    "hostPath": validate_host_path,
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
-    "glusterfs": needs("endpoints", "path"),
-    "flocker": needs(),
-    "nfs": _nfs,
-    "rbd": needs("monitors", "image"),
-    "quobyte": needs("registry", "volume"),
-    "cephfs": needs("monitors"),
-    "iscsi": validate_iscsi,
-    "cinder": needs("volumeID"),
-    "fc": validate_fibre_channel,
-    "flexVolume": needs("driver"),
-    "azureFile": needs("secretName", "shareName"),
-    "vsphereVolume": needs("volumePath"),
-    "photonPersistentDisk": needs("pdID"),
-    "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
-    "scaleIO": needs("gateway", "system", "secretRef", "volumeName"),
-    "local": needs("path"),
-    "storageos": needs(),
+ORDER = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+]
+_CHECKS: dict[str, Check] = {
+    **SHARED,
+    "glusterfs": _glusterfs,
+    "iscsi": _iscsi,
+    "cinder": validate_cinder(persistent=True),
+    "azureFile": _azure_file,
+    "local": _local,
+    "storageos": validate_storage_os(persistent=True),
     "csi": _csi,
 }
-
-
-def _validate_source(spec: Object) -> Errors:
-    given = [name for name in SOURCES if name in spec]
-    if not given:
-        return [required("spec", "must specify a volume type")]
-    errors = SOURCES[given[0]](spec[given[0]] or {}, f"spec.{given[0]}")
-    errors += [forbidden(f"spec.{name}", "may not specify more than 1 volume type") for name in given[1:]]
-    if given[0] == "local" and not section(spec, "nodeAffinity"):
-        errors.append(required("metadata.annotations", "Local volume requires node affinity"))
-    return errors
+SOURCES: dict[str, Check] = {name: _CHECKS[name] for name in ORDER}
 
 
 def _volume_update(new: Object, old: Object) -> Errors:
-    errors = validate_volume(new)
+    """The strategy validates the volume before ValidatePersistentVolumeUpdate does it again: its faults are there twice."""
+    errors = 2 * validate_volume(new)
     spec, was = section(new, "spec"), section(old, "spec")
-    if any(spec.get(source) != was.get(source) for source in SOURCES):
+    csi, held = spec.get("csi") or {}, was.get("csi")
+    if held is not None and held.get("controllerExpandSecretRef") is None:
+        csi = {name: value for name, value in csi.items() if name != "controllerExpandSecretRef"}
+    if any((csi if name == "csi" and held is not None else spec.get(name)) != was.get(name) for name in SOURCES):
         text = "spec.persistentvolumesource is immutable after creation"
         errors.append(forbidden("spec.persistentvolumesource", text))
-    errors += unchanged(spec.get("volumeMode"), was.get("volumeMode"), "spec.volumeMode")
+    errors += unchanged(spec.get("volumeMode"), was.get("volumeMode"), "volumeMode")
     if was.get("nodeAffinity") is not None:
-        errors += unchanged(spec.get("nodeAffinity"), was["nodeAffinity"], "spec.nodeAffinity")
+        affinity = spec.get("nodeAffinity"), was["nodeAffinity"]
+        errors += unchanged_internal(*affinity, "nodeAffinity", "io.k8s.api.core.v1.VolumeNodeAffinity")
+    if was.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
+        errors.append(forbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
     return errors
 
 
@@ -181,45 +266,63 @@ def validate_claim(obj: Object) -> Errors:
     return validate_claim_spec(section(obj, "spec"), "spec")
 
 
+def validate_claim_template(template: Object, path: str) -> Errors:
+    """ValidatePersistentVolumeClaimTemplate: of its metadata only labels and annotations are used."""
+    metadata, at = section(template, "metadata"), f"{path}.metadata"
+    errors = validate_annotations(metadata.get("annotations"), f"{at}.annotations")
+    errors += validate_labels(metadata.get("labels"), f"{at}.labels")
+    others = sorted(set(metadata) - {"labels", "annotations", "creationTimestamp"})
+    errors += [forbidden(f"{at}.{field}", "cannot be set") for field in others]
+    return errors + validate_claim_spec(section(template, "spec"), f"{path}.spec")
+
+
 def validate_claim_spec(spec: Object, path: str) -> Errors:
-    errors = _validate_access_modes(spec, "at least 1 access mode is required")
-    errors += validate_label_selector(spec.get("selector"), f"{path}.selector")
+    modes = _validate_access_modes(spec, path, "at least 1 access mode is required")
+    selector = validate_label_selector(spec.get("selector"), f"{path}.selector")
+    errors = modes + selector if not spec.get("accessModes") else selector + modes
     storage, at = section(spec, "resources", "requests").get("storage"), f"{path}.resources[storage]"
     if storage is None:
         errors.append(required(at))
     else:
-        errors += validate_quantity("storage", storage, at)
-        if parse(storage).nano == 0:
-            errors.append(invalid(at, storage, "must be greater than zero"))
+        errors += _positive(storage, at)
     if name := spec.get("storageClassName"):
-        errors += [invalid(f"{path}.storageClassName", name, fault) for fault in names.is_dns1123_subdomain(name)]
+        errors += _class_name(name, f"{path}.storageClassName")
     mode = spec.get("volumeMode")
     if mode is not None and mode not in VOLUME_MODES:
         errors.append(not_supported(f"{path}.volumeMode", mode, VOLUME_MODES))
     errors += _validate_data_sources(spec, path)
     if attributes := spec.get("volumeAttributesClassName"):
-        at = f"{path}.volumeAttributesClassName"
-        errors += [invalid(at, attributes, fault) for fault in names.is_dns1123_subdomain(attributes)]
+        errors += _class_name(attributes, f"{path}.volumeAttributesClassName")
     return errors
 
 
 def _validate_data_sources(spec: Object, path: str) -> Errors:
     errors: Errors = []
-    for field in ("dataSource", "dataSourceRef"):
-        source = spec.get(field)
-        if source is None:
-            continue
-        at = f"{path}.{field}"
-        for part in ("name", "kind"):
-            if not source.get(part):
-                errors.append(required(f"{at}.{part}"))
-        if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
-            text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-            errors.append(invalid(f"{at}.kind", source.get("kind", ""), text))
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source is not None and reference is not None and not reference.get("namespace"):
-        if any(source.get(part) != reference.get(part) for part in ("apiGroup", "kind", "name")):
-            errors.append(invalid(path, f"{path}.dataSource", "must match dataSourceRef"))
+    for field, given in (("dataSource", source), ("dataSourceRef", reference)):
+        if given is not None:
+            errors += _validate_data_source(given, f"{path}.{field}")
+    if source is None or reference is None:
+        return errors
+    # Upstream shows the path of the field instead of its value.
+    if reference.get("namespace"):
+        text = "may not be specified when dataSourceRef.namespace is specified"
+        errors.append(invalid(path, f"{path}.dataSource", text))
+    elif any(source.get(part) != reference.get(part) for part in ("apiGroup", "kind", "name")):
+        errors.append(invalid(path, f"{path}.dataSource", "must match dataSourceRef"))
+    return errors
+
+
+def _validate_data_source(source: Object, path: str) -> Errors:
+    errors = needs("name", "kind")(source, path)
+    group, namespace = source.get("apiGroup"), source.get("namespace")
+    if not group and source.get("kind") != "PersistentVolumeClaim":
+        text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errors.append(invalid(path, source.get("kind", ""), text))
+    if group:
+        errors += [invalid(f"{path}.apiGroup", group, fault) for fault in names.is_dns1123_subdomain(group)]
+    if namespace:
+        errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
     return errors
 
 
@@ -230,24 +333,31 @@ SHRUNK = "field can not be less than status.capacity"
 
 
 def _claim_update(new: Object, old: Object) -> Errors:
-    errors = validate_claim(new)
+    """As with volumes, the claim's own faults are there twice."""
+    errors = 2 * validate_claim(new)
     spec, was = dict(section(new, "spec")), section(old, "spec")
     if not was.get("volumeName"):
         # Binding sets the volume's name once.
         _take_over(spec, was, "volumeName")
-    if not was.get("storageClassName") and was.get("storageClassName") is None:
+    annotation, held = (section(o, "metadata", "annotations").get(CLASS_ANNOTATION, "") for o in (new, old))
+    if was.get("storageClassName") is None and (not held or spec.get("storageClassName") == held):
         _take_over(spec, was, "storageClassName")
-    bound = section(old, "status").get("phase") == "Bound"
-    if bound:
+    errors += unchanged(annotation, held, f"metadata.annotations.{CLASS_ANNOTATION}")
+    if section(new, "status").get("phase") == "Bound":
         for field in ("resources", "volumeAttributesClassName"):
             _take_over(spec, was, field)
     if spec != was:
         changed = [field for field in sorted(spec.keys() | was.keys()) if spec.get(field) != was.get(field)]
         errors.append(forbidden("spec", f"{CLAIM_FORBIDDEN}\nchanged: {', '.join(changed)}"))
-    elif bound:
-        errors += _validate_growth(new, old)
+    errors += _validate_growth(new, old)
     mode = section(new, "spec").get("volumeMode"), was.get("volumeMode")
-    return errors + unchanged(*mode, "spec.volumeMode")
+    errors += unchanged(*mode, "volumeMode")
+    attributes, before = (section(o, "spec").get("volumeAttributesClassName") for o in (new, old))
+    if before is not None and not attributes:
+        value = "nil" if attributes is None else "an empty string"
+        text = f"update from non-nil value to {value} is forbidden"
+        errors.append(forbidden("spec.volumeAttributesClassName", text))
+    return errors
 
 
 def _validate_growth(new: Object, old: Object) -> Errors:
@@ -265,13 +375,36 @@ def _take_over(spec: Object, old: Object, field: str) -> None:
         spec.pop(field, None)
 
 
+RESIZE_STATES = (
+    "ControllerResizeInProgress",
+    "ControllerResizeInfeasible",
+    "NodeResizeInProgress",
+    "NodeResizeInfeasible",
+    "NodeResizePending",
+)
+
+
 def _claim_status(new: Object, old: Object) -> Errors:
-    errors: Errors = []
-    if not new["metadata"].get("resourceVersion"):
-        errors.append(required("resourceVersion"))
-    for name, value in sorted((section(new, "status").get("capacity") or {}).items()):
-        errors += validate_quantity(name, value, key("status.capacity", name))
+    errors: Errors = [] if new["metadata"].get("resourceVersion") else [required("resourceVersion")]
+    if not section(new, "spec").get("accessModes"):
+        errors.append(required("Spec.accessModes"))
+    status = section(new, "status")
+    for name, value in sorted((status.get("capacity") or {}).items()):
+        errors += validate_basic_resource(value, key("status.capacity", name))
+    for name, state in sorted((status.get("allocatedResourceStatuses") or {}).items()):
+        errors += _validate_resource_key(name, "status.allocatedResourceStatus")
+        if state not in RESIZE_STATES:
+            errors.append(not_supported("status.allocatedResourceStatus", name, RESIZE_STATES))
+    for name, value in sorted((status.get("allocatedResources") or {}).items()):
+        at = key("status.allocatedResources", name)
+        errors += _validate_resource_key(name, "status.allocatedResources") or validate_basic_resource(value, at)
     return errors
+
+
+def _validate_resource_key(name: str, path: str) -> Errors:
+    if faults := names.is_qualified_name(name):
+        return [invalid(path, name, fault) for fault in faults]
+    return [not_supported(path, name, ["storage"])] if is_native(name) and name != "storage" else []
 
 
 KINDS = {
