@@ -80,10 +80,13 @@ def converter(served: View) -> Converter | None:
     prefix = served.info.storage_prefix
     if prefix not in _CONVERTERS:
         model = types.model()
+        # The catalogue names kinds of every minor; what this one's model does not have is no version of it.
         versions = {
-            info.group_version: (info.group, info.version, model.kind(info.group, info.version, info.kind))
+            info.group_version: (info.group, info.version, kind)
             for info in catalogue().values()
-            if info.storage_prefix == prefix and info.stored_as == served.info.stored_as
+            if info.storage_prefix == prefix
+            and info.stored_as == served.info.stored_as
+            and (kind := model.find(info.group, info.version, info.kind)) is not None
         }
         _CONVERTERS[prefix] = Converter(versions) if len(versions) > 1 else None
     return _CONVERTERS[prefix]
