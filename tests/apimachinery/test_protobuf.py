@@ -1,40 +1,31 @@
 from __future__ import annotations
 
-import json
-import os
 import random
 import struct
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.kinds import kinds
 from workers.apimachinery import codec, protobuf
 from workers.apimachinery.errors import ApiError
-from workers.apimachinery.types import Type, model
+from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.types import model
 
-# Pairs of a filled object as JSON and as protobuf; a folder with one for every kind may be given.
-DATA = Path(os.environ.get("APISERVER_TESTDATA") or Path(__file__).parent.parent / "data" / "api")
-PAIRS = sorted(DATA.glob("*.json"))
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
 
-def load(path: Path) -> tuple[Type, dict[str, Any], bytes]:
-    obj = json.loads(path.read_text())
-    group, _, version = obj.get("apiVersion", "v1").rpartition("/")
-    return model().kind(group, version, obj.get("kind", "WatchEvent")), obj, path.with_suffix(".pb").read_bytes()
+@pytest.mark.parametrize("name", kinds())
+def test_json_and_protobuf_convert_into_each_other_exactly(name: str) -> None:
+    filled = kinds()[name]
+    type = model().kind(*filled.gvk)
+    assert protobuf.encode_object(type, filled.object) == filled.protobuf
+    decoded = protobuf.decode_object(type, filled.protobuf)
+    assert {key: value for key, value in codec.normalise(type, decoded).items() if value != ""} == filled.object
 
 
-@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
-def test_json_and_protobuf_convert_into_each_other_exactly(path: Path) -> None:
-    type, obj, message = load(path)
-    assert protobuf.encode_object(type, obj) == message
-    decoded = protobuf.decode_object(type, message)
-    assert {key: value for key, value in codec.normalise(type, decoded).items() if value != ""} == obj
-
-
-def test_there_are_pairs() -> None:
-    assert len(PAIRS) >= 10
+def test_there_is_an_object_of_every_kind_that_is_served() -> None:
+    served = {(info.group, info.version, info.kind) for info in builtin_resources().values() if info.server == "core"}
+    assert not served - {filled.gvk for filled in kinds().values()}
 
 
 def test_values_that_are_no_pointers_are_written_even_when_they_are_zero() -> None:
@@ -85,7 +76,7 @@ def test_what_is_no_protobuf_is_refused(body: bytes, why: str) -> None:
 def test_garbage_never_raises_anything_else() -> None:
     chance = random.Random(7)
     type = model().kind("", "v1", "Pod")
-    body = (Path(__file__).parent.parent / "data" / "api" / "core.v1.Pod.pb").read_bytes()
+    body = kinds()["core.v1.Pod"].protobuf
     refused = 0
     for _ in range(300):
         broken = bytearray(body)
