@@ -1,7 +1,8 @@
 """Conversion between the versions in which one resource is served.
 
-Versions that differ only in name need none but a new apiVersion; the others are functions by (group, version) from and
-to. Every result is normalised to the type that it is converted to.
+One version of each kind is the hub, the one that is stored. Versions that differ only in name need nothing but a new
+apiVersion; the others have a function to the hub and one from it. Every result is normalised to the type that it is
+converted to.
 """
 
 from __future__ import annotations
@@ -10,17 +11,35 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.apimachinery.codec.normal import normalise
-from workers.apimachinery.conversion import autoscaling, events
+from workers.apimachinery.conversion import autoscaling, events, flow_control, resource
 from workers.apimachinery.types import TypeModel, model
 
-GroupVersion = tuple[str, str]
 Convert = Callable[[dict[str, Any], TypeModel], dict[str, Any]]
 
-_CONVERSIONS: dict[tuple[GroupVersion, GroupVersion, str], Convert] = {
-    (("autoscaling", "v1"), ("autoscaling", "v2"), "HorizontalPodAutoscaler"): autoscaling.v1_to_v2,
-    (("autoscaling", "v2"), ("autoscaling", "v1"), "HorizontalPodAutoscaler"): autoscaling.v2_to_v1,
-    (("", "v1"), ("events.k8s.io", "v1"), "Event"): events.core_to_events,
-    (("events.k8s.io", "v1"), ("", "v1"), "Event"): events.events_to_core,
+_FLOW_CONTROL, _DRA = "flowcontrol.apiserver.k8s.io", "resource.k8s.io"
+
+# apiVersion and kind -> how to get from there to the hub, and from the hub to there.
+_HUBS: dict[tuple[str, str], tuple[Convert, Convert]] = {
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): (autoscaling.v1_to_v2, autoscaling.v2_to_v1),
+    ("events.k8s.io/v1", "Event"): (events.events_to_core, events.core_to_events),
+    **{
+        (f"{_FLOW_CONTROL}/{version}", "PriorityLevelConfiguration"): functions
+        for version, functions in {
+            "v1beta1": (flow_control.shares_to_v1, flow_control.shares_from_v1),
+            "v1beta2": (flow_control.shares_to_v1, flow_control.shares_from_v1),
+            "v1beta3": (flow_control.zero_to_v1, flow_control.zero_from_v1),
+        }.items()
+    },
+    **{
+        (f"{_DRA}/{version}", kind): functions
+        for version in ("v1beta1", "v1alpha3")
+        for kind, functions in {
+            "ResourceClaim": (resource.claim_to_v1, resource.claim_from_v1),
+            "ResourceClaimTemplate": (resource.template_to_v1, resource.template_from_v1),
+            "ResourceSlice": (resource.slice_to_v1, resource.slice_from_v1),
+        }.items()
+    },
+    (f"{_DRA}/v1alpha3", "ResourceSlice"): (resource.slice_to_v1, resource.slice_from_v1_to_alpha),
 }
 
 
@@ -34,8 +53,9 @@ def convert(obj: dict[str, Any], group: str, version: str, *, types: TypeModel |
         return obj
     types = types or model()
     kind = obj["kind"]
-    from_group, _, from_version = obj["apiVersion"].rpartition("/")
-    function = _CONVERSIONS.get(((from_group, from_version), (group, version), kind))
-    converted = function(obj, types) if function else dict(obj)
+    inward, outward = _HUBS.get((obj["apiVersion"], kind)), _HUBS.get((api_version, kind))
+    converted = inward[0](obj, types) if inward else dict(obj)
+    if outward:
+        converted = outward[1](converted, types)
     converted["apiVersion"] = api_version
     return normalise(types.kind(group, version, kind), converted)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from workers.apimachinery.defaults.rules import Object
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
+PRESERVE_ZERO = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares"
 
 
 def set_policy_types(spec: Object) -> None:
@@ -24,6 +25,21 @@ def set_device_request(request: Object) -> None:
     request["allocationMode"] = request.get("allocationMode") or "ExactCount"
     if request["allocationMode"] == "ExactCount":
         request["count"] = request.get("count") or 1
+
+
+def set_flat_device_request(request: Object) -> None:
+    """A request of v1beta1 that names no class is for the first alternative that there is."""
+    if request.get("deviceClassName"):
+        set_device_request(request)
+
+
+def set_shares(level: Object) -> None:
+    """A priority level of v1beta3: no shares are the default's, unless the object says that it means zero."""
+    limited = (level.get("spec") or {}).get("limited")
+    if not limited or limited.get("nominalConcurrencyShares"):
+        return
+    annotations = level["metadata"].get("annotations") or {}
+    limited["nominalConcurrencyShares"] = 0 if PRESERVE_ZERO in annotations else 30
 
 
 def set_device_taint(taint: Object) -> None:

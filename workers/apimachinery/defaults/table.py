@@ -47,6 +47,34 @@ def _device_rules(devices: str) -> tuple[Defaulter, ...]:
     )
 
 
+def _flat_device_rules(devices: str) -> tuple[Defaulter, ...]:
+    """The same in v1beta1, whose requests have the fields of `exactly` themselves."""
+    request, alternative = f"{devices}.requests[]", f"{devices}.requests[].firstAvailable[]"
+    return (
+        each(request, extensions.set_flat_device_request),
+        each(alternative, extensions.set_device_request),
+        values(f"{request}.tolerations[]", operator="Equal"),
+        values(f"{alternative}.tolerations[]", operator="Equal"),
+    )
+
+
+_ALLOCATED = values("status.allocation.devices.results[].tolerations[]", operator="Equal")
+_QUEUING = values("spec.limited.limitResponse.queuing", queues=64, handSize=8, queueLengthLimit=50)
+_EXEMPT = pointers("spec.exempt", nominalConcurrencyShares=0, lendablePercent=0)
+
+# Versions whose kinds have the defaults of another version, but for those that have entries of their own.
+SAME_AS = {
+    ("admissionregistration.k8s.io", "v1beta1"): "v1",
+    ("admissionregistration.k8s.io", "v1alpha1"): "v1",
+    ("autoscaling", "v2beta2"): "v2",
+    ("certificates.k8s.io", "v1"): "v1beta1",
+    ("certificates.k8s.io", "v1alpha1"): "v1beta1",
+    ("flowcontrol.apiserver.k8s.io", "v1beta3"): "v1",
+    ("flowcontrol.apiserver.k8s.io", "v1beta2"): "v1",
+    ("flowcontrol.apiserver.k8s.io", "v1beta1"): "v1",
+    ("resource.k8s.io", "v1beta2"): "v1",
+}
+
 DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     # core
     ("", "v1", "Endpoints"): (values("subsets[].ports[]", protocol="TCP"),),
@@ -98,14 +126,30 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     ),
     ("apiregistration.k8s.io", "v1", "APIService"): (pointers("spec.service", port=443),),
     # the rest, by group
+    ("certificates.k8s.io", "v1beta1", "PodCertificateRequest"): (pointers("spec", maxExpirationSeconds=86400),),
     ("authentication.k8s.io", "v1", "TokenRequest"): (pointers("spec", expirationSeconds=3600),),
     ("discovery.k8s.io", "v1", "EndpointSlice"): (pointers("ports[]", name="", protocol="TCP"),),
     ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema"): (values("spec", matchingPrecedence=1000),),
     ("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration"): (
-        pointers("spec.exempt", nominalConcurrencyShares=0, lendablePercent=0),
+        _EXEMPT,
         pointers("spec.limited", nominalConcurrencyShares=30, lendablePercent=0),
-        values("spec.limited.limitResponse.queuing", queues=64, handSize=8, queueLengthLimit=50),
+        _QUEUING,
     ),
+    ("flowcontrol.apiserver.k8s.io", "v1beta3", "PriorityLevelConfiguration"): (
+        _EXEMPT,
+        extensions.set_shares,
+        pointers("spec.limited", lendablePercent=0),
+        _QUEUING,
+    ),
+    **{
+        ("flowcontrol.apiserver.k8s.io", version, "PriorityLevelConfiguration"): (
+            _EXEMPT,
+            values("spec.limited", assuredConcurrencyShares=30),
+            pointers("spec.limited", lendablePercent=0),
+            _QUEUING,
+        )
+        for version in ("v1beta2", "v1beta1")
+    },
     ("networking.k8s.io", "v1", "IngressClass"): (pointers("spec.parameters", scope="Cluster"),),
     ("networking.k8s.io", "v1", "NetworkPolicy"): (
         each("spec", extensions.set_policy_types),
@@ -117,13 +161,29 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"): _ROLE_BINDING,
     ("resource.k8s.io", "v1", "ResourceClaim"): (
         *_device_rules("spec.devices"),
-        values("status.allocation.devices.results[].tolerations[]", operator="Equal"),
+        _ALLOCATED,
     ),
     ("resource.k8s.io", "v1", "ResourceClaimTemplate"): _device_rules("spec.spec.devices"),
     ("resource.k8s.io", "v1", "ResourceSlice"): (
         each("spec.devices[].taints[]", extensions.set_device_taint),
         pointers("spec.devices[].nodeAllocatableResourceMappings{}", allocationMultiplier="1"),
     ),
+    **{
+        ("resource.k8s.io", version, kind): rules
+        for version in ("v1beta1", "v1alpha3")
+        for kind, rules in {
+            "ResourceClaim": (*_flat_device_rules("spec.devices"), _ALLOCATED),
+            "ResourceClaimTemplate": _flat_device_rules("spec.spec.devices"),
+            "ResourceSlice": (
+                each("spec.devices[].basic.taints[]", extensions.set_device_taint),
+                pointers("spec.devices[].basic.nodeAllocatableResourceMappings{}", allocationMultiplier="1"),
+            ),
+        }.items()
+    },
+    **{
+        ("resource.k8s.io", version, "DeviceTaintRule"): (each("spec.taint", extensions.set_device_taint),)
+        for version in ("v1", "v1beta2", "v1alpha3")
+    },
     ("scheduling.k8s.io", "v1", "PriorityClass"): (pointers("", preemptionPolicy="PreemptLowerPriority"),),
     ("storage.k8s.io", "v1", "CSIDriver"): (
         pointers(
@@ -142,3 +202,7 @@ DEFAULTERS: dict[tuple[str, str, str], tuple[Defaulter, ...]] = {
         each("spec.source.inlineVolumeSpec", core.set_persistent_volume_spec),
     ),
 }
+
+for (_group, _version), _other in SAME_AS.items():
+    for _kind in [kind for group, version, kind in DEFAULTERS if (group, version) == (_group, _other)]:
+        DEFAULTERS.setdefault((_group, _version, _kind), DEFAULTERS[_group, _other, _kind])
