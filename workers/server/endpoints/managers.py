@@ -7,7 +7,7 @@ from typing import Any
 from workers.apimachinery import conversion, types
 from workers.apimachinery.apply import managed
 from workers.apimachinery.apply.reset import reset_fields
-from workers.apimachinery.resources import catalogue
+from workers.apimachinery.resources import ResourceInfo, catalogue
 from workers.apimachinery.types import Type
 from workers.registry.options import WriteOptions
 from workers.registry.strategies.base import now
@@ -72,21 +72,24 @@ class Converter:
         return type, conversion.convert(obj, group, version)
 
 
-_CONVERTERS: dict[str, Converter | None] = {}
+_CONVERTERS: dict[tuple[str, tuple[str, str]], Converter | None] = {}
 
 
 def converter(served: View) -> Converter | None:
-    """The converter of a resource; None where it is served in one version only."""
-    prefix = served.info.storage_prefix
-    if prefix not in _CONVERTERS:
+    """The converter of a resource; None where there is one version only."""
+    key = (served.info.storage_prefix, served.info.stored_as)
+    if key not in _CONVERTERS:
         model = types.model()
-        # The catalogue names kinds of every minor; what this one's model does not have is no version of it.
         versions = {
-            info.group_version: (info.group, info.version, kind)
+            info.group_version: (info.group, info.version, model.kind(info.group, info.version, info.kind))
             for info in catalogue().values()
-            if info.storage_prefix == prefix
-            and info.stored_as == served.info.stored_as
-            and (kind := model.find(info.group, info.version, info.kind)) is not None
+            if (info.storage_prefix, info.stored_as) == key and exists(info)
         }
-        _CONVERTERS[prefix] = Converter(versions) if len(versions) > 1 else None
-    return _CONVERTERS[prefix]
+        _CONVERTERS[key] = Converter(versions) if len(versions) > 1 else None
+    return _CONVERTERS[key]
+
+
+def exists(info: ResourceInfo) -> bool:
+    """Whether objects can be in that version: it is one of this Kubernetes version, or the one that is stored."""
+    kind = (info.group, info.version, info.kind)
+    return kind in types.model().schemas.kinds or info.stored_as == kind[:2]
