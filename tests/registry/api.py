@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 import yaml
 
 from tests.storage.etcd_process import EtcdProcess
-from workers.apimachinery.resources import builtin_resources
+from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.apimachinery.user import UserInfo
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
@@ -49,11 +49,10 @@ class Answer:
 class Api:
     """Sends requests to the server."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, served: Iterable[ResourceInfo]) -> None:
         self.backend = backend
         self.server = GenericAPIServer(last)
-        stored = [info for info in builtin_resources().values() if "update" in info.verbs]
-        self.server.install(stored, backend.registry)
+        self.server.install([info for info in served if "update" in info.verbs], backend.registry)
 
     def request(
         self, method: str, path: str, body: Any = None, *, type: str = "", accept: str = "", agent: str = "test/1",
@@ -107,7 +106,9 @@ async def last(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def running(etcd: EtcdProcess, root: str) -> AsyncIterator[Api]:
+async def running(
+    etcd: EtcdProcess, root: str, served: Iterable[ResourceInfo] = tuple(builtin_resources().values())
+) -> AsyncIterator[Api]:
     """An Api of its own prefix in etcd, with the namespace that most tests write to."""
     config = ServerConfig(
         instance="test",
@@ -120,7 +121,7 @@ async def running(etcd: EtcdProcess, root: str) -> AsyncIterator[Api]:
     backend = Backend(config)
     await backend.start()
     try:
-        api = Api(backend)
+        api = Api(backend, served)
         await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
         yield api
     finally:
