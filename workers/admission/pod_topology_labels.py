@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.admission.plugin import PODS, Plugin
+from workers.apimachinery import feature_gates
 from workers.registry.attributes import CREATE, Attributes
 
 LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
@@ -17,6 +18,8 @@ class PodTopologyLabels(Plugin):
     subresources = frozenset(("", "binding"))
 
     def admit(self, attributes: Attributes) -> None:
+        if not feature_gates.enabled("PodTopologyLabelsAdmission"):
+            return
         obj = attributes.obj
         assert obj is not None
         if attributes.subresource:

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.resources import ResourceInfo, SubresourceInfo
 from workers.apimachinery.versions import CUSTOM_PRIORITIES, api_service_priorities, version_rank
 
@@ -119,7 +120,7 @@ def _resource(info: ResourceInfo) -> Document:
         entry["shortNames"] = list(info.short_names)
     if info.categories:
         entry["categories"] = list(info.categories)
-    if is_stored(info):
+    if is_stored(info) and feature_gates.enabled("StorageVersionHash"):
         entry["storageVersionHash"] = storage_version_hash(info)
     return entry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workers.apimachinery import quantity
+from workers.apimachinery import feature_gates, quantity
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     Errors,
@@ -29,7 +29,7 @@ NO_TARGET = "must set either a target value for metric or a per-pod target"
 
 
 def validate_autoscaler(obj: Object) -> Errors:
-    return _validate_spec(section(obj, "spec"), lowest=1, group_needed=True)
+    return _validate_spec(section(obj, "spec"), lowest=_lowest(), group_needed=True)
 
 
 def _autoscaler_update(new: Object, old: Object) -> Errors:
@@ -37,8 +37,12 @@ def _autoscaler_update(new: Object, old: Object) -> Errors:
     before = section(old, "spec")
     group_needed = not _version_fault(section(before, "scaleTargetRef"), group_needed=True)
     return _validate_spec(
-        section(new, "spec"), lowest=0 if before.get("minReplicas") == 0 else 1, group_needed=group_needed
+        section(new, "spec"), lowest=0 if before.get("minReplicas") == 0 else _lowest(), group_needed=group_needed
     )
+
+
+def _lowest() -> int:
+    return 0 if feature_gates.enabled("HPAScaleToZero") else 1
 
 
 def _autoscaler_status_update(new: Object, old: Object) -> Errors:

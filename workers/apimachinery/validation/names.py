@@ -60,6 +60,14 @@ _label = pattern_checker(
     "123-abc",
     limit=63,
 )
+is_dns1035_label = pattern_checker(
+    "[a-z]([-a-z0-9]*[a-z0-9])?",
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and"
+    " end with an alphanumeric character",
+    "my-name",
+    "abc-123",
+    limit=63,
+)
 is_dns1123_subdomain = pattern_checker(
     SUBDOMAIN,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "

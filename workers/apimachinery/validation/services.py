@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.addresses import validate_cidr, validate_endpoint_ip
 from workers.apimachinery.validation.field import (
@@ -428,9 +429,15 @@ def _endpoint_slice_update(new: Object, old: Object) -> Errors:
     return validate_endpoint_slice(new) + unchanged(new.get("addressType"), old.get("addressType"), "addressType")
 
 
+def is_service_name(value: str) -> list[str]:
+    """ValidateServiceName: names were DNS-1035 labels until RelaxedServiceNameValidation."""
+    relaxed = feature_gates.enabled("RelaxedServiceNameValidation")
+    return names.is_dns1123_label(value) if relaxed else names.is_dns1035_label(value)
+
+
 KINDS = {
     ("", "Service"): KindValidation(
-        name=names.is_dns1123_label,
+        name=is_service_name,
         metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},

@@ -9,6 +9,7 @@ import dataclasses
 import posixpath
 from typing import Any
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.errors import ApiError
 from workers.core.kubelet.locations import Locations
 from workers.core.kubelet.nodes import Kubelets
@@ -110,6 +111,8 @@ class ConnectEndpoints:
 
     async def _require_create(self, request: Request) -> None:
         """A WebSocket is opened by a GET, and yet whoever opens it needs the verb create. Raises ApiError 403."""
+        if not feature_gates.enabled("AuthorizePodWebsocketUpgradeCreatePermission"):
+            return
         asked = dataclasses.replace(of_request(request), verb="create")
         decision, reason = await self._authorizer.authorize(asked)
         if decision is not Decision.ALLOW:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
@@ -91,6 +92,8 @@ def _read(
         [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
         for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, UID_OID)
     )
+    if not feature_gates.enabled("AllowParsingUserUIDFromCertAuth"):
+        uids = []
     if len(uids) > 1:
         return AuthenticationError("unable to parse UID: multiple UIDs")
     if uids == [""]:

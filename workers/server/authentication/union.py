@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.basic_auth import BasicAuth
 from workers.server.authentication.bootstrap_token import BootstrapTokens
@@ -168,7 +169,7 @@ def _request_header(config: ServerConfig) -> RequestHeader:
         allowed_names=config.requestheader_allowed_names,
         username_headers=config.requestheader_username_headers,
         group_headers=config.requestheader_group_headers,
-        uid_headers=config.requestheader_uid_headers,
+        uid_headers=config.requestheader_uid_headers if feature_gates.enabled("RemoteRequestHeaderUID") else (),
         extra_prefixes=config.requestheader_extra_headers_prefix,
     )
 

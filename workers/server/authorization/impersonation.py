@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from workers.apimachinery import feature_gates
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.user import UserInfo
 from workers.apimachinery.validation.names import is_dns1123_subdomain
@@ -84,7 +85,7 @@ async def impersonate(authorizer: Authorizer, wanted: UserInfo, attributes: Attr
     """The user to go on as. Raises ApiError (403) with the first mode's refusal if no mode allows it."""
     refusal: ApiError | None = None
     requestor = attributes.user
-    for mode in MODES:
+    for mode in MODES if feature_gates.enabled("ConstrainedImpersonation") else ():
         if mode.applies(wanted, requestor):
             try:
                 return await _constrained(authorizer, mode, wanted, attributes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from workers.apimachinery import field_labels
+from workers.apimachinery import feature_gates, field_labels
 from workers.apimachinery.errors import FieldError, bad_request, invalid
 from workers.apimachinery.resources import ResourceInfo
 from workers.apimachinery.selectors import FieldSelector, FieldTerm, parse_fields, parse_labels
@@ -55,7 +55,8 @@ def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: b
         continue_token=text(query, "continue"),
         send_initial_events=flag(query, "sendInitialEvents"),
     )
-    if options.watch and options.send_initial_events is None and not options.resource_version_match:
+    watch_list = feature_gates.enabled("WatchList")
+    if watch_list and options.watch and options.send_initial_events is None and not options.resource_version_match:
         if options.resource_version in ("", "0"):
             # A watch without a revision has always begun with the present state.
             options.send_initial_events = True
@@ -67,7 +68,7 @@ def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: b
         options.fields = _by_name(options.fields, name)
     if watch and not options.watch:
         options.watch = True
-        if options.send_initial_events is None and options.resource_version in ("", "0"):
+        if watch_list and options.send_initial_events is None and options.resource_version in ("", "0"):
             options.send_initial_events = True
     return options
 
@@ -101,6 +102,9 @@ def _watch_faults(options: ListOptions) -> Errors:
     match = options.resource_version_match
     if options.send_initial_events is not None and match != NOT_OLDER:
         faults.append(forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to {NOT_OLDER}"))
+    if options.send_initial_events is not None and not feature_gates.enabled("WatchList"):
+        text = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        faults.append(forbidden("sendInitialEvents", text))
     if match:
         if options.send_initial_events is None:
             faults.append(forbidden(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"))
