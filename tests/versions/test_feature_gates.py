@@ -150,7 +150,7 @@ def test_services_had_stricter_names(use: Use) -> None:
     assert validate_create(services, service) == []
     use(RelaxedServiceNameValidation=False)
     [fault] = validate_create(services, service)
-    assert (fault.field, "a DNS-1035 label must consist of" in fault.message) == ("metadata.name", True)
+    assert (fault.field, "a DNS-1035 label must consist of" in fault.body) == ("metadata.name", True)
 
 
 def test_autoscalers_scale_to_zero_if_they_may(use: Use) -> None:

@@ -199,7 +199,9 @@ class Formats:
 
 def _builtin(media_type: str, versions: Mapping[str, str]) -> Iterable[tuple[str, Format]]:
     taken = set()
-    for info in catalogue().values():
+    kinds = types.model().schemas.kinds
+    # kinds that this Kubernetes version has go before those that have another shape elsewhere
+    for info in sorted(catalogue().values(), key=lambda info: (info.group, info.version, info.kind) not in kinds):
         if info.stored_as != (info.group, info.version) or "update" not in info.verbs or info.storage_prefix in taken:
             continue
         if types.model().find(info.group, info.version, info.kind) is None:
