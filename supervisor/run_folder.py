@@ -16,7 +16,7 @@ STOPPING = "stopping"  # a file: /readyz fails while it is there
 CONTROL = "control.sock"
 PID_FILE = "master.pid"
 # what exists only while a master runs
-_TRANSIENT = ("*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, "etcd/*:0")
+_TRANSIENT = ("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, "etcd/*:0")
 
 
 class FolderInUse(Exception):

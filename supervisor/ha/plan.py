@@ -14,7 +14,6 @@ from pathlib import Path
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
 FIRST_MEMBER = 101  # the last number of the first member's address; the first server's is 1
-MOST = 9
 PLAN, KUBECONFIG, LOGS = "plan.json", "kubeconfig", "logs"
 
 
