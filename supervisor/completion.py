@@ -97,6 +97,9 @@ def advertise_address(options: Options, errors: list[str]) -> str:
         # with its own etcd the server is for this machine alone, which reaches it without any network
         if options.profile.provides and not options.etcd_servers:
             return "127.0.0.1"
+        bind = ipaddress.ip_address(options.bind_address or "0.0.0.0")
+        if bind.is_loopback:
+            return str(bind)  # nobody else can reach the server anyway
         errors.append(
             "Unable to find suitable network address.error='no default routes found'. "
             "Try to set the AdvertiseAddress directly (--advertise-address) or provide a valid BindAddress (--bind-address) to fix this."

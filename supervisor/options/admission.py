@@ -66,7 +66,10 @@ def _plugins(options: Any) -> Iterator[str]:
     for plugin in disabled:
         if plugin in enabled:
             yield f"--enable-admission-plugins and --disable-admission-plugins: {plugin} in both, they must not overlap"
-    if "admission_control" in options.given and (enabled or disabled):
+    if "admission_control" in options.given and options.given & {
+        "enable_admission_plugins",
+        "disable_admission_plugins",
+    }:
         yield "--admission-control and --enable-admission-plugins/--disable-admission-plugins flags are mutually exclusive"
 
 
