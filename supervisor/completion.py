@@ -14,7 +14,7 @@ from typing import Any
 
 from supervisor.options import api_enablement
 from supervisor.options.parsing import CompletedOptions, Options, OptionsError
-from supervisor.watch_cache_sizes import watch_cache_sizes
+from supervisor.watch_cache_sizes import deserialization_cache_size, watch_cache_sizes
 
 OWN_ISSUER = "https://kubernetes.default.svc.cluster.local"
 MINIMUM_SERVICE_ADDRESSES = 8
@@ -46,6 +46,9 @@ def complete(options: Options) -> CompletedOptions:
     changes |= _authentication(options, changes["data_dir"])
     changes |= _admission(options)
     changes["watch_cache_sizes"] = watch_cache_sizes(options)
+    changes["deserialization_cache_size"] = options.deserialization_cache_size or deserialization_cache_size(
+        options.target_ram_mb
+    )
     if options.profile.provides and not options.etcd_servers and "storage_media_type" not in options.given:
         changes["storage_media_type"] = JSON  # nobody else reads that etcd, and JSON is quicker
     return CompletedOptions(vars(options), options.sources, options.used, options.profile).with_values(**changes)

@@ -8,6 +8,7 @@ second signal to stop ends everything at once, because no child outlives the mas
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gc
 import importlib
 import json
@@ -32,7 +33,7 @@ from supervisor.preparation import local_host, local_url, server_config, with_ce
 from supervisor.processes import fork
 from supervisor.progress import Progress
 from supervisor.readiness import Notifier, reachable, serves
-from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, lock, make_private
+from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, held, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
 from workers.server.logs import formatter
@@ -77,8 +78,8 @@ class Master:
         """Start, serve until a signal or `stop`, stop. Raises StartError and OSError if it cannot start."""
         self._handle_signals()
         try:
-            self._take_folders()
             self._front = self._listen()
+            self._take_folders()
             self._start_etcd()
             config = self._prepare()
             self._open_sockets()
@@ -123,7 +124,9 @@ class Master:
         try:
             front = socket.create_server((address, 0 if port == "auto" else port), family=family, backlog=1024)
         except OSError as error:
-            hint = "; --secure-port=auto takes a free one" if error.errno == 98 else ""
+            holder = held(self.folder.path)
+            hint = f" by another master, pid {holder}" if holder else "; --secure-port=auto takes a free one"
+            hint = hint if error.errno == errno.EADDRINUSE else ""
             raise StartError(f"failed to listen on {address}:{port}: {error.strerror}{hint}") from None
         self.options = self.options.with_values(secure_port=front.getsockname()[1])
         return front
@@ -399,6 +402,7 @@ class Master:
         self._front.close()
         for roles in (("aggregator",), ("core", "extensions"), ("etcd",)):
             self._end([self.children[role] for role in roles if role in self.children])
+        log.info("stopped")
         self._progress.say("stopped")
 
     def _end(self, ending: list[Child]) -> None:

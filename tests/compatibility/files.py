@@ -31,7 +31,7 @@ class Files:
     def pair(self, name: str, authority: str, common_name: str, *groups: str, serving: bool = False) -> Path:
         """`NAME.crt` and `NAME.key` signed by an authority; the certificate's path."""
         usage = ExtendedKeyUsageOID.SERVER_AUTH if serving else ExtendedKeyUsageOID.CLIENT_AUTH
-        subject = Subject(common_name, groups, NAMES if serving else (), usage)
+        subject = Subject(common_name, groups, NAMES if serving else (), (usage,))
         signer = self._pki.authority(authority.replace("/", "-"))
         return self._put(self._pki.leaf(name.replace("/", "-"), signer, subject), name)
 

@@ -45,7 +45,11 @@ class AggregatorServer:
         self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(self.core.handle)
         self.health = HealthChecks()
-        self._discovery = DiscoveryEndpoints(served, server_address=config.server_address)
+        self._discovery = DiscoveryEndpoints(
+            served,
+            server_address=config.server_address,
+            inside=(config.service_cluster_ip_range.partition(",")[0], f"{config.service_ip}:443"),
+        )
         self._version = version_info(config)
         self._groups = {info.group: info.server for info in served}
         model = types.model()

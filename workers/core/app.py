@@ -7,6 +7,7 @@ import os
 
 from workers.apimachinery import types
 from workers.apimachinery.resources import ResourceInfo
+from workers.apimachinery.validation import capabilities
 from workers.core import virtual
 from workers.core.bootstrap.hooks import bootstrap_hooks
 from workers.core.kubelet.connect import ConnectEndpoints
@@ -111,4 +112,5 @@ def preload(resources: list[ResourceInfo]) -> None:
 
 def create(config: ServerConfig) -> CoreServer:
     """The app of a core worker."""
+    capabilities.setup(allow_privileged=config.allow_privileged)
     return CoreServer(config)

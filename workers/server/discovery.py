@@ -75,10 +75,10 @@ def is_stored(info: ResourceInfo) -> bool:
     return "watch" in info.verbs
 
 
-def build_api_versions(groups: Groups, *, server_address: str) -> Document:
-    """/api: the versions of the core group, and the address at which clients reach the server."""
-    addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]
-    return {"kind": "APIVersions", "versions": list(groups.get("", ())), "serverAddressByClientCIDRs": addresses}
+def build_api_versions(groups: Groups, *, addresses: Sequence[tuple[str, str]]) -> Document:
+    """/api: the versions of the core group, and the server's address for clients of each CIDR."""
+    by_cidr = [{"clientCIDR": cidr, "serverAddress": address} for cidr, address in addresses]
+    return {"kind": "APIVersions", "versions": list(groups.get("", ())), "serverAddressByClientCIDRs": by_cidr}
 
 
 def build_group_list(groups: Groups) -> Document:

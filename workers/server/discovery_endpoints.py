@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -51,9 +52,16 @@ class Document:
 class DiscoveryEndpoints:
     """Answers discovery requests about the resources it was last given."""
 
-    def __init__(self, resources: Iterable[ResourceInfo], *, server_address: str) -> None:
-        """`server_address` is the host and port at which clients reach the server."""
-        self._address = server_address
+    def __init__(
+        self, resources: Iterable[ResourceInfo], *, server_address: str, inside: tuple[str, str] | None = None
+    ) -> None:
+        """`server_address` is the host and port at which clients reach the server.
+
+        `inside`: a CIDR whose clients also reach it at another address (upstream: pkg/server/discovery/addresses.go).
+        """
+        self._everywhere = ("0.0.0.0/0", server_address)
+        self._inside = inside
+        self._within = ipaddress.ip_network(inside[0]) if inside else None
         self.update(resources)
 
     def update(self, resources: Iterable[ResourceInfo]) -> None:
@@ -64,7 +72,9 @@ class DiscoveryEndpoints:
         self._documents = {"/apis": Document(discovery.build_group_list(named))}
         self._aggregated = {"/apis": Document(discovery.build_aggregated(named))}
         if core:
-            self._documents["/api"] = Document(discovery.build_api_versions(core, server_address=self._address))
+            self._documents["/api"] = Document(discovery.build_api_versions(core, addresses=[self._everywhere]))
+            addresses = [self._everywhere, *([self._inside] if self._inside else [])]
+            self._for_insiders = Document(discovery.build_api_versions(core, addresses=addresses))
             self._aggregated["/api"] = Document(discovery.build_aggregated(core))
         for group, versions in groups.items():
             root = f"/apis/{group}" if group else "/api"
@@ -91,12 +101,24 @@ class DiscoveryEndpoints:
         if request.method != "GET" and not ANY_METHOD.fullmatch(path):
             message = "the server does not allow this method on the requested resource"
             raise ApiError(405, "MethodNotAllowed", message, {})
+        if path == "/api" and self._is_inside(request):
+            plain = self._for_insiders
         combined = self._aggregated.get(path)
         media_type, aggregated = negotiate_form(request.headers.get("accept", ""), aggregates=combined is not None)
         if aggregated and combined is not None:
             return _aggregated_response(request, combined, media_type)
         pretty = media_type == JSON and is_pretty(request)
         return Response(200, plain.body(media_type, pretty=pretty), media_type, [VARY] if combined else [])
+
+    def _is_inside(self, request: Request) -> bool:
+        """Whether the client's address, as far as proxies tell it, is one of those that have an address of their own."""
+        if self._within is None:
+            return False
+        told = request.headers.get("x-forwarded-for", "").partition(",")[0].strip() or request.headers.get("x-real-ip")
+        try:
+            return ipaddress.ip_address(told or request.client) in self._within
+        except ValueError:
+            return False
 
 
 def _aggregated_response(request: Request, document: Document, media_type: str) -> Response:

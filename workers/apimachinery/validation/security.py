@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from workers.apimachinery.validation.capabilities import PRIVILEGED, permitted
 from workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -143,6 +144,8 @@ def validate_security_context(context: dict[str, Any] | None, path: str, *, host
     if not context:
         return []
     errors: Errors = []
+    if context.get("privileged") and not permitted(PRIVILEGED):
+        errors.append(forbidden(f"{path}.privileged", "disallowed by cluster policy"))
     for field in ("runAsUser", "runAsGroup"):
         errors += _validate_id(context.get(field), f"{path}.{field}")
     mount = context.get("procMount")
@@ -167,10 +170,3 @@ def validate_security_context(context: dict[str, Any] | None, path: str, *, host
 def internal(context: dict[str, Any]) -> dict[str, Any]:
     """A container's security context with the field names of upstream's internal type."""
     return {name: context.get(field) for name, field in INTERNAL_FIELDS}
-
-
-def validate_privileged(context: dict[str, Any] | None, path: str, *, allowed: bool) -> Errors:
-    """Whether this server lets containers be privileged (--allow-privileged)."""
-    if allowed or not (context or {}).get("privileged"):
-        return []
-    return [forbidden(f"{path}.privileged", "disallowed by cluster policy")]
