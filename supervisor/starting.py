@@ -11,6 +11,11 @@ from supervisor.options.parsing import CompletedOptions, Options, OptionsError, 
 from supervisor.options.profile import KUBE_APISERVER, START, Profile
 from supervisor.options.versions import served_minor
 
+NO_ANONYMOUS = (
+    "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. "
+    "You should use a different authorizer"
+)
+
 
 def kube_apiserver() -> None:
     """The console script kube-apiserver."""
@@ -37,6 +42,8 @@ def command(arguments: Sequence[str], profile: Profile = START) -> int:
         return _fail(str(error), f"see '{profile.command} --help' for usage")
     warn(given)
     _warn_of_completed(options)
+    if given.anonymous_auth and not options.anonymous_auth:
+        print(f"Warning: {NO_ANONYMOUS}", file=sys.stderr)
     return _serve(options, flag_lines(given) if options.v >= 1 else [])
 
 

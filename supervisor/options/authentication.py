@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from supervisor.options.files import ca_bundle, kubeconfig, token_keys
+from supervisor.options.files import ca_bundle
 from supervisor.options.flag import BOOL, DURATION, PAIRS, STRING, STRING_ARRAY, STRINGS, Flag, FlagGroup
-from supervisor.options.validators import no_blanks, one_of, readable
+from supervisor.options.validators import no_blanks, one_of
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
 HOUR, LONGEST = 3600, 2**32
+FILES = (
+    "authentication_config",
+    "authentication_token_webhook_config_file",
+    "basic_auth_file",
+    "oidc_issuer_url",
+    "service_account_key_file",
+    "token_auth_file",
+)
 
 
 def _oidc(options: Any) -> Iterator[str]:
@@ -79,6 +87,14 @@ def _front_proxy(options: Any) -> Iterator[str]:
         yield "--requestheader-client-ca-file and --client-ca-file contain overlapping certificates; --requestheader-allowed-names must be specified to ensure regular client certificates cannot set authenticating proxy headers for arbitrary users"
 
 
+def _files(options: Any) -> Iterator[str]:
+    """What only those can judge who use the files."""
+    if any(field in options.given for field in FILES):
+        from workers.server.authentication.validation import file_faults  # only when there is something to look at
+
+        yield from file_faults(options)
+
+
 def _is_url(text: str) -> bool:
     try:
         return bool(urlsplit(text).scheme)
@@ -101,7 +117,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "File that says which JWT and anonymous authenticators there are (AuthenticationConfiguration).",
-            readable,
         ),
         Flag(
             "authentication-token-webhook-cache-ttl",
@@ -114,7 +129,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "kubeconfig of a service that is asked whose a bearer token is (TokenReview).",
-            kubeconfig,
         ),
         Flag(
             "authentication-token-webhook-version",
@@ -128,7 +142,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             'CSV file of passwords: password,user,uid,"group1,group2".',
-            readable,
             deprecated="Basic authentication mode is deprecated and will be removed in a future release. It is not recommended for production environments.",
             legacy="1.19",
         ),
@@ -245,7 +258,6 @@ GROUP = FlagGroup(
             STRING_ARRAY,
             (),
             "PEM file with keys or certificates that verify service account tokens. May be repeated.",
-            token_keys,
         ),
         Flag(
             "service-account-lookup",
@@ -259,7 +271,7 @@ GROUP = FlagGroup(
             0.0,
             "Longest life of a token that is issued; 0 is no limit.",
         ),
-        Flag("token-auth-file", STRING, "", 'CSV file of static tokens: token,user,uid,"group1,group2".', readable),
+        Flag("token-auth-file", STRING, "", 'CSV file of static tokens: token,user,uid,"group1,group2".'),
     ),
-    (_oidc, _structured, _issuers, _keys, _token_life, _front_proxy),
+    (_oidc, _structured, _issuers, _keys, _token_life, _front_proxy, _files),
 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from supervisor.options.files import kubeconfig
 from supervisor.options.flag import DURATION, STRING, STRINGS, Flag, FlagGroup
-from supervisor.options.validators import AUTHORIZATION_MODES, one_of, readable
+from supervisor.options.validators import AUTHORIZATION_MODES, one_of
 
 # an authorizer and the flag without which it cannot be, and which is for it alone
 FILES = (
@@ -40,6 +39,14 @@ def _modes(options: Any) -> Iterator[str]:
             yield f"--{flag}: cannot specify --{flag} without mode {mode} in --authorization-mode"
 
 
+def _files(options: Any) -> Iterator[str]:
+    """What only those can judge who use the files."""
+    if any(field in options.given for field in ("authorization_config", *(field for _, field, _ in FILES))):
+        from workers.server.authorization.validation import file_faults  # only when there is something to look at
+
+        yield from file_faults(options)
+
+
 GROUP = FlagGroup(
     "Authorization",
     (
@@ -48,7 +55,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "File that says which authorizers there are (AuthorizationConfiguration), in place of --authorization-mode and --authorization-webhook-*.",
-            readable,
         ),
         Flag(
             "authorization-mode",
@@ -61,7 +67,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "Policy of the authorizer ABAC, one JSON object a line.",
-            readable,
         ),
         Flag(
             "authorization-webhook-cache-authorized-ttl",
@@ -80,7 +85,6 @@ GROUP = FlagGroup(
             STRING,
             "",
             "kubeconfig of the service that the authorizer Webhook asks (SubjectAccessReview).",
-            kubeconfig,
         ),
         Flag(
             "authorization-webhook-version",
@@ -90,5 +94,5 @@ GROUP = FlagGroup(
             one_of("v1", "v1beta1"),
         ),
     ),
-    (_modes,),
+    (_modes, _files),
 )

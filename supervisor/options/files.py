@@ -42,21 +42,6 @@ def private_key(path: str) -> Any:
         raise FileFault("holds no private key in PEM form") from None
 
 
-def public_key(path: str) -> Any:
-    """The first key of a PEM file that holds public keys, private keys or certificates. Raises FileFault."""
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    content = _read(path)
-    if b"BEGIN CERTIFICATE" in content:
-        return certificates(path)[0].public_key()
-    if b"PRIVATE KEY" in content:
-        return private_key(path).public_key()
-    try:
-        return load_pem_public_key(content)
-    except ValueError:
-        raise FileFault("holds no key in PEM form") from None
-
-
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
@@ -79,15 +64,6 @@ def ca_bundle(name: str, value: str) -> Iterator[str]:
             _current(certificates(value))
         except FileFault as fault:
             yield f"--{name}: {value}: {fault}"
-
-
-def token_keys(name: str, value: tuple[str, ...]) -> Iterator[str]:
-    """Files with keys that verify tokens."""
-    for path in value:
-        try:
-            public_key(path)
-        except FileFault as fault:
-            yield f"--{name}: {path}: {fault}"
 
 
 def signing_key(name: str, value: str) -> Iterator[str]:
@@ -190,18 +166,12 @@ admission_configuration = _config_file("AdmissionConfiguration")
 
 
 def kubeconfig(name: str, value: str) -> Iterator[str]:
-    """A kubeconfig with a current context, or one cluster."""
-    if not value:
-        return
-    try:
-        found = document(value)
-        clusters = found.get("clusters")
-        if not isinstance(clusters, list) or not all(isinstance(one, dict) for one in clusters) or not clusters:
-            raise FileFault("invalid configuration: no cluster has been provided, kubeconfig form is wanted")
-        if not all(isinstance(one.get("cluster"), dict) and one["cluster"].get("server") for one in clusters):
-            raise FileFault("invalid configuration: a cluster has no server")
-    except FileFault as fault:
-        yield f"--{name}: {value}: {fault}"
+    """A kubeconfig by which a webhook can be asked."""
+    if value:
+        from workers.server.client.kubeconfig import load_kubeconfig
+        from workers.server.file_faults import file_fault
+
+        yield from file_fault(name, value, load_kubeconfig)
 
 
 def metric_labels(name: str, value: str) -> Iterator[str]:

@@ -113,7 +113,10 @@ def parse_authentication_config(content: bytes, service_account_issuers: Collect
 
 
 def flags_jwt(config: ServerConfig) -> JwtConfig | None:
-    """What the --oidc-* flags say, None if they are not given. Raises OSError for the CA file, ValueError for any fault."""
+    """What the --oidc-* flags say, None if they are not given. Raises OSError for the CA file, ValueError for any fault.
+
+    Completed options will do, too: their required claims are a mapping.
+    """
     issuer = config.oidc_issuer_url
     if not issuer or not config.oidc_client_id:
         return None
@@ -125,13 +128,16 @@ def flags_jwt(config: ServerConfig) -> JwtConfig | None:
         prefix = f"{issuer}#"  # so that the users of one issuer are not those of another
     authority = Path(config.oidc_ca_file).read_bytes() if config.oidc_ca_file else b""
     entry: Object = {
-        "issuer": {"url": issuer, "audiences": [config.oidc_client_id], "certificateAuthority": authority.decode()},
+        "issuer": {
+            "url": issuer,
+            "audiences": [config.oidc_client_id],
+            "certificateAuthority": authority.decode("ascii", "replace"),
+        },
         "claimMappings": {
             "username": {"claim": config.oidc_username_claim, "prefix": "" if prefix == "-" else prefix},
         },
         "claimValidationRules": [
-            {"claim": claim, "requiredValue": value}
-            for claim, _, value in (required.partition("=") for required in config.oidc_required_claim)
+            {"claim": claim, "requiredValue": value} for claim, value in _pairs(config.oidc_required_claim)
         ],
     }
     if config.oidc_groups_claim:
@@ -140,6 +146,12 @@ def flags_jwt(config: ServerConfig) -> JwtConfig | None:
     if faults := aggregated(validate({"jwt": [entry]}, config.service_account_issuer)):
         raise ValueError(f"invalid authentication configuration: {faults}")
     return _jwt(entry, config.oidc_signing_algs)
+
+
+def _pairs(claims: Any) -> list[tuple[str, str]]:
+    if isinstance(claims, dict):
+        return list(claims.items())
+    return [(claim, value) for claim, _, value in (text.partition("=") for text in claims)]
 
 
 def _anonymous(entry: Object) -> Anonymous:
