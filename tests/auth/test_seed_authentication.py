@@ -236,7 +236,8 @@ def test_tokens_of_old_are_accepted_while_their_secret_is_there(all_ways):
 
 @pytest.mark.seed("S62")
 def test_the_discovery_document_names_the_given_keys_address(all_ways):
-    answer = ask(all_ways.server, "/.well-known/openid-configuration", token="static")
+    token, _ = account_token(all_ways.server)
+    answer = ask(all_ways.server, "/.well-known/openid-configuration", token=token)
     assert answer.obj["issuer"] == ISSUER
     assert answer.obj["jwks_uri"] == "https://keys.example/jwks"
 
