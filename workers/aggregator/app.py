@@ -28,6 +28,8 @@ from workers.server.openapi.endpoints import OpenAPIEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
 
 STOPPING = "stopping"  # a file in the run folder: the server is about to stop
+# What the server behind this one serves outside of the API.
+OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 
 
 class AggregatorServer:
@@ -125,7 +127,7 @@ class AggregatorServer:
 
     async def _answer_index(self, request: Request) -> Response:
         """The paths that exist, for the curious."""
-        paths = {*self._discovery.paths, *self.server.paths} - {"/"}
+        paths = {*self._discovery.paths, *self.server.paths, *OPENID_PATHS} - {"/"}
         for kind in KINDS:
             paths.add(f"/{kind}")
             paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}

@@ -79,6 +79,7 @@ def before_create(store: Store, obj: Object, context: Context) -> None:
         raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
     context.warnings += strategy.warnings_on_create(obj, context)
     strategy.canonicalize(obj)
+    strategy.forget_empty(obj)
     obj["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 
@@ -93,7 +94,11 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
         if context.dry_run:
             if await store.latest(key) is not None:
                 raise KeyExists
-            return Result(value)
+            if not given:
+                return Result(value)
+            obj["metadata"] = {**metadata, "resourceVersion": given}
+            obj["metadata"] = {key: obj["metadata"][key] for key in METADATA_ORDER if key in obj["metadata"]}
+            return Result(codec.encode(obj))
         revision = await store.storage.create(key, value, ttl=store.strategy.ttl(obj))
     except KeyExists:
         raise await _already_exists(store, key, metadata) from None

@@ -57,13 +57,14 @@ class ServiceIPs:
         self.dynamic = first + reserved_offset(self.network.num_addresses)
 
     async def allocate(self, address: str, service: dict[str, Any], *, dry_run: bool) -> None:
-        """Take this very address for the service; a dry run takes and checks nothing. Raises AllocationError."""
-        if dry_run:
-            return
-        number = int(ipaddress.ip_address(address))
-        if ipaddress.ip_address(address).version != self.network.version or not self.first <= number <= self.last:
-            raise AllocationError(NOT_IN_RANGE)
-        await self._create(address, service)
+        """Take this very address for the service; a dry run only looks at the range. Raises AllocationError."""
+        ip = ipaddress.ip_address(address)
+        if ip not in self.network or not self.first <= int(ip) <= self.last:
+            # A dry run asks one range alone, which says what it is; else the allocator of all ranges answers.
+            text = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
+            raise AllocationError(text if dry_run else NOT_IN_RANGE)
+        if not dry_run:
+            await self._create(address, service)
 
     async def allocate_next(self, service: dict[str, Any], *, dry_run: bool) -> str:
         """A free address, random within the dynamic part, then within the rest; for a dry run one that says that none

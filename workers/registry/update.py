@@ -163,6 +163,7 @@ def before_update(store: Store, new: Object, old: Object, context: Context) -> N
         raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)
+    strategy.forget_empty(new)
     new["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 

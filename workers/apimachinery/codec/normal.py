@@ -62,6 +62,8 @@ def _object(type: Type) -> Step:
         nonlocal compiled
         for name, member in type.fields.items():
             table[name] = field_step(member)
+            if type.is_object and member.form == "list" and not member.omitempty:
+                table[name] = _keeping_empty(table[name])
             if is_always_written(member):
                 always.append((name, _zero(member)))
         compiled = True
@@ -175,6 +177,15 @@ def _list(member: Field, element: Field) -> Step:
         if plain and all(item.__class__ is str for item in value):
             return value
         return [step(item, unknown) for item in value]
+
+    return run
+
+
+def _keeping_empty(step: Step) -> Step:
+    """A list of a kind's own that Go always writes: an empty one is told from none until it is stored."""
+
+    def run(value: Any, unknown: list[str]) -> Any:
+        return [] if value == [] else step(value, unknown)
 
     return run
 

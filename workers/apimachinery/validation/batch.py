@@ -14,6 +14,7 @@ from workers.apimachinery.validation.field import (
     duplicate,
     each,
     invalid,
+    key,
     not_supported,
     one_of,
     required,
@@ -52,20 +53,19 @@ def validate_job(job: Object) -> Errors:
 
 
 def _validate_generated_selector(job: Object, spec: Object) -> Errors:
-    if spec.get("manualSelector"):
+    """validateGeneratedSelector: labels and selector are those that the server makes."""
+    if spec.get("manualSelector") or spec.get("selector") is None:
         return []
-    if spec.get("selector") is None:
-        return []
-    uid = job["metadata"].get("uid", "")
+    uid, name = job["metadata"].get("uid", ""), job["metadata"].get("name", "")
     labels = section(spec, "template", "metadata").get("labels") or {}
     errors: Errors = []
-    path = "spec.template.metadata.labels"
-    for name, expected in ((OLD_UID_LABEL, uid), (OLD_NAME_LABEL, job["metadata"].get("name", ""))):
-        for label in (name, f"batch.kubernetes.io/{name}"):
-            if label in labels and labels[label] != expected:
-                errors.append(invalid(path, labels, f"must be '{expected}'"))
-    expected_selector = {UID_LABEL: uid}
-    if (spec["selector"].get("matchLabels") or {}) not in (expected_selector, {OLD_UID_LABEL: uid}):
+    for label, expected in ((OLD_UID_LABEL, uid), (UID_LABEL, uid), (OLD_NAME_LABEL, name), (NAME_LABEL, name)):
+        at = key("spec.template.metadata.labels", label)
+        if label not in labels:
+            errors.append(required(at, f"must be '{expected}'"))
+        elif labels[label] != expected:
+            errors.append(invalid(at, labels, f"must be '{expected}'"))
+    if not label_selector_matches(spec["selector"], {UID_LABEL: uid, OLD_UID_LABEL: uid}):
         errors.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
     return errors
 

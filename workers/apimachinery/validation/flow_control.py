@@ -16,6 +16,7 @@ from workers.apimachinery.validation.field import (
     required,
     section,
 )
+from workers.apimachinery.validation.internal import invalid_internal
 from workers.apimachinery.validation.rules import KindValidation
 
 Object = dict[str, Any]
@@ -31,6 +32,49 @@ FOREIGN = {
     "User": ("ServiceAccount", "Group"),
     "Group": ("ServiceAccount", "User"),
 }
+
+
+# The objects that every server has, by resource and name; but for the exempt level's shares nobody changes them.
+ALL_RESOURCES = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}]
+ALL_URLS = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
+EVERYBODY = [{"kind": "Group", "group": {"name": f"system:{name}"}} for name in ("unauthenticated", "authenticated")]
+MASTERS = [{"kind": "Group", "group": {"name": "system:masters"}}]
+MANDATORY_SPECS: dict[str, dict[str, Object]] = {
+    "prioritylevelconfigurations": {
+        "catch-all": {
+            "type": "Limited",
+            "limited": {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}, "lendablePercent": 0},
+        },
+        "exempt": {"type": "Exempt", "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0}},
+    },
+    "flowschemas": {
+        "catch-all": {
+            "priorityLevelConfiguration": {"name": "catch-all"},
+            "matchingPrecedence": 10000,
+            "distinguisherMethod": {"type": "ByUser"},
+            "rules": [{"subjects": EVERYBODY, "resourceRules": ALL_RESOURCES, "nonResourceRules": ALL_URLS}],
+        },
+        "exempt": {
+            "priorityLevelConfiguration": {"name": "exempt"},
+            "matchingPrecedence": 1,
+            "rules": [{"subjects": MASTERS, "resourceRules": ALL_RESOURCES, "nonResourceRules": ALL_URLS}],
+        },
+    },
+}
+_V1 = "io.k8s.api.flowcontrol.v1."
+
+
+def _validate_mandatory(name: str, spec: Object, resource: str, definition: str) -> Errors:
+    """The fixed objects of the server are as they are."""
+    fixed = MANDATORY_SPECS[resource].get(name)
+    if fixed is None:
+        return []
+    text = "must equal the fixed value"
+    if "exempt" in fixed:
+        text = f"except the 'spec.exempt' field {text}"
+        spec_of, fixed = ({k: v for k, v in one.items() if k != "exempt"} for one in (spec, fixed))
+        return [] if spec_of == fixed else [invalid_internal("spec", definition, spec, f"spec of '{name}' {text}")]
+    return [] if spec == fixed else [invalid_internal("spec", definition, spec, f"spec of '{name}' {text}")]
 
 
 def validate_flow_schema(obj: Object) -> Errors:
@@ -54,6 +98,7 @@ def validate_flow_schema(obj: Object) -> Errors:
         errors.append(required(at, "must reference a priority level"))
     for path, rule in each("spec.rules", spec.get("rules")):
         errors += _validate_rule(rule, path)
+    errors += _validate_mandatory(name, spec, "flowschemas", f"{_V1}FlowSchemaSpec")
     return errors + _validate_conditions(obj)
 
 
@@ -193,6 +238,8 @@ def validate_priority_level(obj: Object) -> Errors:
             errors += _validate_limited(limited, "spec.limited")
     else:
         errors.append(not_supported("spec.type", kind, ("Exempt", "Limited")))
+    definition = f"{_V1}PriorityLevelConfigurationSpec"
+    errors += _validate_mandatory(name, spec, "prioritylevelconfigurations", definition)
     return errors + _validate_conditions(obj)
 
 

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from workers.apimachinery.validation.flow_control import MANDATORY_SPECS
 from workers.core.bootstrap.objects import Objects
 
 Object = dict[str, Any]
@@ -26,8 +27,9 @@ DATA = Path(__file__).parent / "data" / "flow_control.json"
 
 @functools.cache
 def specs() -> dict[str, dict[str, Object]]:
-    """The specs by resource and name."""
-    return json.loads(DATA.read_text())
+    """The specs by resource and name: the mandatory ones, which validation knows too, and those suggested."""
+    suggested = json.loads(DATA.read_text())
+    return {resource: {**MANDATORY_SPECS[resource], **suggested[resource]} for resource in MANDATORY_SPECS}
 
 
 async def ensure_configuration(objects: Objects) -> None:

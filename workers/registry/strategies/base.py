@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from workers.apimachinery import codec, types, validation
+from workers.apimachinery import codec, types, validation, warnings
 from workers.apimachinery.errors import FieldError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.context import Context
@@ -38,8 +38,10 @@ class Strategy:
         self.traits: Traits = traits_of(info)
         self.has_status = "status" in info.subresources
         kind = types.model().find(info.group, info.version, info.kind)
-        status = kind.fields.get("status") if kind else None
+        fields = kind.fields if kind else {}
+        status = fields.get("status")
         self._status_type = status.type if status else None
+        self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
 
     # create
 
@@ -58,7 +60,7 @@ class Strategy:
         return validation.validate_create(self.info, obj)
 
     def warnings_on_create(self, obj: Object, context: Context) -> list[str]:
-        return []
+        return warnings.warn_on_create(self.info, obj)
 
     async def after_create(self, obj: Object, context: Context) -> None:
         """After the object was stored."""
@@ -84,7 +86,7 @@ class Strategy:
         return validation.validate_update(self.info, new, old, context.subresource)
 
     def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
-        return []
+        return [] if context.subresource else warnings.warn_on_update(self.info, new, old)
 
     async def after_update(self, new: Object, old: Object, context: Context) -> None:
         """After the object was stored."""
@@ -126,6 +128,12 @@ class Strategy:
     def ttl(self, obj: Object) -> float:
         """Seconds after which the stored object expires; 0: never."""
         return 0
+
+    def forget_empty(self, obj: Object) -> None:
+        """Storage does not tell an empty list from none: what Go always writes is null there."""
+        for field in self._null_lists:
+            if obj.get(field) == []:
+                obj[field] = None
 
     # helpers for subclasses
 

@@ -46,13 +46,19 @@ class ClaimStrategy(Strategy):
     def prepare_for_create(self, obj: Object, context: Context) -> None:
         super().prepare_for_create(obj, context)
         spec = obj["spec"]
+        if (spec.get("dataSourceRef") or {}).get("namespace"):
+            del spec["dataSourceRef"]  # CrossNamespaceVolumeDataSource is off
         drop_unknown_source(spec)
         normalise_data_sources(spec)
 
     def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
         super().prepare_for_update(new, old, context)
-        if not context.subresource:
-            normalise_data_sources(new["spec"])
+        if context.subresource:
+            return
+        spec, before = new["spec"], old["spec"].get("dataSourceRef") or {}
+        if (spec.get("dataSourceRef") or {}).get("namespace") and not before.get("namespace"):
+            del spec["dataSourceRef"]
+        normalise_data_sources(spec)
 
 
 def drop_unknown_source(spec: Object) -> None:

@@ -33,7 +33,8 @@ def generate_selector(job: Object) -> None:
         labels.setdefault(label, value)
     inner["labels"] = dict(sorted(labels.items()))
     selector = spec["selector"] = dict(spec.get("selector") or {})
-    selector["matchLabels"] = dict(sorted({**(selector.get("matchLabels") or {}), UID_LABEL: uid}.items()))
+    # What is there already stays, and is refused by validation.
+    selector["matchLabels"] = dict(sorted({UID_LABEL: uid, **(selector.get("matchLabels") or {})}.items()))
 
 
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {("batch", "jobs"): JobStrategy}

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from workers.apimachinery.validation.names import is_dns1123_subdomain
 from workers.registry.context import Context
 from workers.registry.strategies.base import Object, Strategy
 
+HOSTNAME = "kubernetes.io/hostname"
+
 
 class EndpointSliceStrategy(Strategy):
-    """Labels count as changes too (pkg/registry/discovery/endpointslice)."""
+    """Labels count as changes too; v1 only reads the topology of old (pkg/registry/discovery/endpointslice)."""
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        super().prepare_for_create(obj, context)
+        drop_topology(obj, {})
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        if new.get("endpoints") != old.get("endpoints"):
+            drop_topology(new, old)
+        super().prepare_for_update(new, old, context)
 
     def changed(self, new: Object, old: Object) -> bool:
         labels = new["metadata"].get("labels") or {}, old["metadata"].get("labels") or {}
         return labels[0] != labels[1] or super().changed(new, old)
+
+
+def drop_topology(new: Object, old: Object) -> None:
+    """dropTopologyOnV1: the field goes, in place; a node that it named before becomes the endpoint's."""
+    known = {topology.get(HOSTNAME) for topology in map(_topology, old.get("endpoints") or ())}
+    if not any(map(_topology, new.get("endpoints") or ())):
+        return
+    endpoints = new["endpoints"] = [dict(endpoint) for endpoint in new["endpoints"]]
+    for endpoint in endpoints:
+        node = (endpoint.pop("deprecatedTopology", None) or {}).get(HOSTNAME)
+        if node is not None and node in known and endpoint.get("nodeName") is None and not is_dns1123_subdomain(node):
+            endpoint["nodeName"] = node
+
+
+def _topology(endpoint: Object) -> Object:
+    return endpoint.get("deprecatedTopology") or {}
 
 
 class CSIDriverStrategy(Strategy):

@@ -14,9 +14,20 @@ from workers.server.endpoints.served import View
 Object = dict[str, Any]
 
 
+# Annotations that stand for fields of upstream's internal types: metadata are taken from those, where they are fields.
+CONVERTED_ANNOTATIONS = ("deprecated.daemonset.template.generation", "autoscaling.alpha.kubernetes.io/")
+
+
 def partial(obj: Object, version: str) -> Object:
     """The object's metadata alone."""
-    return {"kind": PARTIAL, "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations")
+    if annotations and any(name.startswith(CONVERTED_ANNOTATIONS) for name in annotations):
+        annotations = {name: text for name, text in annotations.items() if not name.startswith(CONVERTED_ANNOTATIONS)}
+        metadata = {**metadata, "annotations": annotations}
+        if not annotations:
+            del metadata["annotations"]
+    return {"kind": PARTIAL, "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
 
 
 def partial_list(objects: Iterable[Object], metadata: Object, version: str) -> Object:
