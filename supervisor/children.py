@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
+from typing import Any
 
-from supervisor.processes import children, kill, reap
-
-_QUICK = 10.0  # a child that lived shorter than this is on its way to a crash loop
-_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+from supervisor.processes import kill, reap
+from workers.server.backoff import Backoff
 
 
 class Child:
@@ -19,11 +17,10 @@ class Child:
         self.role = role
         self.pid = 0
         self.restarts = 0
-        self.crashes = 0  # in a row, each soon after its start
         self.last_exit: int | None = None
+        self.backoff = Backoff()
         self._spawn = spawn
         self._started = 0.0
-        self._due = 0.0
 
     def start(self) -> None:
         """Fork the process."""
@@ -38,19 +35,23 @@ class Child:
                 return False
             self.last_exit = status
             self.pid = 0
-            self.crashes = self.crashes + 1 if now - self._started < _QUICK else 1
-            delay = _DELAYS[min(self.crashes, len(_DELAYS)) - 1]
-            self._due = now + delay * random.uniform(0.75, 1.25)
-        if now < self._due:
+            self.backoff.died(now, now - self._started)
+        if now < self.backoff.due:
             return False
         self.restarts += 1
         self.start()
         return True
 
+    def crash_loop(self, now: float) -> str:
+        """What is said of the role while it dies again and again, else nothing."""
+        if not self.backoff.loops(now):
+            return ""
+        return f"{self.role} died {self.backoff.crashes} times in a row, last with {exit_text(self.last_exit)}"
+
     @property
     def waiting(self) -> float:
         """Seconds until a dead process is started again; infinite while it lives."""
-        return float("inf") if self.pid else max(0.0, self._due - time.monotonic())
+        return float("inf") if self.pid else max(0.0, self.backoff.due - time.monotonic())
 
     def alive(self) -> bool:
         """Whether the process still runs; one that ended is not started again."""
@@ -63,45 +64,20 @@ class Child:
         if self.pid:
             kill(self.pid, number)
 
+    def legacy(self) -> dict[str, Any]:
+        """What the next program has to know, at an upgrade in place."""
+        return {"pid": self.pid, "restarts": self.restarts}
 
-class WorkerGroup(Child):
-    """A role that a gunicorn arbiter serves with several workers."""
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Go on with the process that an earlier program started."""
+        self.pid, self.restarts = state["pid"], state["restarts"]
+        self._started = time.monotonic()
 
-    def __init__(self, role: str, workers: int, spawn: Callable[[], int]) -> None:
-        super().__init__(role, spawn)
-        self.workers = workers
-        self.started_workers = 0
-        self._ready: set[int] = set()
-        self._retired: set[int] = set()
+    def stop(self, number: int) -> None:
+        """Send a signal to all processes of the role."""
+        self.signal(number)
 
-    def worker_ready(self, pid: int) -> None:
-        """A worker says that it serves."""
-        self.started_workers += 1
-        self._ready.add(pid)
 
-    def retire(self) -> None:
-        """From now on only workers that get ready later count: a rolling restart has begun."""
-        self._retired = set(self._ready)
-
-    @property
-    def serving(self) -> list[int]:
-        """Pids of live workers that said they are ready."""
-        alive = children(self.pid) if self.pid else []
-        self._ready.intersection_update(alive)
-        return [pid for pid in alive if pid in self._ready]
-
-    @property
-    def ready(self) -> bool:
-        """Whether as many workers serve as there should be."""
-        return len(self.serving) >= self.workers
-
-    @property
-    def settled(self) -> bool:
-        """Whether a restart or a change of scale is complete: the workers wanted serve, and no others are left."""
-        serving = set(self.serving)
-        return len(serving) == self.workers and serving == set(children(self.pid)) and not serving & self._retired
-
-    @property
-    def worker_restarts(self) -> int:
-        """How often a worker had to be replaced."""
-        return max(0, self.started_workers - self.workers)
+def exit_text(status: int | None) -> str:
+    """An exit status in words."""
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"

@@ -104,6 +104,12 @@ def status(instance: str, run_dir: str | None, output: str) -> None:
         from supervisor.tree import render
 
         click.echo(f"{found['instance']}: {found['state']} at {found['url']}\n\n{render(found['tree'])}")
+        for problem in (
+            *found["crashLoops"],
+            found["reloadFailed"] and f"the last reload failed: {found['reloadFailed']}",
+        ):
+            if problem:
+                click.echo(f"\n{problem}")
     sys.exit(0 if found["ready"] else 2)
 
 
@@ -149,6 +155,20 @@ def scale(instance: str, run_dir: str | None, size: str) -> None:
     folder = _folder(instance, run_dir)
     _ask(folder, "scale", role=role, workers=int(number))
     _wait_until_settled(folder)
+
+
+@main.command()
+@_which_server
+def reload(instance: str, run_dir: str | None) -> None:
+    """Roll the server onto the code, the options and the files on disk, as SIGHUP does.
+
+    They are checked first. No client notices: new workers serve before the old ones go.
+    """
+    folder = _folder(instance, run_dir)
+    _ask(folder, "reload")
+    _wait_until_settled(folder, timeout=120.0)
+    if failed := _ask(folder, "status")["reloadFailed"]:
+        raise click.ClickException(f"the server is as it was: {failed}")
 
 
 def _wait_until_settled(folder: Path, timeout: float = 30.0) -> None:

@@ -21,7 +21,7 @@ class ControlError(Exception):
     """The master refused a request; the message says why."""
 
 
-def request(run_dir: Path, command: str, timeout: float = 10.0, **arguments: Any) -> Any:
+def request(run_dir: Path, command: str, timeout: float = 30.0, **arguments: Any) -> Any:
     """Ask the master of `run_dir`; its answer. Raises NotRunning, ControlError."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:

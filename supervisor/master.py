@@ -7,6 +7,7 @@ second signal to stop ends everything at once, because no child outlives the mas
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import gc
@@ -25,15 +26,19 @@ from pathlib import Path
 from typing import Any
 
 from supervisor import etcd as embedded
-from supervisor import reconcilers
-from supervisor.children import Child, WorkerGroup
+from supervisor import handover, reconcilers
+from supervisor.checking import PRELOADED, fixed_options
+from supervisor.children import Child, exit_text
 from supervisor.control import ControlError, ControlSocket
+from supervisor.crash_loops import CrashLoops
+from supervisor.groups import WorkerGroup
 from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
-from supervisor.processes import fork
+from supervisor.processes import fork, kill
 from supervisor.progress import Progress
 from supervisor.readiness import Notifier, reachable, serves
-from supervisor.run_folder import CONTROL, KUBECONFIG, ROLES, STOPPING, RunFolder, held, lock, make_private
+from supervisor.reloading import Reload
+from supervisor.run_folder import CONTROL, CRASH_LOOPS, KUBECONFIG, ROLES, STOPPING, RunFolder, held, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
 from workers.server.logs import formatter
@@ -41,12 +46,11 @@ from workers.server.logs import formatter
 log = logging.getLogger("supervisor")
 
 PROGRAM = "apiserver-supervisor"
+FRONT = "aggregator"
 READY_WITHIN = 55.0
 ETCD_WITHIN = 30.0  # whoever started us starts us again; upstream gives up at its first dial's timeout too
 TOO_MANY_CRASHES = 3  # in a row and before the server was ever ready
-STOP_GROUP_WITHIN = 5.0
-# loaded before forking, so that all processes share the memory
-PRELOADED = ("workers.server.arbiter", *(f"workers.{role}.app" for role in ROLES))
+STOP_SPARE = 5.0  # beyond the time that requests may take
 
 
 class StartError(Exception):
@@ -56,15 +60,21 @@ class StartError(Exception):
 class Master:
     """One server. `run` returns the exit status."""
 
-    def __init__(self, options: CompletedOptions, progress: Progress, *, flags: Sequence[str] = ()) -> None:
-        """`flags` are lines that the log begins with."""
+    def __init__(
+        self, options: CompletedOptions, progress: Progress, *, arguments: Sequence[str] = (), flags: Sequence[str] = ()
+    ) -> None:
+        """`arguments`: the command's own, for a reload. `flags` are lines that the log begins with."""
         self.options = options
+        self._arguments, self._fixed = arguments, fixed_options(options)
+        self._inherited = handover.take_over()
         self.folder = RunFolder(options.run_dir, logs=log_folder(options))
         self._flags = flags
         self.children: dict[str, Child] = {}
         self.state = "starting"
         self._progress = progress
-        self._notifier = Notifier(options.ready_fd)
+        self._notifier = Notifier(options.ready_fd, self._inherited and self._inherited["notifier"])
+        self._crash_loops = CrashLoops(self.folder.path / CRASH_LOOPS)
+        self._reload = Reload(lambda: handover.start_check(options.profile.command, arguments))
         self._selector = selectors.DefaultSelector()
         self._steps: dict[str, Callable[[], bool]] = {}
         self._etcd: embedded.Etcd | None = None
@@ -84,16 +94,22 @@ class Master:
             config = self._prepare()
             self._open_sockets()
             self._start_groups(config)
+            handover.ready_for_signals()
             while self.state in ("starting", "ready"):
                 self._turn()
             self._stop()
             return 0
         finally:
             for child in self.children.values():
-                child.signal(signal.SIGKILL)
+                child.stop(signal.SIGKILL)
             self.folder.leave(altogether=not self.options.profile.provides and "run_dir" not in self.options.given)
 
     def _take_folders(self) -> None:
+        if self._inherited:
+            self.folder.adopt(self._inherited["locks"][0])
+            self._log()
+            self._data_lock = self._inherited["locks"][1]
+            return
         self.folder.take()
         self._log()
         if self.options.endpoint_reconciler_type not in reconcilers.TYPES:
@@ -119,6 +135,10 @@ class Master:
         log.info("version: apiserver-supervisor %s, Kubernetes %s", version(PROGRAM), self.options.kubernetes_version)
 
     def _listen(self) -> socket.socket:
+        if self._inherited:
+            front = socket.socket(fileno=self._inherited["sockets"]["aggregator"])
+            self.options = self.options.with_values(secure_port=front.getsockname()[1])
+            return front
         address, port = self.options.bind_address or "0.0.0.0", self.options.secure_port
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -142,25 +162,36 @@ class Master:
     def _prepare(self) -> ServerConfig:
         self.options = with_certificates(self.options)
         config = server_config(self.options)
+        if self._inherited:
+            config = dataclasses.replace(config, loopback_token=self._inherited["token"])
         write_kubeconfig(self.options, self.folder.path / KUBECONFIG, config.loopback_token)
-        self._progress.done("certificates", str(Path(self.options.tls_cert_file).parent))
+        if not self._inherited:
+            self._progress.done("certificates", str(Path(self.options.tls_cert_file).parent))
         self._token = config.loopback_token
         return config
 
     def _open_sockets(self) -> None:
-        self._sockets = {role: self.folder.socket(f"{role}.sock") for role in ROLES if role != "aggregator"}
-        self._sockets["aggregator"] = self._front
-        self._events, self._events_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if self._inherited:
+            descriptors = self._inherited["sockets"]
+            self._sockets = {name: socket.socket(fileno=fd) for name, fd in descriptors.items() if name != FRONT}
+            self._pipe = tuple(self._inherited["pipe"])
+        else:
+            self._sockets = {role: self.folder.socket(f"{role}.sock") for role in ROLES if role != FRONT}
+            self._sockets["events"], self._sockets["eventsOut"] = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._sockets["control"] = self.folder.socket(CONTROL)
+            self._pipe = os.pipe()
+        self._sockets[FRONT] = self._front
+        self._events, self._events_out = self._sockets["events"], self._sockets["eventsOut"]
         self._events.setblocking(False)
-        self._pipe = os.pipe()
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
         commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
             "stop": self.stop,
             "restart": self.restart,
             "scale": self.scale,
+            "reload": self.reload,
         }
-        control = ControlSocket(self.folder.socket(CONTROL), commands)
+        control = ControlSocket(self._sockets["control"], commands)
         self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
 
     def _start_groups(self, config: ServerConfig) -> None:
@@ -172,7 +203,13 @@ class Master:
         for role in ROLES:
             workers = getattr(config, f"{role}_workers")
             self._add(WorkerGroup(role, workers, lambda role=role: self._fork_arbiter(role)))  # type: ignore[misc]
-        self._add(Child("reconciler", self._fork_reconciler))
+        if self._inherited:
+            self.state = "ready"
+            kill(self._inherited["children"]["reconciler"]["pid"], signal.SIGKILL)  # what it has listed stays
+        self._add(Child("reconciler", self._fork_reconciler), anew=True)
+        if self._inherited:
+            self._reload.begin()
+            return
         if self._etcd:
             self._steps["etcd"] = self._etcd.healthy
         for role in ROLES:
@@ -180,24 +217,30 @@ class Master:
         self._steps["readyz"] = lambda: serves(self._address(), self._token)
         self._progress.expect(*self._steps)
 
-    def _add(self, child: Child) -> None:
+    def _add(self, child: Child, *, anew: bool = False) -> None:
+        """Start a child, or go on with that of the program before."""
         self.children[child.role] = child
-        child.start()
+        if self._inherited and not anew:
+            child.take_over(self._inherited["children"][child.role])
+        else:
+            child.start()
 
-    def _fork_arbiter(self, role: str) -> int:
-        group = self.children[role]
-        assert isinstance(group, WorkerGroup)
-        workers: dict[str, Any] = {f"{role}_workers": group.workers}
+    def _fork_arbiter(self, role: str) -> tuple[int, int]:
+        """Start an arbiter: its pid, and the pipe that it is told things by."""
+        workers: dict[str, Any] = {f"{role}_workers": self._group(role).workers}
         config = dataclasses.replace(self._config, **workers)
         listener, events = self._sockets[role].fileno(), self._events_out.fileno()
+        wishes, wish = os.pipe()
 
         def run() -> None:
             from workers.server.arbiter import run_arbiter
 
             _leave_log()
-            run_arbiter(role, config, listener, events)
+            run_arbiter(role, config, listener, events, wishes)
 
-        return fork(run, log=self.folder.log(role), keep=(listener, events))
+        pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes))
+        os.close(wishes)
+        return pid, wish
 
     def _fork_reconciler(self) -> int:
         def run() -> None:
@@ -217,17 +260,24 @@ class Master:
         now = time.monotonic()
         for child in self.children.values():
             if child.check(now):
-                log.warning("%s ended with %s and was started again", child.role, child.last_exit)
+                log.warning("%s ended with %s and was started again", child.role, exit_text(child.last_exit))
         if self.state == "starting":
             self._follow_start(now)
+        else:
+            self._follow_reload()
+        if self._crash_loops.look(self.children.values(), now):
+            self._notifier.say(self._state_text())
+        self._notifier.beat(now)
 
     def _patience(self) -> float:
         due = min((child.waiting for child in self.children.values()), default=1.0)
-        return min(due, 1.0 if self.state == "ready" else 0.02)
+        return min(
+            due, self._notifier.interval / 2, 0.02 if self.state == "starting" else 0.2 if self._reload.goes_on else 1.0
+        )
 
     def _follow_start(self, now: float) -> None:
         for child in self.children.values():
-            if child.crashes >= TOO_MANY_CRASHES:
+            if child.backoff.crashes >= TOO_MANY_CRASHES:
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
         if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
             raise StartError(
@@ -255,7 +305,7 @@ class Master:
         self.state = "ready"
         self._progress.__exit__(None, None, None)
         log.info("ready after %.2f s", time.monotonic() - self._began)
-        self._notifier.ready()
+        self._notifier.ready(self._state_text())
         os.write(self._pipe[1], reconcilers.SERVING)
         self._progress.say(self._summary())
 
@@ -287,8 +337,8 @@ class Master:
             except ValueError:
                 continue
             group = self.children.get(event.get("role", ""))
-            if event.get("event") == "ready" and isinstance(group, WorkerGroup):
-                group.worker_ready(event["pid"])
+            if event.get("event") == "group" and isinstance(group, WorkerGroup):
+                group.report(event)
 
     # commands
 
@@ -300,7 +350,9 @@ class Master:
             "instance": self.options.instance,
             "state": self.state,
             "ready": ready,
-            "settled": ready and all(group.settled for group in self._groups()),
+            "settled": ready and not self._reload.goes_on and all(group.settled for group in self._groups()),
+            "crashLoops": list(self._crash_loops.found.values()),
+            "reloadFailed": self._reload.failed,
             "url": local_url(self.options),
             "kubeconfig": str(self.folder.path / KUBECONFIG),
             "dataDir": self.options.data_dir,
@@ -312,8 +364,7 @@ class Master:
         """Restart a role: workers one after the other with the sockets open, etcd at once."""
         child = self._child(role)
         if isinstance(child, WorkerGroup):
-            child.retire()
-            child.signal(signal.SIGHUP)
+            child.roll()
         else:
             child.signal(signal.SIGTERM)
 
@@ -324,11 +375,7 @@ class Master:
             raise ControlError(f"{role} cannot be scaled, only {', '.join(ROLES)}")
         if not 1 <= workers <= 64:
             raise ControlError("the number of workers must be between 1 and 64")
-        step = signal.SIGTTIN if workers > group.workers else signal.SIGTTOU
-        for _ in range(abs(workers - group.workers)):
-            group.signal(step)
-            time.sleep(0.01)  # equal signals that are pending together count once
-        group.workers = workers
+        group.scale(workers)
 
     def _child(self, role: str) -> Child:
         if role not in self.children:
@@ -368,17 +415,63 @@ class Master:
 
     def _handle_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self.reload()
+            with contextlib.suppress(ControlError):
+                self.reload()
         elif number in (signal.SIGTERM, signal.SIGINT):
             self.stop(signal.Signals(number).name)
 
     def reload(self) -> None:
-        """Roll all groups."""
-        log.info("reloading")
-        self._notifier.reloading()
-        for group in self._groups():
-            self.restart(group.role)
-        self._notifier.ready()
+        """Become the program on disk with the options on disk, if those are good, and roll all groups."""
+        if self.state != "ready":
+            raise ControlError(f"the server is {self.state}")
+        if self._reload.want():
+            log.info("reloading: checking code and options")
+            self._notifier.reloading()
+
+    def _follow_reload(self) -> None:
+        """The steps of a reload: the check, the new program, its arbiters in the place of the old ones."""
+        if self._reload.check_ended():
+            problem = self._reload.result(self._fixed) or self._become_new_program()
+            self._end_reload(problem)
+        elif self._reload.rolls and not any(group.successor for group in self._groups()):
+            self._end_reload("; ".join(group.failed for group in self._groups() if group.failed))
+
+    def _end_reload(self, problem: str) -> None:
+        again = self._reload.end(problem)
+        if problem:
+            log.error("the reload failed: %s", problem)
+        else:
+            log.info("reloaded")
+        self._progress.say(f"the reload failed: {problem}" if problem else "reloaded")
+        self._notifier.ready(self._state_text())
+        if again:
+            self.reload()
+
+    def _become_new_program(self) -> str:
+        """Returns only if that is not possible: why."""
+        log.info("reloading: the new program takes over")
+        sockets = {name: opened.fileno() for name, opened in self._sockets.items()}
+        locks = (self.folder.lock, self._data_lock)
+        groups = {group.role: group.legacy() for group in self._groups()}
+        others = {child.role: child.legacy() for child in self.children.values() if child.role not in groups}
+        state = {
+            "token": self._token,
+            "sockets": sockets,
+            "locks": locks,
+            "pipe": self._pipe,
+            "children": others | groups,
+            "notifier": self._notifier.state(),
+        }
+        pipes = [control for group in groups.values() for _, control in group["arbiters"]]
+        try:
+            handover.hand_over(state, (*sockets.values(), *locks, *self._pipe, *pipes))
+        except OSError as error:
+            return f"cannot execute the new program: {error}"
+
+    def _state_text(self) -> str:
+        """What systemd shows."""
+        problems = [*self._crash_loops.found.values(), *filter(None, [self._reload.failed])]
+        return "; ".join([f"serving at {local_url(self.options)}", *problems])
 
     def stop(self, reason: str = "stop command") -> None:
         """End the loop; what follows is the orderly stop."""
@@ -408,13 +501,13 @@ class Master:
     def _end(self, ending: list[Child]) -> None:
         """Stop children together, by force after a while."""
         for child in ending:
-            child.signal(signal.SIGTERM)
+            child.stop(signal.SIGTERM)
             del self.children[child.role]
-        deadline = time.monotonic() + STOP_GROUP_WITHIN
+        deadline = time.monotonic() + self.options.request_timeout + STOP_SPARE
         while any(child.alive() for child in ending):
             if time.monotonic() > deadline:
                 for child in ending:
-                    child.signal(signal.SIGKILL)
+                    child.stop(signal.SIGKILL)
             time.sleep(0.005)
 
 

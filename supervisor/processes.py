@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -11,15 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when `parent` dies, also if that has happened already."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+from workers.server.process import die_with_parent, memory, state
 
 
 def fork(run: Callable[[], None], *, log: str | None, keep: tuple[int, ...] = ()) -> int:
@@ -105,24 +96,15 @@ def describe(pid: int) -> ProcessInfo | None:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return ProcessInfo(pid, max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started), _memory(pid))
+        return ProcessInfo(pid, max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started), memory(pid))
     except OSError:
         return None
 
 
 def children(pid: int) -> list[int]:
-    """The pids of a process' children, oldest first."""
+    """The pids of a process' children that live, oldest first."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return sorted(map(int, file.read().split()))
+            return [child for child in sorted(map(int, file.read().split())) if state(child) not in ("Z", "")]
     except OSError:
         return []
-
-
-def _memory(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
-    except OSError:
-        with open(f"/proc/{pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -5,8 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
+
+_VARIABLES = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+)
 
 
 def serves(address: tuple[str, int], token: str, timeout: float = 1.0) -> bool:
@@ -47,17 +57,26 @@ def reachable(urls: Sequence[str], timeout: float = 0.5) -> bool:
 
 
 class Notifier:
-    """systemd's notification socket and the --ready-fd. Children must not notify in our name, so it takes the variable."""
+    """systemd's notification socket and the --ready-fd. Children must not notify in our name, so it takes the variables."""
 
-    def __init__(self, ready_fd: int) -> None:
-        self._ready_fd = ready_fd
-        self._systemd = os.environ.pop("NOTIFY_SOCKET", "")
-        for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID"):
-            os.environ.pop(name, None)
+    def __init__(self, ready_fd: int, inherited: dict[str, str] | None = None) -> None:
+        """`inherited`: the `state` of this process' program before, which has told whoever waited for the first start."""
+        self._ready_fd = -1 if inherited is not None else ready_fd
+        taken = {name: os.environ.pop(name, "") for name in _VARIABLES}
+        self._variables = taken if inherited is None else inherited
+        watched = self._variables["WATCHDOG_PID"] in ("", str(os.getpid()))
+        microseconds = self._variables["WATCHDOG_USEC"] if watched else ""
+        # half of the time that systemd allows, as sd_watchdog_enabled(3) advises
+        self.interval = int(microseconds) / 2e6 if microseconds.isdecimal() and int(microseconds) else float("inf")
+        self._beat_due = 0.0
 
-    def ready(self) -> None:
+    def state(self) -> dict[str, str]:
+        """What the next program of this process has to know."""
+        return self._variables
+
+    def ready(self, status: str) -> None:
         """Say that a client would succeed at everything; the --ready-fd is told once and closed."""
-        self._tell_systemd(f"READY=1\nMAINPID={os.getpid()}")
+        self._tell_systemd(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}")
         if self._ready_fd >= 0:
             try:
                 os.write(self._ready_fd, b"ready\n")
@@ -66,18 +85,30 @@ class Notifier:
                 pass  # whoever waited has gone
             self._ready_fd = -1
 
+    def say(self, status: str) -> None:
+        """Tell people in one line how the server is."""
+        self._tell_systemd(f"STATUS={status}")
+
+    def beat(self, now: float) -> None:
+        """Say that the master's loop turns, when that is due."""
+        if now >= self._beat_due and self.interval != float("inf"):
+            self._beat_due = now + self.interval
+            self._tell_systemd("WATCHDOG=1")
+
     def reloading(self) -> None:
         """Say that a reload goes on until the next ready."""
-        self._tell_systemd("RELOADING=1")
+        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=reloading")
 
     def stopping(self) -> None:
         """Say that the stop has begun."""
-        self._tell_systemd("STOPPING=1")
+        self._tell_systemd("STOPPING=1\nSTATUS=stopping")
 
     def _tell_systemd(self, state: str) -> None:
-        if not self._systemd:
+        socket_path = self._variables["NOTIFY_SOCKET"]
+        if not socket_path:
             return
-        address = "\0" + self._systemd[1:] if self._systemd.startswith("@") else self._systemd
+        address = "\0" + socket_path[1:] if socket_path.startswith("@") else socket_path
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
             try:
                 notification.connect(address)

@@ -13,10 +13,11 @@ from pathlib import Path
 ROLES = ("core", "extensions", "aggregator")  # in the order of starting
 KUBECONFIG = "admin.kubeconfig"
 STOPPING = "stopping"  # a file: /readyz fails while it is there
+CRASH_LOOPS = "crash-loops"  # a file: which there are, while there are any
 CONTROL = "control.sock"
 PID_FILE = "master.pid"
 # what exists only while a master runs
-_TRANSIENT = ("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, "etcd/*:0")
+_TRANSIENT = ("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, CRASH_LOOPS, "etcd/*:0")
 
 
 class FolderInUse(Exception):
@@ -33,7 +34,7 @@ class RunFolder:
     def take(self) -> None:
         """Create and lock the folder, and remove what a dead master left. Raises FolderInUse, OSError."""
         make_private(self.path)
-        self._lock = lock(self.path / PID_FILE, f"--run-dir {self.path}")
+        self.lock = lock(self.path / PID_FILE, f"--run-dir {self.path}")
         for pattern in _TRANSIENT:
             for leftover in self.path.glob(pattern):
                 if not leftover.is_dir():
@@ -42,6 +43,10 @@ class RunFolder:
             make_private(self.logs)
             for log in self.logs.glob("*.log"):
                 os.replace(log, log.with_suffix(".log.1"))
+
+    def adopt(self, lock: int) -> None:
+        """Go on holding the folder, whose lock an earlier program of this process took."""
+        self.lock = lock
 
     def log(self, role: str) -> str | None:
         """The log file of a role; None is standard error."""

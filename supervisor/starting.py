@@ -44,7 +44,7 @@ def command(arguments: Sequence[str], profile: Profile = START) -> int:
     _warn_of_completed(options)
     if given.anonymous_auth and not options.anonymous_auth:
         print(f"Warning: {NO_ANONYMOUS}", file=sys.stderr)
-    return _serve(options, flag_lines(given) if options.v >= 1 else [])
+    return _serve(options, arguments, flag_lines(given) if options.v >= 1 else [])
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -113,7 +113,7 @@ def _version(options: Options) -> str:
     return f"version.Info{{{fields}}}"
 
 
-def _serve(options: CompletedOptions, flags: Sequence[str]) -> int:
+def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[str]) -> int:
     from setproctitle import setproctitle
 
     from supervisor.etcd import EtcdError
@@ -125,7 +125,7 @@ def _serve(options: CompletedOptions, flags: Sequence[str]) -> int:
     os.umask(0o077)
     with Progress(quiet=not options.profile.provides) as progress:
         try:
-            return Master(options, progress, flags=flags).run()
+            return Master(options, progress, arguments=arguments, flags=flags).run()
         except (FolderInUse, EtcdError, StartError) as error:
             progress.__exit__(None, None, None)
             return _fail(str(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from supervisor.children import Child, WorkerGroup
+from supervisor.children import Child
 from supervisor.etcd import Etcd
+from supervisor.groups import WorkerGroup
 from supervisor.processes import children, describe
 
 
@@ -27,9 +28,16 @@ def child_node(child: Child) -> dict[str, Any]:
     if not isinstance(child, WorkerGroup):
         return node(child.role, child.pid, child.restarts)
     pids = children(child.pid) if child.pid else []
-    workers = [node(f"{child.role} worker", pid, 0) for pid in pids]
+    retired = set(child.arbiter.pids("retired"))
+    workers = [node(f"{child.role} {'retired ' if pid in retired else ''}worker", pid, 0) for pid in pids]
     tree = node(child.role, child.pid, child.restarts, workers)
+    tree["children"] += [_retired(child.role, arbiter.pid) for arbiter in child.retired]
     return tree | {"workers": child.workers, "ready": child.ready, "workerRestarts": child.worker_restarts}
+
+
+def _retired(role: str, pid: int) -> dict[str, Any]:
+    workers = [node(f"{role} retired worker", worker, 0) for worker in children(pid)]
+    return node(f"{role} retired", pid, 0, workers)
 
 
 def render(tree: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from supervisor.control import request as ask_master
+
 READY_WITHIN = 60
 COMMAND = (sys.executable, "-m", "supervisor.cli")
 
@@ -96,8 +98,8 @@ class RunningServer:
         return self._log.read_text()
 
     def status(self) -> Any:
-        """What `status -o json` prints."""
-        return json.loads(self.command("status", "-o", "json", check=False).stdout)
+        """What `status -o json` prints, without the cost of a command."""
+        return ask_master(self.run_dir, "status")
 
     def processes(self, role: str) -> list[int]:
         """The pids of a role, such as `core`, `core worker` or `etcd`."""

@@ -154,7 +154,7 @@ class ControlPlane:
 
     def _follow_start(self, now: float) -> None:
         for part in self.parts.values():
-            if part.crashes >= TOO_MANY_CRASHES:
+            if part.backoff.crashes >= TOO_MANY_CRASHES:
                 raise StartError(f"{part.role} does not start:\n{self._last_lines(part.role)}")
         waiting = [name for name, part in self.parts.items() if not part.ready]
         if now - self._began > READY_WITHIN:
@@ -166,7 +166,7 @@ class ControlPlane:
     def _become_ready(self) -> None:
         self.state = "ready"
         self._progress.__exit__(None, None, None)
-        self._notifier.ready()
+        self._notifier.ready("serving")
         self._progress.say(self._summary())
 
     def _summary(self) -> str:

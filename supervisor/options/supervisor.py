@@ -1,7 +1,14 @@
 """The supervisor's own flags, which upstream does not have."""
 
-from supervisor.options.flag import INT, STRING, Flag, FlagGroup
-from supervisor.options.validators import between, creatable_folder, instance_name, positive
+from supervisor.options.flag import DURATION, INT, STRING, Flag, FlagGroup
+from supervisor.options.validators import (
+    between,
+    creatable_folder,
+    instance_name,
+    not_negative,
+    positive,
+    quantity,
+)
 
 GROUP = FlagGroup(
     "Supervisor",
@@ -38,6 +45,27 @@ GROUP = FlagGroup(
             "",
             "Folder of sockets, logs and admin.kubeconfig. By default a private folder under $XDG_RUNTIME_DIR or the state folder.",
             creatable_folder,
+        ),
+        Flag(
+            "worker-drain-timeout",
+            DURATION,
+            3600.0,
+            "How long a worker that was replaced may keep the streams that are open on it. No watch lasts longer by default.",
+            not_negative,
+        ),
+        Flag(
+            "worker-max-memory",
+            STRING,
+            "0",
+            "Memory of a worker, such as 512Mi, above which it is replaced by a new one, without a client noticing. 0 is no limit.",
+            quantity,
+        ),
+        Flag(
+            "worker-timeout",
+            DURATION,
+            5.0,
+            "A worker whose event loop does not turn for so long is killed and replaced.",
+            positive,
         ),
     ),
 )

@@ -211,3 +211,16 @@ def socket_path(name: str, value: str) -> Iterator[str]:
         yield from creatable_folder(name, os.path.dirname(os.path.abspath(value)))
         if len(os.fsencode(value)) > 107:
             yield f"--{name}: {value} is too long for a Unix socket"
+
+
+def quantity(name: str, value: str) -> Iterator[str]:
+    """The value is a Kubernetes quantity that is not negative."""
+    from workers.apimachinery.quantity import parse  # few need it
+
+    try:
+        negative = parse(value).nano < 0
+    except ValueError as error:
+        yield f'--{name}: "{value}": {error}'
+        return
+    if negative:
+        yield f"--{name} can not be negative value"

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import uvloop
 
+from workers.server.connections import Connections
 from workers.server.http import Handler
 from workers.server.protocol import HttpProtocol
 
@@ -38,7 +39,8 @@ class Served:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         config = SimpleNamespace(app=SimpleNamespace(handle=self._handler))
-        state = SimpleNamespace(connections=self.connections)
+        state = Connections()
+        state.connections = self.connections
 
         def make() -> HttpProtocol:
             return HttpProtocol(config, state)

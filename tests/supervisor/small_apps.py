@@ -1,6 +1,6 @@
 """The command with three tiny apps in place of the servers: tests of the master need processes, not an API.
 
-GET /readyz says 200 until the server stops; a watch streams until the worker stops; anything else tells the worker's pid.
+GET /slow?seconds=N takes its time; GET /readyz says 200 until the server stops; a watch streams until the worker stops; anything else tells the worker's pid.
 With SMALL_APPS_CRASH=ROLE that role's workers cannot start.
 """
 
@@ -35,11 +35,17 @@ class SmallApp:
         request.info = request_info(request.method, request.path, request.raw_query)
         if request.info.verb == "watch":
             return Response(200, self._forever(), "text/plain")
+        if request.path == "/slow":
+            await asyncio.sleep(float(request.raw_query.partition("=")[2]))
+            return Response(201, b"created\n", "text/plain")
         return Response(200, str(os.getpid()).encode(), "text/plain")
 
     async def _forever(self) -> AsyncIterator[bytes]:
         yield b"began\n"
         await asyncio.Event().wait()
+
+    async def retire(self) -> None:
+        pass
 
     async def shutdown(self) -> None:
         pass

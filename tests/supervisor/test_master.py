@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -70,7 +71,7 @@ def test_a_killed_process_is_back_in_a_second(small: RunningServer, role: str) -
     os.kill(before, signal.SIGKILL)
     killed = time.monotonic()
     wait_for(lambda: small.processes(role) not in ([], [before]) and small.status()["ready"], 5)
-    assert time.monotonic() - killed < 3
+    assert time.monotonic() - killed < 4
     assert small.request("GET", "/readyz")[0] == 200
 
 
@@ -110,12 +111,14 @@ def test_sigterm_with_open_watches_ends_within_two_seconds_and_leaves_no_socket(
         watch.close()
 
 
+@pytest.mark.seed("S2", "S87")
 def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with RunningServer(tmp_path, "--shutdown-delay-duration=20s", command=SMALL) as small:
         pids = all_pids(small)
         small.process.send_signal(signal.SIGTERM)
         wait_for(lambda: small.request("GET", "/readyz")[0] == 500, 2, "readyz fails first")
-        assert small.request("GET", "/x")[0] == 200, "and everything else is still served"
+        assert small.request("GET", "/livez")[0] == 200, "and everything else is still served"
+        assert small.request("GET", "/x")[0] == 200
         small.process.send_signal(signal.SIGINT)
         assert small.process.wait(2) == 1
         wait_for(lambda: not any(map(alive, pids)), 2)
@@ -135,6 +138,7 @@ def test_a_second_master_on_the_data_folder_is_refused(small: RunningServer, tmp
     assert second.returncode == 1 and "--data-dir" in second.stderr and "in use" in second.stderr
 
 
+@pytest.mark.seed("S84")
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -183,12 +187,163 @@ def test_stop_waits_for_the_end(small: RunningServer) -> None:
     assert stopped.returncode == 1 and "no server runs" in stopped.stderr
 
 
-def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+@pytest.mark.seed("S82", "S87")
+def test_systemd_is_told_all_that_happens(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(5)
-        with RunningServer(tmp_path, command=SMALL, NOTIFY_SOCKET=path) as small:
-            assert manager.recv(200) == f"READY=1\nMAINPID={small.process.pid}".encode()
-            small.stop()
-            assert manager.recv(200) == b"STOPPING=1"
+        manager.settimeout(20)
+
+        def told(wanted: str) -> list[str]:
+            """The next notification but heartbeats."""
+            while True:
+                lines = manager.recv(500).decode().split("\n")
+                if wanted in lines:
+                    return lines
+                assert lines == ["WATCHDOG=1"], lines
+
+        with RunningServer(tmp_path, command=SMALL, NOTIFY_SOCKET=path, WATCHDOG_USEC="1000000") as small:
+            assert told("READY=1")[1:] == [f"MAINPID={small.process.pid}", f"STATUS=serving at {small.url}"]
+            assert small.request("GET", "/x")[0] == 200
+            for _ in range(3):
+                began = time.monotonic()
+                told("WATCHDOG=1")
+                assert time.monotonic() - began < 0.9
+            small.process.send_signal(signal.SIGHUP)
+            reloading = dict(line.split("=") for line in told("RELOADING=1"))
+            assert 0 < int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            told("READY=1")
+            told("WATCHDOG=1")
+            small.process.send_signal(signal.SIGTERM)
+            told("STOPPING=1")
+            assert small.process.wait(10) == 0
+
+
+def test_a_stopped_arbiter_is_replaced_while_its_workers_serve(small: RunningServer) -> None:
+    (arbiter,), (worker,) = small.processes("core"), small.processes("core worker")
+    os.kill(arbiter, signal.SIGSTOP)
+    began = time.monotonic()
+    while small.processes("core") == [arbiter]:
+        assert alive(worker)
+        assert time.monotonic() - began < 30
+        time.sleep(0.1)
+    wait_for(lambda: not alive(arbiter) and not alive(worker), 15)
+    assert small.status()["settled"]
+
+
+def test_the_number_of_workers_that_was_asked_for_stays(small: RunningServer) -> None:
+    small.command("scale", "core=2")
+    small.command("restart", "core")
+    assert len(small.processes("core worker")) == 2
+    os.kill(small.processes("core")[0], signal.SIGKILL)
+    wait_for(lambda: len(small.processes("core worker")) == 2 and small.status()["settled"], 10)
+    small.command("reload")
+    assert len(small.processes("core worker")) == 2
+    assert len(small.processes("extensions worker")) == 1
+
+
+def test_a_crash_loop_is_told_everywhere_and_does_not_end_the_server(small: RunningServer) -> None:
+    killed: set[int] = set()
+
+    def kill_until_it_is_told() -> bool:
+        for pid in set(small.processes("core worker")) - killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        return bool(small.status()["crashLoops"])
+
+    wait_for(kill_until_it_is_told, 20, "the crash loop is noticed")
+    (text,) = small.status()["crashLoops"]
+    assert text.startswith("workers of core died 3 times in a row, the last one was ended by SIGKILL")
+    assert text in small.command("status", check=False).stdout
+    assert f"crash loop: {text}" in (small.run_dir / "logs" / "master.log").read_text()
+    assert small.request("GET", "/x")[0] == 200
+    assert "core" in json.loads((small.run_dir / "crash-loops").read_text())
+    wait_for(lambda: not small.status()["crashLoops"], 30, "it is over")
+    assert not (small.run_dir / "crash-loops").exists()
+
+
+class TestReload:
+    def test_code_and_options_on_disk_take_over_and_no_request_fails(self, tmp_path: Path) -> None:
+        options = tmp_path / "options.yaml"
+        options.write_text("core-workers: 1\n")
+        with RunningServer(tmp_path, f"--config={options}", command=SMALL) as small:
+            before = {role: small.processes(role) for role in ("core", "core worker", "aggregator worker", "etcd")}
+            stream = connection(small, 30)
+            stream.request("GET", "/api/v1/pods?watch=true")
+            watch = stream.getresponse()
+            assert watch.readline() == b"began\n"
+            kept = connection(small)
+            kept.request("GET", "/x")
+            assert kept.getresponse().read() == str(before["aggregator worker"][0]).encode()
+            options.write_text("core-workers: 2\n")
+            small.process.send_signal(signal.SIGHUP)
+            failed = []
+            while small.processes("aggregator worker") == before["aggregator worker"]:
+                failed += [status for status, _ in [small.request("GET", "/x")] if status != 200]
+            assert not failed
+            wait_for(lambda: len(small.processes("core worker")) == 2 and small.status()["settled"], 20)
+            assert small.processes("core") != before["core"] and small.processes("etcd") == before["etcd"]
+            assert small.status()["tree"]["pid"] == small.process.pid
+            kept.request("GET", "/x")  # the old front answers, and says that it closes
+            answer = kept.getresponse()
+            assert answer.status == 200 and answer.headers["Connection"] == "close"
+            assert small.processes("aggregator retired worker") == before["aggregator worker"]
+            assert not small.stop()
+            assert watch.read() == b""  # the stream's regular end, at the stop
+            assert not any(map(alive, before["aggregator worker"]))
+
+    def test_options_that_are_wrong_leave_the_server_as_it_is(self, tmp_path: Path) -> None:
+        options = tmp_path / "options.yaml"
+        options.write_text("core-workers: 1\n")
+        with RunningServer(tmp_path, f"--config={options}", command=SMALL) as small:
+            pids = all_pids(small)
+            options.write_text("core-workers: none\n")
+            refused = small.command("reload", check=False)
+            assert refused.returncode == 1 and "core-workers" in refused.stderr
+            options.write_text("bind-address: 127.0.0.1\n")
+            refused = small.command("reload", check=False)
+            assert refused.returncode == 1 and "a reload cannot change --bind-address" in refused.stderr
+            assert all_pids(small) == pids
+            assert small.status()["reloadFailed"] and small.status()["settled"]
+            options.write_text("core-workers: 1\n")
+            small.command("reload")
+            assert not small.status()["reloadFailed"]
+
+
+@pytest.mark.seed("S86", "S87")
+@pytest.mark.parametrize("flag", ["--shutdown-send-retry-after=false", "--shutdown-send-retry-after=true"])
+def test_a_request_that_runs_is_finished_and_a_new_one_refused(tmp_path: Path, flag: str) -> None:
+    with RunningServer(tmp_path, flag, command=SMALL) as small:
+        slow, late = connection(small, 20), connection(small)
+        watch = connection(small)
+        late.request("GET", "/x")
+        late.getresponse().read()
+        watch.request("GET", "/api/v1/pods?watch=true")
+        began = watch.getresponse()
+        slow.request("POST", "/slow?seconds=4", body=b"{}")
+        time.sleep(0.5)
+        small.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: b"stopping" in small.output.encode(), 2)
+        assert began.read() == b"began\n"  # a watch is not waited for
+        if flag.endswith("true"):
+            wait_for(lambda: small.request("GET", "/x")[0] == 429, 2, "new connections are accepted, and told to go")
+        answer = slow.getresponse()
+        assert answer.status == 201 and answer.headers["Connection"] == "close"
+        assert small.process.wait(5) == 0
+
+
+@pytest.mark.seed("S86")
+def test_a_connection_that_is_kept_hears_that_the_server_goes(small: RunningServer) -> None:
+    slow, late = connection(small, 20), connection(small)
+    late.request("GET", "/x")
+    late.getresponse().read()
+    slow.request("POST", "/slow?seconds=2", body=b"{}")
+    time.sleep(0.3)
+    for pid in small.processes("aggregator worker"):
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.12)  # idle connections are open for a moment longer
+    late.request("GET", "/x")
+    answer = late.getresponse()
+    assert answer.status == 503 and answer.headers["Retry-After"] == "1" and answer.headers["Connection"] == "close"
+    assert json.loads(answer.read())["message"] == "apiserver is shutting down"
+    assert slow.getresponse().status == 201

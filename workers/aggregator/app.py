@@ -21,12 +21,13 @@ from workers.server.config import ServerConfig
 from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
-from workers.server.health import KINDS, LIVE, READY, HealthChecks, is_health_path, parse_verbose
+from workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
 from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
 
+CRASH_LOOPS = "crash-loops"  # a file in the run folder: whose processes die again and again
 STOPPING = "stopping"  # a file in the run folder: the server is about to stop
 # What the server behind this one serves outside of the API.
 OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
@@ -81,6 +82,9 @@ class AggregatorServer:
     async def handle(self, request: Request) -> Response:
         return await self._chain(request)
 
+    async def retire(self) -> None:
+        pass
+
     async def shutdown(self) -> None:
         await self.authenticator.stop()
         await self.authorizer.stop()
@@ -111,10 +115,11 @@ class AggregatorServer:
         paths["/"] = self._answer_index
 
     def _add_checks(self) -> None:
-        stopping = Path(self.config.run_dir) / STOPPING
+        stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS
         self.backend.add_checks(self.health)
         self.health.add("loopback-serving-certificate", lambda: "", kinds=LIVE)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
+        self.health.add_group(lambda: crash_loops(looping), kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
         self.health.add_remote("core-server", lambda kind: remote_checks(self.core, kind))
 

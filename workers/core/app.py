@@ -89,10 +89,13 @@ class CoreServer:
             return await self.health.handle(request)
         return await self.server.handle(request)
 
-    async def shutdown(self) -> None:
+    async def retire(self) -> None:
         for task in self.compaction:
             task.cancel()
         await self.hooks.stop()
+
+    async def shutdown(self) -> None:
+        await self.retire()
         await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()

@@ -37,6 +37,9 @@ class ExtensionsServer:
     async def handle(self, request: Request) -> Response:
         return await self.server.handle(request)
 
+    async def retire(self) -> None:
+        pass
+
     async def shutdown(self) -> None:
         await self.backend.stop()
 

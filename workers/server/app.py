@@ -24,5 +24,8 @@ class App(Protocol):
         """Answer one request. May raise ApiError."""
         ...
 
+    async def retire(self) -> None:
+        """Another worker takes over: leave to it what one worker does for the whole server. Open streams go on."""
+
     async def shutdown(self) -> None:
         """Called when no request runs any more."""

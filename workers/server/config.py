@@ -21,6 +21,9 @@ class ServerConfig:
     aggregator_workers: int = 1
     core_workers: int = 1
     extensions_workers: int = 1
+    worker_drain_timeout: float = 3600.0
+    worker_max_memory: str = "0"
+    worker_timeout: float = 5.0
 
     # what is served
     kubernetes_version: str = "1.36"
@@ -134,6 +137,7 @@ class ServerConfig:
 
     # limits
     request_timeout: float = 60.0
+    shutdown_send_retry_after: bool = False
     min_request_timeout: float = 1800.0
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200

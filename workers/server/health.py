@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from workers.apimachinery.metrics import MAX, REGISTRY
@@ -56,7 +57,7 @@ class HealthChecks:
 
     def __init__(self) -> None:
         self._checks: list[_Named] = []
-        self._groups: list[Checks] = []
+        self._groups: list[tuple[Checks, tuple[str, ...]]] = []
         self._remotes: list[tuple[str, Remote]] = []
         self.add("ping", lambda: "")
         self.add("log", lambda: "")
@@ -65,9 +66,9 @@ class HealthChecks:
         """A check that `kinds` of health show; one that takes longer than `timeout` seconds has failed."""
         self._checks.append(_Named(name, check, tuple(kinds), timeout))
 
-    def add_group(self, checks: Checks, *, prefix: str = "") -> None:
+    def add_group(self, checks: Checks, *, prefix: str = "", kinds: Sequence[str] = KINDS) -> None:
         """Checks that come and go together; with Hooks.checks, the prefix is poststarthook/."""
-        self._groups.append(lambda: {prefix + name: why for name, why in checks().items()})
+        self._groups.append((lambda: {prefix + name: why for name, why in checks().items()}, tuple(kinds)))
 
     def add_remote(self, name: str, remote: Remote) -> None:
         """Another server's checks. If it cannot be asked, that is a failed check of this name."""
@@ -86,8 +87,9 @@ class HealthChecks:
         for theirs in remotes:
             for name, why in theirs.items():
                 found[name] = found.get(name) or why
-        for group in self._groups:
-            found.update(group())
+        for group, kinds in self._groups:
+            if kind in kinds:
+                found.update(group())
         return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
 
     async def handle(self, request: Request) -> Response:
@@ -117,6 +119,14 @@ def add_storage_checks(
 async def _answers(storage: Storage) -> str:
     await storage.current_revision()
     return ""
+
+
+def crash_loops(file: Path) -> dict[str, str]:
+    """A failed check for each role whose processes die again and again, as the master says in that file."""
+    try:
+        return {f"crash-loop/{role}": text for role, text in json.loads(file.read_text()).items()}
+    except FileNotFoundError:
+        return {}
 
 
 def is_health_path(path: str) -> bool:

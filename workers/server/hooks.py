@@ -146,7 +146,8 @@ class Hooks:
 
     def _write_state(self) -> None:
         """Whole or not at all, for readers at any moment."""
-        state = {"start": self._start_id, "pid": os.getpid(), "pending": self._problems}
+        done = [name for name in self._hooks if name not in self._problems]
+        state = {"start": self._start_id, "pid": os.getpid(), "pending": self._problems, "done": done}
         temporary = self._state_path.with_suffix(".tmp")
         temporary.write_text(json.dumps(state))
         os.replace(temporary, self._state_path)
@@ -163,4 +164,6 @@ class Hooks:
             return
         if state.get("start") == self._start_id:
             self._read_stamp = stamp
-            self._problems = {name: why for name, why in state["pending"].items() if name in self._hooks}
+            # after an upgrade in place there may be hooks that it does not know
+            waiting = [name for name in self._hooks if name not in state["done"]]
+            self._problems = {name: state["pending"].get(name, NOT_FINISHED) for name in waiting}

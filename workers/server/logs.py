@@ -10,9 +10,24 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 TEXT = "%(asctime)s %(process)d %(levelname).1s %(name)s: %(message)s"
 DEBUGGING = 4  # the verbosity from which DEBUG lines are written
+
+audit_id: ContextVar[str] = ContextVar("audit_id", default="")  # of the request that this task answers
+
+
+class TextFormatter(logging.Formatter):
+    """Adds `audit-ID="..."` to what is logged while a request is answered, unless the line has it already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        request = audit_id.get()
+        if not request or request in line:
+            return line
+        first, newline, rest = line.partition("\n")  # what follows is a traceback
+        return f'{first} audit-ID="{request}"{newline}{rest}'
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,6 +43,8 @@ class JsonFormatter(logging.Formatter):
             line["err"] = self.formatException(record.exc_info) if record.exc_info else record.levelname.lower()
         else:
             line["v"] = DEBUGGING if record.levelno < logging.INFO else 0
+        if request := audit_id.get():
+            line["audit-ID"] = request
         return json.dumps(line)
 
 
@@ -51,7 +68,7 @@ class ModuleFilter(logging.Filter):
 
 def formatter(form: str, text: str = TEXT) -> logging.Formatter:
     """The formatter for --logging-format: text (with the pattern `text`) or json."""
-    return JsonFormatter() if form == "json" else logging.Formatter(text)
+    return JsonFormatter() if form == "json" else TextFormatter(text)
 
 
 def configure(*, form: str, verbosity: int, modules: Sequence[str] = ()) -> None:

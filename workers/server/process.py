@@ -1,4 +1,4 @@
-"""What a forked process of a worker group does about itself: its name, and its end when the parent ends."""
+"""What processes of a worker group do about themselves and each other: names, ends, and what /proc says."""
 
 from __future__ import annotations
 
@@ -21,3 +21,31 @@ def die_with_parent(parent: int) -> None:
 def set_title(role: str, kind: str, instance: str) -> None:
     """`apiserver-supervisor: core worker (default)`, in ps and top."""
     setproctitle(f"apiserver-supervisor: {role} {kind} ({instance})")
+
+
+def memory(pid: int) -> int:
+    """A process' bytes of memory, its share of what is shared where the kernel tells; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+    except OSError:
+        pass
+    try:
+        with open(f"/proc/{pid}/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def state(pid: int) -> str:
+    """A process' state by the kernel's letter: R, S, T (stopped), Z (ended, not reaped) and others; "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped, as by SIGSTOP: it takes no signal but those that cannot be caught."""
+    return state(pid) in ("T", "t")

@@ -25,8 +25,11 @@ from workers.apimachinery.errors import ApiError, internal_error, request_entity
 from workers.server.audit_id import HEADER as AUDIT_HEADER
 from workers.server.audit_id import LIMIT as AUDIT_LIMIT
 from workers.server.audit_id import new_audit_id
+from workers.server.connections import Connections
+from workers.server.filters.long_running import is_long_running
 from workers.server.http import Pipe, Request, Response, status_response, text_response
 from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
+from workers.server.logs import audit_id
 from workers.server.request_info import RequestInfo, is_proxied
 from workers.server.upload import Upload
 from workers.server.wire import BODILESS, relayed_head, response_head
@@ -38,6 +41,7 @@ WRITE_TIMEOUT = 60.0
 LINGER = 2.0  # after a refusal: read on for so long, so that the client sees the answer and not a reset
 CLOSE_WITHIN = 0.5  # at the stop: TLS would wait much longer for a client that does not say goodbye
 FAREWELL = 0.2  # at the stop: how long an idle client may still send
+WATCH_SETTLES = 3.0  # a watch has had its initial events by then, so that it can go on elsewhere
 MAX_PENDING = 1 << 16
 ENDLESS = 1 << 62
 JOIN_BELOW = 1 << 16
@@ -71,10 +75,16 @@ class HttpProtocol(asyncio.Protocol):
     """One client connection. `config.app` is the worker's application: its `handle` answers requests."""
 
     def __init__(
-        self, config: Any, server_state: Any, app_state: Any = None, _loop: asyncio.AbstractEventLoop | None = None
+        self,
+        config: Any,
+        server_state: Connections,
+        app_state: Any = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._handler = config.app.handle
-        self._connections: set[HttpProtocol] = server_state.connections
+        self._state = server_state
+        self._connections: set[HttpProtocol] = server_state.connections  # type: ignore[assignment]
+        server_state.arriving.add(self)
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._client = ""
@@ -88,6 +98,7 @@ class HttpProtocol(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._pipe: Pipe | None = None
         self._streaming = False
+        self._began = 0.0  # when the stream did
         self._drained: asyncio.Future[None] | None = None
         self._paused = False
         self._deadline = 0.0
@@ -110,7 +121,9 @@ class HttpProtocol(asyncio.Protocol):
             if not self._inner:
                 self._transport.abort()
                 return
+        self._state.arriving.discard(self)
         self._connections.add(self)
+        self._stopping = self._state.closing
         self._deadline = self._loop.time() + HEAD_TIMEOUT
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -154,20 +167,32 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def retire(self, now: float) -> None:
+        """Another worker takes over: nothing ends early, but the connection closes after its next answer.
+
+        An idle client is not cut off, because it may be about to send. The front behind an inner connection sees that a
+        request was not read, and opens a watch again elsewhere if it breaks off and its initial events are through.
+        """
+        self._stopping = True
+        if self._inner and not self._answering:
+            self._transport.close()
+        elif self._inner and self._streaming and self._is_watch() and now - self._began > WATCH_SETTLES:
+            self._transport.abort()
+
     def shutdown(self) -> None:
-        """The server stops: idle connections close, requests finish, watches end now.
+        """The server stops: idle connections close, requests finish, watches and other long streams end now.
 
         An idle client may be about to send: it has a moment, and then gets an answer that says that the connection closes.
-        A client's watch gets a proper end. The front behind an inner connection must rather see it break off, because only
+        A client's stream gets a proper end. The front behind an inner connection must rather see it break off, because only
         then does it open the watch again elsewhere; and it sees that a request was not read, so it needs no moment.
         """
         self._stopping = True
-        if self._task is None and self._pipe is None:
+        if not self._answering:
             if self._inner:
                 self._transport.close()
             else:
                 self._loop.call_later(FAREWELL, self._close_idle)
-        elif self._watching():
+        elif self._is_long():
             if self._inner:
                 self._transport.abort()
             elif self._pipe is not None:
@@ -176,14 +201,31 @@ class HttpProtocol(asyncio.Protocol):
                 self._task.cancel()
             self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
 
+    def abort(self) -> None:
+        """Close at once, whatever goes on."""
+        self._transport.abort()
+
     def _close_idle(self) -> None:
-        if self._task is None and self._pipe is None:
+        if not self._answering:
             self._transport.close()
             self._loop.call_later(CLOSE_WITHIN - FAREWELL, self._transport.abort)
 
-    def _watching(self) -> bool:
+    @property
+    def _answering(self) -> bool:
+        return self._task is not None or self._pipe is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered, or an answer is still on its way out."""
+        return self._answering or self._body is not None or self._transport.get_write_buffer_size() > 0
+
+    def _is_watch(self) -> bool:
         info = self._request.info if self._request is not None else None
         return info is not None and info.verb == "watch"
+
+    def _is_long(self) -> bool:
+        info = self._request.info if self._request is not None else None
+        return info is not None and is_long_running(info)
 
     @property
     def streams(self) -> RequestInfo | None:
@@ -316,8 +358,10 @@ class HttpProtocol(asyncio.Protocol):
     # ---- answering
 
     async def _answer(self, request: Request, head: RequestHead) -> None:
+        audit_id.set(request.audit_id)
         try:
-            response = await self._handler(request)
+            handler: Any = self._state.refusal or self._handler
+            response = await handler(request)
         except ApiError as error:
             response = status_response(error)
         except Exception:
@@ -328,7 +372,7 @@ class HttpProtocol(asyncio.Protocol):
             await _discard(response)
             return
         body = response.body
-        if self._half_closed and (self._watching() or isinstance(body, AsyncIterator)):
+        if self._half_closed and (self._is_watch() or isinstance(body, AsyncIterator)):
             await _discard(response)
             self._transport.close()
             return
@@ -372,7 +416,7 @@ class HttpProtocol(asyncio.Protocol):
         self, request: Request, response: Response, body: AsyncIterator[bytes], *, chunked: bool, close: bool
     ) -> None:
         close = close or not chunked
-        self._streaming = True
+        self._streaming, self._began = True, self._loop.time()
         self._transport.write(response_head(request, response, length=None, chunked=chunked, close=close))
         complete = request.method == "HEAD"
         try:
@@ -464,6 +508,7 @@ class HttpProtocol(asyncio.Protocol):
     def _hijack(self) -> tuple[asyncio.Transport, bytes]:
         """Hand the connection over: the caller sets its own protocol on the transport and is given what was read."""
         self._connections.discard(self)
+        self._state.add_tunnel(self._transport)
         self._request = None
         self._deadline = 0.0
         rest = bytes(self._pending)

@@ -1,0 +1,50 @@
+"""WithHTTPLogging: one line for each request, from -v=3 on, in the words of k8s.io/apiserver/pkg/server/httplog."""
+
+from __future__ import annotations
+
+import json
+import logging
+from time import perf_counter
+
+from workers.apimachinery.errors import ApiError
+from workers.server.http import Handler, Request, Response
+
+VERBOSITY = 3
+
+log = logging.getLogger("apiserver.http")
+
+
+class HTTPLogging:
+    """Logs every request when its answer begins."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, request: Request) -> Response:
+        started = perf_counter()
+        status = 500
+        try:
+            response = await self._handler(request)
+            status = response.status
+            return response
+        except ApiError as error:
+            status = error.code
+            raise
+        finally:
+            _write(request, status, perf_counter() - started)
+
+
+def _write(request: Request, status: int, seconds: float) -> None:
+    verb = request.info.verb if request.info is not None else request.method.lower()
+    uri = request.path + ("?" + request.raw_query if request.raw_query else "")
+    fields = {
+        "verb": verb.upper(),
+        "URI": uri,
+        "latency": f"{seconds * 1000:.3f}ms",
+        "userAgent": request.headers.get("user-agent", ""),
+        "audit-ID": request.audit_id,
+        "srcIP": request.client,
+        "resp": status,
+    }
+    # JSON's quoting, so that a client cannot write lines of its own into the log
+    log.info('"HTTP" %s', " ".join(f"{name}={json.dumps(value)}" for name, value in fields.items()))

@@ -1,0 +1,196 @@
+"""One worker's server: it says when it serves, and it has two ways to end.
+
+Retiring (SIGUSR2): another worker takes over. The listening socket is left to the others, and no connection is cut: each
+closes after its next answer, streams go on until they end by themselves, at most for --worker-drain-timeout. Clients
+notice nothing. Stopping (SIGTERM): the whole server ends. Requests that run are finished, new ones are refused, streams
+get a proper end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from uvicorn.server import Server
+
+from workers.apimachinery.errors import service_unavailable
+from workers.apimachinery.metrics import Labels
+from workers.server.config import ServerConfig
+from workers.server.connections import Connections
+from workers.server.health import is_health_path
+from workers.server.http import Handler, Request, Response, status_response, text_response
+from workers.server.metrics import LONG_RUNNING, answer_snapshot, long_running_labels
+from workers.server.protocol import CLOSE_WITHIN, HttpProtocol
+
+RETIRE = signal.SIGUSR2
+GC_THRESHOLDS = (20_000, 50, 100)
+TICK = 0.05
+SWEEP_EVERY = 1.0
+
+
+class GroupServer(Server):
+    """uvicorn's server with our two ways to end. `on_ready` and `on_retire` are told."""
+
+    server_state: Connections
+
+    def __init__(
+        self,
+        config: Any,
+        settings: ServerConfig,
+        private_socket: Path,
+        *,
+        on_ready: Callable[[], None],
+        on_retire: Callable[[], Awaitable[None]],
+        front: bool,
+    ) -> None:
+        super().__init__(config)
+        self.server_state = Connections()
+        self._settings = settings
+        self._private_socket = private_socket
+        self._on_ready = on_ready
+        self._on_retire = on_retire
+        self._front = front
+        self._retiring = self._told_to_stop = False
+
+    # ---- signals
+
+    def retire(self) -> None:
+        """Another worker takes over."""
+        self._retiring = self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._told_to_stop = True
+        super().handle_exit(sig, frame)
+
+    # ---- starting
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        await self._serve_privately()
+        gc.collect()
+        gc.freeze()  # caches are full: what lives now lives on
+        gc.set_threshold(*GC_THRESHOLDS)
+        if self._front:  # behind it are the same streams again
+            LONG_RUNNING.follow(self._long_running)
+        self._on_ready()
+
+    def _long_running(self) -> dict[Labels, float]:
+        """The streams that are open, for the metrics."""
+        found: Counter[Labels] = Counter()
+        for connection in list(self.server_state.connections):
+            info = connection.streams  # type: ignore[union-attr]
+            if info is not None:
+                found[long_running_labels(info)] += 1
+        return {labels: float(number) for labels, number in found.items()}
+
+    async def _serve_privately(self) -> None:
+        """This very worker, and no other of its group, answers here about its own numbers."""
+        self._private_socket.parent.mkdir(mode=0o700, exist_ok=True)
+        self._private_socket.unlink(missing_ok=True)
+        config = SimpleNamespace(app=SimpleNamespace(handle=answer_snapshot))
+        state = Connections()
+        loop = asyncio.get_running_loop()
+        self._private = await loop.create_unix_server(
+            lambda: HttpProtocol(config, state, _loop=loop), self._private_socket
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            self._expire(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def _expire(self, now: float) -> None:
+        """Sweep connections that make no progress."""
+        for connection in self._connections():
+            connection.expire(now)
+
+    def _connections(self) -> list[HttpProtocol]:
+        return list(self.server_state.connections)  # type: ignore[arg-type]
+
+    # ---- ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.server_state.closing = True
+        if self._retiring and not self._told_to_stop:
+            self._stop_listening(sockets)
+            await self._retire()
+        await self._stop(sockets)
+        self._private.close()
+        self._private_socket.unlink(missing_ok=True)
+        await self.lifespan.shutdown()
+
+    def _stop_listening(self, sockets: list[socket.socket] | None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+
+    async def _retire(self) -> None:
+        """Until every connection has closed by itself, or the time is up, or the server stops."""
+        loop = asyncio.get_running_loop()
+        until, sweep = loop.time() + self._settings.worker_drain_timeout, 0.0
+        await self._on_retire()
+        while self.server_state.any and not self._told_to_stop and (now := loop.time()) < until:
+            if now >= sweep:
+                sweep = now + SWEEP_EVERY
+                self._expire(now)
+                for connection in self._connections():
+                    connection.retire(now)
+            await asyncio.sleep(TICK)
+
+    async def _stop(self, sockets: list[socket.socket] | None) -> None:
+        """Requests that run are finished within --request-timeout; then whatever is left is cut off."""
+        send_retry_after = self._front and self._settings.shutdown_send_retry_after
+        if self._front:
+            self.server_state.refusal = self._refusal(send_retry_after)
+        if not send_retry_after:
+            self._stop_listening(sockets)
+        for connection in self._connections():
+            connection.shutdown()
+        for tunnel in self.server_state.tunnels:
+            tunnel.close()
+        await self._until(lambda: not any(c.busy for c in self._connections()), self._settings.request_timeout)
+        self._stop_listening(sockets)
+        await self._until(lambda: not self.server_state.any, CLOSE_WITHIN)
+        for connection in self._connections():
+            connection.abort()
+        for tunnel in self.server_state.tunnels:
+            tunnel.abort()
+
+    def _refusal(self, send_retry_after: bool) -> Handler:
+        """What clients are told that ask while requests are drained, but for probes."""
+        handler: Handler = self.config.app.handle  # type: ignore[union-attr]
+        refusal = too_many_requests() if send_retry_after else shutting_down()
+
+        async def refuse(request: Request) -> Response:
+            if is_health_path(request.path) or request.path.startswith("/metrics"):
+                return await handler(request)
+            return refusal
+
+        return refuse
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not condition() and not self.force_exit and loop.time() < until:
+            await asyncio.sleep(TICK)
+
+
+def shutting_down() -> Response:
+    """What upstream's WithWaitGroup answers once the server drains its requests."""
+    error = service_unavailable("apiserver is shutting down")
+    error.headers = [("Retry-After", "1"), ("X-Content-Type-Options", "nosniff")]
+    return status_response(error)
+
+
+def too_many_requests() -> Response:
+    """What upstream's WithRetryAfter answers then, with --shutdown-send-retry-after."""
+    message = "The apiserver is shutting down, please try again later.\n"
+    return text_response(message, 429, [("Retry-After", "5")])
