@@ -80,6 +80,10 @@ def write_kubeconfig(options: CompletedOptions, path: Path, token: str) -> None:
 def server_config(options: CompletedOptions) -> ServerConfig:
     """What the workers need of the completed options."""
     values = {name: value for name, value in vars(options).items() if name in _FIELDS}
+    if options.allow_metric_labels_manifest:
+        from supervisor.options.files import document
+
+        values["allow_metric_labels"] = document(options.allow_metric_labels_manifest) | options.allow_metric_labels
     for field in ("enable_admission_plugins", "disable_admission_plugins"):
         absent = absent_plugins(values[field])
         values[field] = tuple(plugin for plugin in values[field] if plugin not in absent)

@@ -6,7 +6,7 @@ from typing import Any
 
 from supervisor.options import FLAGS
 from supervisor.options.files import FileFault, document
-from supervisor.options.flag import STRING_MAP, Flag, FlagError
+from supervisor.options.flag import STRING_MAP, STRING_TO_STRING, Flag, FlagError
 from supervisor.options.parsing import unknown
 
 
@@ -50,7 +50,7 @@ def _value(flag: Flag, value: Any) -> Any:
     if isinstance(value, dict):
         if collection is not dict:
             raise FlagError("a mapping is not what this flag takes")
-        if flag.type is STRING_MAP:
+        if flag.type in (STRING_MAP, STRING_TO_STRING):
             return {str(key): _text(item) for key, item in value.items()}
         result = {}
         for key, item in value.items():

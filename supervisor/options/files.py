@@ -178,6 +178,8 @@ def metric_labels(name: str, value: str) -> Iterator[str]:
     """A manifest of label values: metric,label: value,value."""
     if value:
         try:
-            document(value)
+            entries = document(value)
+            if not all("," in str(key) and isinstance(text, str) for key, text in entries.items()):
+                raise FileFault("must be of the form metric,label: value,value")
         except FileFault as fault:
             yield f"--{name}: {value}: {fault}"

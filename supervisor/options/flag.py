@@ -192,6 +192,15 @@ def parse_pair(text: str, before: dict[str, str] | None = None) -> dict[str, str
     return (before or {}) | {key.strip(): value.strip()}
 
 
+def parse_string_to_string(text: str, before: dict[str, str] | None = None) -> dict[str, str]:
+    """`key=value`, or several with commas between where those that hold commas are quoted."""
+    if text.count("=") <= 1:
+        return parse_pair(text.strip('"'), before)
+    for pair in parse_strings(text):
+        before = parse_pair(pair, before)
+    return before or {}
+
+
 def parse_cert_key(text: str, before: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """`cert,key` or `cert,key:pattern,pattern`; repeated flags append."""
     files = text.partition(":")[0].split(",")
@@ -247,4 +256,5 @@ STRING_ARRAY = FlagType("stringArray", _append, _listed, collection=tuple)
 NAMED_CERT_KEY = FlagType("namedCertKey", parse_cert_key, _listed, collection=tuple)
 STRING_MAP = FlagType("mapStringString", parse_map, _mapped, collection=dict)
 PAIRS = FlagType("mapStringString", parse_pair, _mapped, collection=dict)
+STRING_TO_STRING = FlagType("stringToString", parse_string_to_string, _mapped, collection=dict)
 VERSION = FlagType("version[=true]", parse_version, lambda value: value or "false", bare="true")

@@ -8,7 +8,9 @@ GONE = "1.26"
 GROUP = FlagGroup(
     "Global",
     (
-        Flag("alsologtostderr", BOOL, False, "Log to standard error as well as to files.", legacy=GONE),
+        Flag(
+            "alsologtostderr", BOOL, False, "Let the master log to standard error as well as to its file.", legacy=GONE
+        ),
         Flag("azure-container-registry-config", STRING, "", "Has no effect.", legacy="1.30"),
         Flag("cloud-provider-gce-lb-src-cidrs", STRINGS, (), "Has no effect.", legacy="1.31"),
         Flag("help", BOOL, False, "Show this help. Also -h."),

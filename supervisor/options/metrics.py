@@ -1,21 +1,18 @@
 """metrics flags (upstream: staging/src/k8s.io/component-base/metrics/options.go)."""
 
 from supervisor.options.files import metric_labels
-from supervisor.options.flag import STRING, STRING_MAP, STRINGS, Flag, FlagGroup
+from supervisor.options.flag import STRING, STRING_TO_STRING, STRINGS, Flag, FlagGroup
 from supervisor.options.validators import label_keys, metric_names, previous_minor
-
-MISSING = "choice of metrics"
 
 GROUP = FlagGroup(
     "Metrics",
     (
         Flag(
             "allow-metric-labels",
-            STRING_MAP,
+            STRING_TO_STRING,
             {},
             "Values that a metric's label may have, metric,label='value,value'; others are counted as unexpected.",
             label_keys,
-            missing=MISSING,
         ),
         Flag(
             "allow-metric-labels-manifest",
@@ -23,7 +20,6 @@ GROUP = FlagGroup(
             "",
             "The same from a YAML file.",
             metric_labels,
-            missing=MISSING,
         ),
         Flag(
             "disabled-metrics",
@@ -31,15 +27,13 @@ GROUP = FlagGroup(
             (),
             "Metrics that are left out, by their full names.",
             metric_names,
-            missing=MISSING,
         ),
         Flag(
             "show-hidden-metrics-for-version",
             STRING,
             "",
-            "Show metrics that were hidden after this minor version, which must be the previous one.",
+            "Show metrics that this minor version, which must be the previous one, still had. None is hidden here.",
             previous_minor,
-            missing=MISSING,
         ),
     ),
 )

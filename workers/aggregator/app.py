@@ -23,6 +23,7 @@ from workers.server.discovery_endpoints import DiscoveryEndpoints
 from workers.server.generic import GenericAPIServer
 from workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
+from workers.server.metric_choice import MetricChoice
 from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
@@ -105,7 +106,8 @@ class AggregatorServer:
         return await self.server.handle(request)
 
     def _mount(self) -> None:
-        metrics = Metrics(self.config.run_dir)
+        choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
+        metrics = Metrics(self.config.run_dir, choice)
         paths = self.server.paths
         paths.update(self._discovery.routes())
         paths.update(self._openapi.routes())

@@ -26,7 +26,13 @@ class Backend:
         self._watchers: list[asyncio.Task[None]] = []
         self.clusters = Clusters(config, storage_formats(config))
         self.storage = self.clusters.storage
-        self.cache = EtcdWatchCache(self.storage, config.etcd_prefix, only=only, windows=cache_windows(config))
+        self.cache = EtcdWatchCache(
+            self.storage,
+            config.etcd_prefix,
+            only=only,
+            windows=cache_windows(config),
+            quorum=config.etcd_quorum_read,
+        )
         self.registry = Registry(
             storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
         )

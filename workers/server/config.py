@@ -40,6 +40,7 @@ class ServerConfig:
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
     etcd_prefix: str = "/registry"
+    etcd_quorum_read: bool = True
     etcd_servers_overrides: tuple[str, ...] = ()
     etcd_compaction_interval: float = 300.0
     etcd_count_metric_poll_period: float = 60.0
@@ -134,6 +135,7 @@ class ServerConfig:
         "ExternalIP",
     )
     kubelet_timeout: float = 5.0
+    kubelet_https: bool = True
 
     # limits
     request_timeout: float = 60.0
@@ -153,7 +155,9 @@ class ServerConfig:
     kubernetes_service_node_port: int = 0
     version: str = ""  # reported at /version in place of ours
 
-    # logs
+    # metrics and logs
+    disabled_metrics: tuple[str, ...] = ()
+    allow_metric_labels: tuple[str, ...] = ()  # metric,label=value,value
     v: int = 0
     vmodule: tuple[str, ...] = ()
     logging_format: str = "text"

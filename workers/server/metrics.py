@@ -17,6 +17,7 @@ import orjson
 
 from workers.apimachinery.metrics import MAX, MIN, REGISTRY, Labels, merged, render
 from workers.server.http import Request, Response
+from workers.server.metric_choice import MetricChoice
 from workers.server.request_info import RequestInfo
 
 FOLDER = "workers"
@@ -188,8 +189,9 @@ async def answer_snapshot(request: Request) -> Response:
 class Metrics:
     """Answers /metrics with the numbers of all workers of the server."""
 
-    def __init__(self, run_dir: str) -> None:
+    def __init__(self, run_dir: str, choice: MetricChoice | None = None) -> None:
         self._folder = Path(run_dir) / FOLDER
+        self._choice = choice or MetricChoice()
 
     async def handle(self, request: Request) -> Response:
         """Everything but the service level indicators."""
@@ -204,7 +206,7 @@ class Metrics:
             *(asyncio.wait_for(_ask(path), SCRAPE_TIMEOUT) for path in sockets), return_exceptions=True
         )
         snapshots = [answer for answer in answers if not isinstance(answer, BaseException)]
-        return merged(snapshots)
+        return list(self._choice.of(merged(snapshots)))
 
 
 def _rendered(families: Iterable[dict[str, Any]]) -> Response:

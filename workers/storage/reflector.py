@@ -46,6 +46,7 @@ class Reflector:
     """Feeds `sink` (set before start) with all keys below `prefix`."""
 
     sink: Sink
+    quorum = True  # whether a read must see all that was written before it
 
     def __init__(self, storage: EtcdStorage, prefix: str) -> None:
         self.revision = 0
@@ -72,6 +73,8 @@ class Reflector:
 
     async def fresh(self) -> int:
         """Wait for all that was written before this call; the revision reached. Raises Unavailable."""
+        if not self.quorum:
+            return self.revision
         target = await self._storage.current_revision()
         if self.revision < target and not await self._reach(target, FRESH_TIMEOUT):
             raise Unavailable(f"the watch cache is at revision {self.revision}, etcd at {target}")

@@ -28,7 +28,9 @@ class EtcdWatchCache:
         *,
         only: Iterable[str] | None = None,
         windows: Mapping[str, int] | None = None,
+        quorum: bool = True,
     ) -> None:
+        """Without `quorum` reads may be stale: nobody asks etcd how far it is."""
         self._storage = storage
         self._root = prefix.rstrip("/") + "/"
         self._windows = windows or {}  # how many events a watch may go back, by storage prefix
@@ -44,6 +46,8 @@ class EtcdWatchCache:
             only = [key.removeprefix(self._root) for key in getattr(storage, "others", ())]
         for storage_prefix in only:
             self._follow(storage_prefix)
+        for reflector in self._reflectors:
+            reflector.quorum = quorum
 
     async def start(self) -> None:
         """Load and follow; returns when the first load is complete."""

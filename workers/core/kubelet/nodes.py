@@ -21,6 +21,7 @@ class Kubelets:
         self._address_types = config.kubelet_preferred_address_types
         self._port = config.kubelet_port
         self._timeout = config.kubelet_timeout
+        self._scheme = "https" if config.kubelet_https else "http"
         pair = (config.kubelet_client_certificate, config.kubelet_client_key)
         self._unverified = client_context(*pair)
         authority = config.kubelet_certificate_authority
@@ -30,11 +31,12 @@ class Kubelets:
         """The root of the node's kubelet. Raises ApiError: 404, 500 for a node without a usable address."""
         status = (await self._nodes.get("", name)).obj.get("status") or {}
         endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+        tls = self._tls if verify else self._unverified
         return Location(
-            "https",
+            self._scheme,
             preferred_address(status.get("addresses") or [], self._address_types),
             endpoint.get("Port") or self._port,
-            tls=self._tls if verify else self._unverified,
+            tls=tls if self._scheme == "https" else None,
             timeout=self._timeout,
         )
 
