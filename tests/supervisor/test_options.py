@@ -70,7 +70,7 @@ def test_all_faults_are_told_at_once_in_brackets() -> None:
 
 
 def test_an_unreadable_file_is_named_with_its_flag() -> None:
-    with pytest.raises(OptionsError, match="--token-auth-file: /no/such: (?i:no such file)"):
+    with pytest.raises(OptionsError, match=r"--token-auth-file: /no/such: (?i:no such file)"):
         validate(complete(parse(["--token-auth-file=/no/such"])))
 
 
