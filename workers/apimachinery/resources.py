@@ -74,6 +74,8 @@ class ResourceInfo:
     stored_as: tuple[str, str] = ("", "")
     server: str = "core"
     columns: tuple[dict[str, Any], ...] = ()
+    cells: tuple[str, ...] = ()
+    schema: dict[str, Any] = field(default_factory=dict)
     on: bool = False
     plain: bool = False
     gate: str = ""
@@ -93,8 +95,12 @@ class ResourceInfo:
 
 
 def parse_resource(entry: dict[str, Any]) -> ResourceInfo:
-    """A ResourceInfo from its entry of data; also how a CustomResourceDefinition's version becomes a resource."""
+    """A ResourceInfo from its entry of data; also how a CustomResourceDefinition's version becomes a resource.
+
+    A kind that the schema package does not have brings its `schema`, and a column that no printer knows its `path`.
+    """
     group, version, resource = entry["group"], entry["version"], entry["resource"]
+    columns = entry.get("tableColumns") or ()
     subresources = {
         sub["subresource"]: SubresourceInfo(
             name=sub["subresource"],
@@ -120,7 +126,9 @@ def parse_resource(entry: dict[str, Any]) -> ResourceInfo:
         storage_prefix=entry.get("storagePrefix") or STORAGE_PREFIXES.get((group, resource), resource),
         stored_as=STORED_AS.get((group, version, resource), (group, version)),
         server=SERVED_BY.get(group, "core"),
-        columns=tuple(entry.get("tableColumns") or ()),
+        columns=tuple({name: fact for name, fact in column.items() if name != "path"} for column in columns),
+        cells=tuple(column["path"] for column in columns if "path" in column),
+        schema=entry.get("schema") or {},
         on=entry.get("on", False),
         plain=entry.get("plain", False),
         gate=entry.get("gate", ""),

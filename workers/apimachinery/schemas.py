@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from workers.apimachinery.definitions import own_definitions
+
 _REF = "#/$defs/"
 _FORMATS = {"int32": "int32", "int64": "int64", "double": "double", "byte": "bytes"}
 _TYPES = {"string": "string", "integer": "int64", "number": "double", "boolean": "bool"}
@@ -94,6 +96,14 @@ def shipped_minors() -> list[str]:
     return sorted((folder.name[1:].partition(".0-")[0] for folder in folders), key=lambda minor: int(minor[2:]))
 
 
+def definitions(minor: str) -> dict[str, dict[str, Any]]:
+    """All definitions of a minor version by name: the schema package's, and those of our own kinds. Raises LookupError."""
+    package: dict[str, dict[str, Any]] = orjson.loads((schema_folder(minor) / "_definitions.json").read_bytes())[
+        "$defs"
+    ]
+    return {**package, **own_definitions(package)}
+
+
 def load_schemas(minor: str) -> Schemas:
     """The trimmed definitions of a minor version."""
-    return Schemas(orjson.loads((schema_folder(minor) / "_definitions.json").read_bytes())["$defs"])
+    return Schemas(definitions(minor))

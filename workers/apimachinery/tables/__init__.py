@@ -12,6 +12,7 @@ from typing import Any
 
 from workers.apimachinery.resources import ResourceInfo, resource
 from workers.apimachinery.tables import pods
+from workers.apimachinery.tables.cells import since, value
 from workers.apimachinery.tables.table import DEFAULT, PRINTERS, SCALE, Printer
 
 Column = dict[str, Any]
@@ -42,7 +43,19 @@ def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, k
 
 
 def _printer(info: ResourceInfo, kind: str) -> Printer:
-    return SCALE if kind == "Scale" else PRINTERS.get((info.group, kind), DEFAULT)
+    if kind == "Scale":
+        return SCALE
+    if info.cells and kind == info.kind:
+        return _by_paths(info)
+    return PRINTERS.get((info.group, kind), DEFAULT)
+
+
+@functools.cache
+def _by_paths(info: ResourceInfo) -> Printer:
+    """The printer of a resource whose columns say themselves where their cells are; dates are shown as ages."""
+    pairs = zip(info.columns, info.cells, strict=True)
+    made = [since(path) if column["type"] == "date" else value(path) for column, path in pairs]
+    return lambda obj, now: [cell(obj, now) for cell in made]
 
 
 def _pod_row(pod: dict[str, Any], now: float) -> Row:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from workers.apimachinery.schemas import schema_folder
+from workers.apimachinery.schemas import definitions
 from workers.apimachinery.types import Field, TypeModel
 
 Schema = dict[str, Any]
@@ -70,8 +70,7 @@ class Definitions:
 
     def __init__(self, model: TypeModel) -> None:
         self.model = model
-        path = schema_folder(model.minor) / "_definitions.json"
-        self.package: dict[str, Schema] = orjson.loads(path.read_bytes())["$defs"]
+        self.package: dict[str, Schema] = definitions(model.minor)
 
     def v3(self, roots: Iterable[str], group: str, version: str) -> dict[str, Schema]:
         """The schemas named, and all that they refer to, for the document of one group and version."""
