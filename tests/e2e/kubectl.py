@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.running import RunningServer
 
 FOUND = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+LONGEST = 60.0
 needs_kubectl = pytest.mark.skipif(FOUND is None, reason="no kubectl")
 
 
@@ -21,6 +23,7 @@ class Kubectl:
 
     def __init__(self, server: RunningServer, namespace: str) -> None:
         self.server = server
+        self.namespace = namespace
         self.flags = [
             str(FOUND),
             f"--kubeconfig={server.kubeconfig}",
@@ -33,9 +36,9 @@ class Kubectl:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def fails(self, *arguments: str) -> str:
+    def fails(self, *arguments: str, stdin: str = "") -> str:
         """What it prints to stderr when it fails, as it must."""
-        done = self.run(*arguments)
+        done = self.run(*arguments, stdin=stdin)
         assert done.returncode != 0, done.stdout
         return done.stderr
 
@@ -50,5 +53,9 @@ class Kubectl:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """A kubectl that goes on in the background; end it."""
-        return subprocess.Popen([*self.flags, *arguments], stdout=subprocess.PIPE, text=True, bufsize=1)
+        """A kubectl that goes on in the background for at most LONGEST seconds; end it."""
+        process = subprocess.Popen([*self.flags, *arguments], stdout=subprocess.PIPE, text=True, bufsize=1)
+        limit = threading.Timer(LONGEST, process.kill)
+        limit.daemon = True
+        limit.start()
+        return process
