@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -304,10 +305,18 @@ def test_certificates_are_approved_and_denied(kubectl: Kubectl, server: RunningS
     approval = "/apis/certificates.k8s.io/v1/certificatesigningrequests/good/approval"
     code, said = server.request("PATCH", approval, both, Content_Type="application/merge-patch+json")
     assert code == 422 and b"Approved and Denied conditions are mutually exclusive" in said
+
     # What is approved is signed through the status, and only there.
-    issued = {"status": {"certificate": "bm90IGEgY2VydGlmaWNhdGU="}}
-    refused = kubectl.run("patch", "csr", "good", "--subresource=status", "--type=merge", "-p", json.dumps(issued))
-    assert refused.returncode == 1 and "status.certificate: Invalid value" in refused.stderr
+    def issue(certificate: bytes) -> subprocess.CompletedProcess[str]:
+        issued = {"status": {"certificate": base64.b64encode(certificate).decode()}}
+        return kubectl.run("patch", "csr", "good", "--subresource=status", "--type=merge", "-p", json.dumps(issued))
+
+    certificate = Path(server.data_dir, "pki", "ca.crt").read_bytes()
+    assert "must contain at least one CERTIFICATE PEM block" in issue(b"none").stderr
+    assert "only CERTIFICATE PEM blocks are allowed" in issue(certificate.replace(b"CERTIFICATE", b"KEY")).stderr
+    assert issue(certificate).returncode == 0
+    assert "updates may not modify existing certificate content" in issue(certificate + b"\n").stderr
+    assert kubectl("get", "csr", "good").split()[-1] == "Approved,Issued"
     kubectl("delete", "csr", "good", "bad")
 
 

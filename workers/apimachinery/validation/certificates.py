@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from cryptography import x509
@@ -28,6 +29,7 @@ LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 SHORTEST_EXPIRATION = 600
 LONGEST_DOMAIN, LONGEST_PATH = 253, 253 * 2 + 63
 BEGIN = b"-----BEGIN "
+PEM_BLOCK = re.compile(rb"-----BEGIN ([^-\n]+)-----[ \t\r]*\n(.*?)-----END \1-----", re.DOTALL)
 DECISIONS = ("Approved", "Denied", "Failed")
 USAGES = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
@@ -144,11 +146,28 @@ def _request_update(new: Object, old: Object) -> Errors:
 
 def _request_status_update(new: Object, old: Object) -> Errors:
     before, after = (section(obj, "status").get("certificate") for obj in (old, new))
-    errors = _request_update(new, old)
-    errors += _validate_conditions(section(new, "status").get("conditions"), "status.conditions")
+    errors = _validate_conditions(section(new, "status").get("conditions"), "status.conditions")
+    if after and after != before and (fault := _certificate_fault(base64.b64decode(after))):
+        errors.append(invalid("status.certificate", "<certificate data>", fault))
+    errors += _request_update(new, old)
     if before and before != after:
         errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
     return errors
+
+
+def _certificate_fault(data: bytes) -> str:
+    """validateCertificate: what is wrong with a chain of PEM-encoded certificates."""
+    blocks = PEM_BLOCK.findall(data)
+    for kind, body in blocks:
+        if kind != b"CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{kind.decode("utf-8", "replace")}"'
+        if b":" in body:
+            return "no PEM block headers are permitted"
+        try:
+            x509.load_der_x509_certificate(base64.b64decode(body))
+        except ValueError:
+            return "x509: malformed certificate"
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
 
 KINDS = {
