@@ -245,7 +245,7 @@ def test_files_of_authorization_that_are_no_use_are_refused_at_the_start(tmp_pat
         f"--authorization-webhook-config-file={hook}",
     )
     assert f"--authorization-policy-file: error reading policy file {bad}, line 1: " in told
-    assert f"--authorization-webhook-config-file: {tmp_path / 'none.crt'}: no such file or directory" in told
+    assert f"--authorization-webhook-config-file: {tmp_path / 'none.crt'}: No such file or directory" in told
     config = tmp_path / "chain"
     config.write_text(chain({"type": "ABAC", "name": "abac"}))
     assert "authorizer ABAC needs --authorization-policy-file" in refused(f"--authorization-config={config}")

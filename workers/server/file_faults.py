@@ -13,7 +13,7 @@ def file_fault(flag: str, path: str, load: Callable[[str], Any]) -> Iterator[str
     try:
         load(path)
     except OSError as error:
-        yield f"--{flag}: {error.filename or path}: {(error.strerror or type(error).__name__).lower()}"
+        yield f"--{flag}: {error.filename or path}: {error.strerror or type(error).__name__}"
     except ValueError as error:
         text = str(error)
         named = any(form in text for form in (f'"{path}"', f"{path}:", f"{path},"))

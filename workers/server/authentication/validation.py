@@ -62,6 +62,6 @@ def _openid(options: Any) -> Iterator[str]:
         try:
             flags_jwt(options)
         except OSError as error:
-            yield f"--oidc-ca-file: {error.filename}: {(error.strerror or '').lower()}"
+            yield f"--oidc-ca-file: {error.filename}: {error.strerror}"
         except ValueError as error:
             yield f"--oidc-issuer-url: {error}"
