@@ -11,6 +11,7 @@ from supervisor.options.flag import BOOL, DURATION, PAIRS, STRING, STRING_ARRAY,
 from supervisor.options.validators import no_blanks, one_of
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
+UID_HEADER = "X-Remote-Uid"
 HOUR, LONGEST = 3600, 2**32
 FILES = (
     "authentication_config",
@@ -85,6 +86,12 @@ def _front_proxy(options: Any) -> Iterator[str]:
 
     if set(certificates(clients)) & set(certificates(proxies)):
         yield "--requestheader-client-ca-file and --client-ca-file contain overlapping certificates; --requestheader-allowed-names must be specified to ensure regular client certificates cannot set authenticating proxy headers for arbitrary users"
+
+
+def _uid_headers(options: Any) -> Iterator[str]:
+    headers = options.requestheader_uid_headers
+    if headers and UID_HEADER.lower() not in (header.lower() for header in headers):
+        yield f"--requestheader-uid-headers: must contain {UID_HEADER}, by which this server passes on uids itself"
 
 
 def _files(options: Any) -> Iterator[str]:
@@ -273,5 +280,5 @@ GROUP = FlagGroup(
         ),
         Flag("token-auth-file", STRING, "", 'CSV file of static tokens: token,user,uid,"group1,group2".'),
     ),
-    (_oidc, _structured, _issuers, _keys, _token_life, _front_proxy, _files),
+    (_oidc, _structured, _issuers, _keys, _token_life, _front_proxy, _uid_headers, _files),
 )

@@ -54,6 +54,20 @@ LONG_RUNNING = REGISTRY.gauge(
     _REQUEST,
 )
 AUTHENTICATION_ATTEMPTS = REGISTRY.counter("authentication_attempts", "Counter of authenticated attempts.", ("result",))
+# k8s.io/component-base: ExponentialBuckets(0.001, 2, 15)
+AUTH_DURATIONS = tuple(0.001 * 2**step for step in range(15))
+AUTHENTICATION_SECONDS = REGISTRY.histogram(
+    "authentication_duration_seconds",
+    "Authentication duration in seconds broken out by result.",
+    ("result",),
+    buckets=AUTH_DURATIONS,
+)
+AUTHORIZATION_SECONDS = REGISTRY.histogram(
+    "authorization_duration_seconds",
+    "Authorization duration in seconds broken out by result.",
+    ("result",),
+    buckets=AUTH_DURATIONS,
+)
 AUTHENTICATED_USERS = REGISTRY.counter(
     "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
 )

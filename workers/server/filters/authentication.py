@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 from workers.apimachinery.errors import ApiError, unauthorized
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.union import ServerAuthenticator
 from workers.server.http import Handler, Request, Response
-from workers.server.metrics import AUTHENTICATED_USERS, AUTHENTICATION_ATTEMPTS
+from workers.server.metrics import AUTHENTICATED_USERS, AUTHENTICATION_ATTEMPTS, AUTHENTICATION_SECONDS
 
 # users with a label of their own; others would be too many
 NAMED_USERS = frozenset(
@@ -21,6 +22,8 @@ NAMED_USERS = frozenset(
     }
 )
 
+SUCCESS, FAILURE, ERROR = ("success",), ("failure",), ("error",)
+
 log = logging.getLogger(__name__)
 
 
@@ -32,16 +35,17 @@ class Authentication:
         self._authenticator = authenticator
 
     async def __call__(self, request: Request) -> Response:
+        started, result = perf_counter(), ERROR
         try:
             request.user = await self._authenticator.authenticate(request)
+            result = SUCCESS if request.user is not None else FAILURE
         except AuthenticationError as error:
             log.warning("unable to authenticate the request: %s", error)
-            AUTHENTICATION_ATTEMPTS.inc(("error",))
-            raise self._refusal() from None
+        finally:
+            AUTHENTICATION_ATTEMPTS.inc(result)
+            AUTHENTICATION_SECONDS.observe(perf_counter() - started, result)
         if request.user is None:
-            AUTHENTICATION_ATTEMPTS.inc(("failure",))
             raise self._refusal()
-        AUTHENTICATION_ATTEMPTS.inc(("success",))
         name = request.user.name
         AUTHENTICATED_USERS.inc((name if name in NAMED_USERS else "other",))
         return await self._handler(request)

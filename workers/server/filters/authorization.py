@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from time import perf_counter
 
 from workers.server.authorization.attributes import (
     Authorizer,
@@ -13,7 +14,7 @@ from workers.server.authorization.attributes import (
     quote,
 )
 from workers.server.http import Handler, Request, Response, text_response
-from workers.server.metrics import AUTHORIZATION_ATTEMPTS
+from workers.server.metrics import AUTHORIZATION_ATTEMPTS, AUTHORIZATION_SECONDS
 
 ERROR = ("error",)
 RESULTS = {Decision.ALLOW: ("allowed",), Decision.DENY: ("denied",), Decision.NO_OPINION: ("no-opinion",)}
@@ -28,12 +29,15 @@ class Authorization:
 
     async def __call__(self, request: Request) -> Response:
         attributes = of_request(request)
+        started, result = perf_counter(), ERROR
         try:
             decision, reason = await self._authorizer.authorize(attributes)
+            result = RESULTS[decision]
         except EvaluationError as error:
-            AUTHORIZATION_ATTEMPTS.inc(ERROR)
             return internal_error(request, error.fault)
-        AUTHORIZATION_ATTEMPTS.inc(RESULTS[decision])
+        finally:
+            AUTHORIZATION_ATTEMPTS.inc(result)
+            AUTHORIZATION_SECONDS.observe(perf_counter() - started, result)
         if decision is not Decision.ALLOW:
             raise forbidden_error(attributes, reason)
         return await self._handler(request)
