@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -134,6 +135,14 @@ def _eventually_created(control_plane: RunningControlPlane, server: str, name: s
     while create(control_plane, server, name, timeout=40) not in (201, 409):
         assert time.monotonic() < deadline
     return True
+
+
+def test_a_server_that_dies_by_itself_comes_back_by_itself(control_plane: RunningControlPlane) -> None:
+    before = control_plane.server(2)
+    os.kill(before["tree"]["pid"], signal.SIGKILL)
+    wait_for(lambda: control_plane.server(2)["restarts"] == before["restarts"] + 1, 10)
+    wait_for(lambda: all_well(control_plane), 40, "it is ready and listed again")
+    assert control_plane.server(2)["lastExit"] == -signal.SIGKILL
 
 
 def test_commands_say_what_makes_no_sense(control_plane: RunningControlPlane) -> None:

@@ -108,6 +108,8 @@ def live_through(recorded: Recorded) -> None:
     stored = view.get(ENDPOINTS)
     assert stored is not None
     view.put(ENDPOINTS, {**stored, "metadata": {**stored["metadata"], "labels": {}}})
+    view.delete(SLICE)
+    recorded.views["/two"].delete(SLICE)
     recorded.cluster.members[0].start()
     recorded.cluster.members[1].signal(signal.SIGSTOP)
     time.sleep(max(0.0, recorded.done["begin"] + 26 - time.monotonic()))
@@ -128,7 +130,7 @@ def test_each_server_has_a_key_that_says_its_address(recorded: Recorded) -> None
     for ip in (A, B):
         value = recorded.changes("/registry", f"masterleases/{ip}")[-1].value
         assert value is not None and value["kind"] == "Endpoints" and value["apiVersion"] == "v1"
-        assert set(value["metadata"]) <= {"generation", "creationTimestamp"}
+        assert [name for name, held in value["metadata"].items() if held] == ["generation"]
         assert value["subsets"] == [{"addresses": [{"ip": ip}]}]
 
 
@@ -189,6 +191,15 @@ def test_a_lost_skip_mirror_label_comes_back(recorded: Recorded) -> None:
     after = changes[stripped + 1]
     assert after.value is not None and after.at - changes[stripped].at < 11
     assert after.value["metadata"]["labels"] == {"endpointslice.kubernetes.io/skip-mirror": "true"}
+
+
+@pytest.mark.seed("S92")
+def test_a_lost_slice_comes_back_although_the_endpoints_are_right(recorded: Recorded) -> None:
+    deleted = recorded.done["hand"]
+    for prefix in ("/registry", "/two"):
+        changes = [one for one in recorded.changes(prefix, SLICE) if one.at > deleted]
+        assert changes[0].value is None
+        assert len(slice_ips(changes[1].value)) >= 2 and changes[1].at - changes[0].at < 11
 
 
 @pytest.mark.seed("S92", "S94")
@@ -301,3 +312,12 @@ def test_a_restarted_server_is_delisted_until_it_is_ready_and_keeps_a_stale_port
     assert now is not None and ips(now) == [A]
     assert now["subsets"][0]["ports"] == stored["subsets"][0]["ports"], "only a change of shape brings the new port"
     assert stored["subsets"][0]["ports"][0]["port"] != int(server.url.rpartition(":")[2])
+
+
+@pytest.mark.seed("S94")
+def test_a_server_whose_etcd_hangs_stops_all_the_same(recorded: Recorded) -> None:
+    recorded.etcd.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    assert recorded.servers["loopback"].stop(timeout=30) == 0
+    assert time.monotonic() - began < 22, "it does not wait longer than two intervals"
+    recorded.etcd.signal(signal.SIGCONT)
