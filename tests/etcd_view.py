@@ -15,7 +15,7 @@ import etcd3
 import grpc
 from etcd3 import etcdrpc
 
-from workers.apimachinery import protobuf, types
+from workers.apimachinery import codec, protobuf, types
 
 Object = dict[str, Any]
 
@@ -95,8 +95,8 @@ def decode(value: bytes) -> Object:
         return json.loads(value)
     api_version, kind, _ = protobuf.open_envelope(value)
     group, _, version = api_version.rpartition("/")
-    obj = protobuf.decode_object(types.model().kind(group, version, kind), value)
-    return {"kind": kind, "apiVersion": api_version, **obj}
+    type = types.model().kind(group, version, kind)
+    return {"kind": kind, "apiVersion": api_version, **codec.normalise(type, protobuf.decode_object(type, value))}
 
 
 def ips(endpoints: Object | None) -> list[str]:
