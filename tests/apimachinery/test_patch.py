@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.apimachinery.errors import ApiError
@@ -184,6 +184,7 @@ OPERATION = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(OBJECT, OBJECT)
 def test_merge_patch_never_changes_its_inputs_and_settles(doc: Any, patch: Any) -> None:
     before = copy.deepcopy((doc, patch))

@@ -25,7 +25,6 @@ _MATCH_RULES = (
 )
 _POLICY = (pointers("spec", failurePolicy="Fail"), *_MATCH_RULES)
 _POLICY_BINDING = (
-    pointers("spec.paramRef", parameterNotFoundAction="Deny"),
     pointers("spec.matchResources", **_MATCH),
     pointers("spec.matchResources.resourceRules[]", scope="*"),
     pointers("spec.matchResources.excludeResourceRules[]", scope="*"),

@@ -8,7 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from workers.apimachinery.validation import names
-from workers.apimachinery.validation.field import Errors, duplicate, each, invalid, not_supported, required, section
+from workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    one_of,
+    required,
+    section,
+)
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import validate_label_selector
 from workers.apimachinery.validation.webhooks import (
@@ -162,9 +172,58 @@ def validate_binding(obj: Object) -> Errors:
         errors += [invalid("spec.policyName", policy, fault) for fault in names.is_dns1123_subdomain(policy)]
     else:
         errors.append(required("spec.policyName"))
+    if (reference := spec.get("paramRef")) is not None:
+        errors += _validate_param_ref(reference, "spec.paramRef")
     if (match := spec.get("matchResources")) is not None:
         errors += _validate_match_resources(match, "spec.matchResources")
     return errors
+
+
+def _validate_param_ref(reference: Object, path: str) -> Errors:
+    errors: Errors = []
+    name, selector, action = (reference.get(f) for f in ("name", "selector", "parameterNotFoundAction"))
+    text = "name and selector are mutually exclusive"
+    if name:
+        errors += [invalid(f"{path}.name", name, fault) for fault in names.is_path_segment(name)]
+        if selector is not None:
+            errors.append(forbidden(f"{path}.name", text))
+    if selector is not None:
+        errors += validate_label_selector(selector, f"{path}.selector")
+        if name:
+            errors.append(forbidden(f"{path}.selector", text))
+    if not name and selector is None:
+        errors.append(required(path, "one of name or selector must be specified"))
+    return errors + one_of(action, ("Allow", "Deny"), f"{path}.parameterNotFoundAction", needed=True)
+
+
+# Mutating policies
+
+
+def validate_mutating_policy(obj: Object) -> Errors:
+    spec = section(obj, "spec")
+    errors = _validate_matching(spec)
+    if not spec.get("mutations"):
+        errors.append(required("spec.mutations", "mutations must contain at least one item"))
+    for path, mutation in each("spec.mutations", spec.get("mutations")):
+        errors += _validate_mutation(mutation, path)
+    policy = spec.get("reinvocationPolicy")
+    return errors + one_of(policy, ("IfNeeded", "Never"), "spec.reinvocationPolicy", needed=True)
+
+
+def _validate_mutation(mutation: Object, path: str) -> Errors:
+    kind = mutation.get("patchType", "")
+    if kind not in PATCH_TYPES:
+        return one_of(kind, PATCH_TYPES, f"{path}.patchType", needed=True)
+    field = PATCH_TYPES[kind]
+    if (patch := mutation.get(field)) is None:
+        return [required(f"{path}.{field}", f"must be specified when patchType is {kind}")]
+    if not patch.get("expression", "").strip():
+        return [required(f"{path}.{field}.expression", "expression is not specified")]
+    return []
+
+
+# A mutation's type -> the field that says what it does.
+PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 
 
 def validate_validating_binding(obj: Object) -> Errors:
@@ -184,6 +243,12 @@ def validate_validating_binding(obj: Object) -> Errors:
 
 
 KINDS = {
+    (GROUP, "MutatingAdmissionPolicy"): KindValidation(
+        metadata="M*", create=validate_mutating_policy, updates={"": lambda new, old: validate_mutating_policy(new)}
+    ),
+    (GROUP, "MutatingAdmissionPolicyBinding"): KindValidation(
+        metadata="M*", create=validate_binding, updates={"": lambda new, old: validate_binding(new)}
+    ),
     (GROUP, "ValidatingAdmissionPolicy"): KindValidation(
         metadata="M*", create=validate_validating_policy, updates={"": lambda new, old: validate_validating_policy(new)}
     ),

@@ -8,6 +8,7 @@ from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
+    duplicate,
     each,
     forbidden,
     invalid,
@@ -129,16 +130,21 @@ def validate_storage_class(obj: dict[str, Any]) -> Errors:
 def _validate_topologies(terms: list[dict[str, Any]] | None) -> Errors:
     errors: Errors = []
     for path, term in each("allowedTopologies", terms):
+        keys: set[str] = set()
         for at, expression in each(f"{path}.matchLabelExpressions", term.get("matchLabelExpressions")):
-            if not expression.get("values"):
+            values, name = expression.get("values") or [], expression.get("key", "")
+            if not values:
                 errors.append(required(f"{at}.values"))
-            name = expression.get("key", "")
+            errors += [duplicate(f"{at}.values[{i}]", value) for i, value in enumerate(values) if value in values[:i]]
             errors += [invalid(f"{at}.key", name, fault) for fault in names.is_qualified_name(name)]
+            if name in keys:
+                errors.append(duplicate(f"{at}.key", name))
+            keys.add(name)
     return errors
 
 
 def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    errors: Errors = []
+    errors = validate_storage_class(new)
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
     for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
@@ -147,8 +153,6 @@ def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    ("", "Event"): KindValidation(name=names.anything),
-    ("events.k8s.io", "Event"): KindValidation(name=names.anything),
     ("coordination.k8s.io", "Lease"): KindValidation(
         create=validate_lease, updates={"": lambda new, old: validate_lease(new)}
     ),
@@ -156,10 +160,12 @@ KINDS = {
         create=validate_priority_class, updates={"": _priority_class_update}
     ),
     ("policy", "PodDisruptionBudget"): KindValidation(
+        name=None,
+        metadata="*",
         create=validate_pod_disruption_budget,
         updates={"": lambda new, old: validate_pod_disruption_budget(new), "status": _budget_status_update},
     ),
     ("storage.k8s.io", "StorageClass"): KindValidation(
-        create=validate_storage_class, updates={"": _storage_class_update}
+        metadata="M*U", create=validate_storage_class, updates={"": _storage_class_update}
     ),
 }

@@ -8,7 +8,6 @@ from workers.apimachinery import quantity
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
     Errors,
-    each,
     forbidden,
     invalid,
     required,
@@ -20,7 +19,6 @@ from workers.apimachinery.validation.resource_lists import validate_overhead
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_tolerations
 from workers.apimachinery.validation.selectors import validate_label_selector
-from workers.apimachinery.validation.volume_sources import validate_driver_name
 
 Object = dict[str, Any]
 GROUP = "storage.k8s.io"
@@ -54,7 +52,7 @@ def validate_attributes_class(obj: Object) -> Errors:
 
 
 def _attributes_class_update(new: Object, old: Object) -> Errors:
-    errors: Errors = []
+    errors = validate_attributes_class(new)
     if new.get("driverName") != old.get("driverName"):
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
@@ -74,33 +72,17 @@ def validate_storage_capacity(obj: Object) -> Errors:
 
 
 def _storage_capacity_update(new: Object, old: Object) -> Errors:
-    errors = unchanged(new.get("nodeTopology"), old.get("nodeTopology"), "nodeTopology")
+    errors = validate_storage_capacity(new)
+    errors += unchanged(new.get("nodeTopology"), old.get("nodeTopology"), "nodeTopology")
     return errors + unchanged(new.get("storageClassName"), old.get("storageClassName"), "storageClassName")
-
-
-def _attachment_update(new: Object, old: Object) -> Errors:
-    if new.get("spec") == old.get("spec"):
-        return []
-    return [invalid("spec", new.get("spec"), "field is immutable")]
-
-
-def validate_csi_node(obj: Object) -> Errors:
-    errors: Errors = []
-    for path, driver in each("spec.drivers", section(obj, "spec").get("drivers")):
-        errors += validate_driver_name(driver.get("name", ""), f"{path}.name")
-        if not driver.get("nodeID"):
-            errors.append(required(f"{path}.nodeID"))
-    return errors
 
 
 KINDS = {
     ("node.k8s.io", "RuntimeClass"): KindValidation(create=validate_runtime_class, updates={"": _runtime_class_update}),
     (GROUP, "VolumeAttributesClass"): KindValidation(
-        create=validate_attributes_class, updates={"": _attributes_class_update}
+        metadata="M*U", create=validate_attributes_class, updates={"": _attributes_class_update}
     ),
     (GROUP, "CSIStorageCapacity"): KindValidation(
-        create=validate_storage_capacity, updates={"": _storage_capacity_update}
+        metadata="M*U", create=validate_storage_capacity, updates={"": _storage_capacity_update}
     ),
-    (GROUP, "VolumeAttachment"): KindValidation(updates={"": _attachment_update}),
-    (GROUP, "CSINode"): KindValidation(create=validate_csi_node),
 }
