@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import ssl
 import struct
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ WEBSOCKET_MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CHANNELS = {"stdin": 0, "stdout": 1, "stderr": 2, "error": 3}
 PARAMETERS = {"input": "stdin", "output": "stdout", "error": "stderr"}
 CLOSE = 255
+COPIED: dict[str, bytes] = {}  # what was copied into containers, by path
 SUCCESS = {"metadata": {}, "status": "Success"}
 
 
@@ -242,6 +245,9 @@ class SpdyStreams:
 def run(streams: WebSocketStreams | SpdyStreams, action: str, command: list[str]) -> None:
     """The command, or the container's own one for attach."""
     status: dict[str, Any] = SUCCESS
+    if command[:1] == ["tar"]:
+        streams.finish(tar(streams, command[1:]))
+        return
     if action == "attach" or command[0] == "cat":
         for data in streams.stdin():
             streams.write("stdout", data)
@@ -254,3 +260,22 @@ def run(streams: WebSocketStreams | SpdyStreams, action: str, command: list[str]
         status = {"metadata": {}, "status": "Failure", "message": message, "reason": "NonZeroExitCode"}
         status["details"] = {"causes": causes}
     streams.finish(status)
+
+
+def tar(streams: WebSocketStreams | SpdyStreams, arguments: list[str]) -> dict[str, Any]:
+    """What `kubectl cp` runs: `tar cf - PATH` of a file that says its path, `tar xmf - -C FOLDER` that notes what came."""
+    if arguments[0] == "cf":
+        written = io.BytesIO()
+        with tarfile.open(fileobj=written, mode="w") as archive:
+            data = f"this is {arguments[-1]}".encode()
+            member = tarfile.TarInfo(arguments[-1].lstrip("/"))
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        streams.write("stdout", written.getvalue())
+        return SUCCESS
+    with tarfile.open(fileobj=io.BytesIO(b"".join(streams.stdin()))) as archive:
+        for member in archive.getmembers():
+            content = archive.extractfile(member)
+            if content is not None:
+                COPIED[f"{arguments[-1]}/{member.name}"] = content.read()
+    return SUCCESS

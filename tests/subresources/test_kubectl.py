@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.kubectl import needs_kubectl
-from tests.subresources.conftest import Cluster
+from tests.subresources.conftest import Cluster, create_pod
+from tests.subresources.kubelet import COPIED
 
 pytestmark = [needs_kubectl, pytest.mark.e2e]
 TRANSPORTS = pytest.mark.parametrize("websockets", ["true", "false"])
@@ -76,6 +79,57 @@ def test_port_forward(cluster: Cluster) -> None:
     finally:
         forwarder.terminate()
         assert _ended(forwarder)
+
+
+@TRANSPORTS
+def test_cp_both_ways(cluster: Cluster, tmp_path: Path, websockets: str) -> None:
+    environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
+    here, there = tmp_path / "here.txt", f"/data/{websockets}"
+    here.write_bytes(b"some bytes " * 50_000)
+    cluster.kubectl("cp", "-c", "a", str(here), f"p:{there}/copied.txt", **environment)
+    assert COPIED[f"{there}/copied.txt"] == here.read_bytes()
+    cluster.kubectl("cp", "-c", "a", "p:/etc/motd", str(tmp_path / "back"), **environment)
+    assert (tmp_path / "back").read_text() == "this is /etc/motd"
+
+
+def test_debug_adds_an_ephemeral_container_and_attaches(cluster: Cluster) -> None:
+    create_pod(cluster.server, "debugged", "n")
+    debug = ("debug", "debugged", "--image=busybox", "--container=dbg", "--target=a", "--profile=general")
+    cluster.kubectl(*debug, "--attach=false", "--", "sh")
+    found = json.loads(cluster.kubectl("get", "pod", "debugged", "-o", "json"))
+    (container,) = found["spec"]["ephemeralContainers"]
+    assert (container["name"], container["image"], container["targetContainerName"]) == ("dbg", "busybox", "a")
+    assert container["command"] == ["sh"] and container["terminationMessagePath"] == "/dev/termination-log"
+    running = {"name": "dbg", "image": "busybox", "imageID": "x", "ready": False, "restartCount": 0}
+    status = {"status": {"ephemeralContainerStatuses": [running | {"state": {"running": {}}}]}}
+    cluster.kubectl("patch", "pod", "debugged", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    assert cluster.kubectl("exec", "debugged", "-c", "dbg", "--", "echo", "inside") == "inside\n"
+    assert cluster.kubelet.requests[-1].startswith("/exec/default/debugged/dbg?")
+    again = cluster.kubectl.fails(*debug, "--attach=false")
+    assert 'existing ephemeral containers "dbg" may not be changed' in again
+
+
+def test_debug_copies_a_pod(cluster: Cluster) -> None:
+    cluster.kubectl(
+        "debug", "p", "--copy-to=copied", "--image=busybox", "--container=dbg", "--attach=false", "--same-node"
+    )
+    found = json.loads(cluster.kubectl("get", "pod", "copied", "-o", "json"))
+    assert [one["name"] for one in found["spec"]["containers"]] == ["a", "b", "dbg"]
+    assert found["spec"]["nodeName"] == "n"
+
+
+def test_run_attaches_to_a_new_pod(cluster: Cluster) -> None:
+    cluster.kubectl("run", "made", "--image=busybox", "--labels=made=yes", "--port=80", "--env=A=b", "--", "sleep", "1")
+    found = json.loads(cluster.kubectl("get", "pod", "made", "-o", "json"))
+    assert found["spec"]["containers"][0]["args"] == ["sleep", "1"] and found["status"]["phase"] == "Pending"
+    said = cluster.kubectl.fails("exec", "made", "--", "echo")
+    assert "pod made does not have a host assigned" in said
+    assert cluster.kubectl("logs", "made") == ""
+
+
+def test_top_of_a_nodes_kubelet_by_raw_path(cluster: Cluster) -> None:
+    told = json.loads(cluster.kubectl("get", "--raw", "/api/v1/nodes/n/proxy/configz"))
+    assert told["path"] == "/configz"
 
 
 def _asked(port: int, data: bytes) -> bytes:
