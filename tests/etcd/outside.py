@@ -53,5 +53,5 @@ def watched(server: RunningServer, path: str, revision: str, seconds: int = 1) -
     return [orjson.loads(line) for line in body.splitlines()]
 
 
-def merge(server: RunningServer, path: str, patch: Any) -> Object:
-    return ask(server, "PATCH", path, patch, Content_Type="application/merge-patch+json")
+def merge(server: RunningServer, path: str, patch: Any, **options: Any) -> Object:
+    return ask(server, "PATCH", path, patch, Content_Type="application/merge-patch+json", **options)

@@ -211,7 +211,7 @@ async def test_a_read_is_repeated_and_a_write_is_not(fault):
 
 
 async def test_a_silent_connection_is_pinged_and_then_given_up(monkeypatch):
-    for name, seconds in (("TICK", 0.02), ("PING_AFTER", 0.1), ("PING_TIMEOUT", 0.1)):
+    for name, seconds in (("TICK", 0.02), ("PATIENT", (0.1, 0.1))):
         monkeypatch.setattr(connection_module, name, seconds)
     async with scripted(silent) as url:
         channel = Channel([url])

@@ -21,7 +21,8 @@ async def get(store: Store, namespace: str, name: str, resource_version: str = "
             revision = parse_revision(resource_version)
             return await _from_etcd(store, key, name, revision)
         if not resource_version:
-            await cache.fresh()
+            if not await store.catch_up():
+                return await _from_etcd(store, key, name, 0)
         elif resource_version != "0":
             revision = parse_revision(resource_version)
             await cache.at_least(revision)

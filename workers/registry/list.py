@@ -64,9 +64,8 @@ async def list_page(store: Store, namespace: str, options: ListOptions) -> Page:
     if options.resource_version_match == "Exact":
         revision = _revision(options.resource_version)
         return await _from_etcd(store, prefix, options, selects, start=prefix, revision=revision)
-    if not store.cached:
+    if not store.cached or not await _catch_up(store, options.resource_version):
         return await _uncached(store, prefix, options, selects)
-    await _catch_up(store, options.resource_version)
     return _from_cache(store, prefix, options, selects)
 
 
@@ -81,17 +80,18 @@ async def _uncached(store: Store, prefix: str, options: ListOptions, selects: Se
     return page
 
 
-async def _catch_up(store: Store, resource_version: str) -> None:
-    """Wait until the cache is as new as the request wants it."""
+async def _catch_up(store: Store, resource_version: str) -> bool:
+    """Wait until the cache is as new as the request wants it; false if etcd itself must be read."""
     revision = 0
     try:
         if not resource_version:
-            await store.cache.fresh()
-        elif resource_version != "0":
+            return await store.catch_up()
+        if resource_version != "0":
             revision = _revision(resource_version)
             await store.cache.at_least(revision)
     except StorageError as error:
         raise interpret(error, store.info, "list", revision) from error
+    return True
 
 
 def _from_cache(store: Store, prefix: str, options: ListOptions, selects: Selects | None) -> Page:

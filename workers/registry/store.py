@@ -22,7 +22,7 @@ from workers.registry.attributes import Admission, Attributes
 from workers.registry.context import Context
 from workers.registry.interpret import interpret
 from workers.registry.strategies.base import Strategy
-from workers.storage.interface import Entry, ResourceCache, Storage, StorageError
+from workers.storage.interface import Entry, Lagging, ResourceCache, Storage, StorageError
 
 
 class Store:
@@ -69,12 +69,24 @@ class Store:
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
         try:
-            if not self.cached:
-                return await self.storage.get(key)
-            await self.cache.fresh()
+            if await self.catch_up():
+                return self.cache.get(key)
+            return await self.storage.get(key)
         except StorageError as error:
             raise interpret(error, self.info, "get") from error
-        return self.cache.get(key)
+
+    async def catch_up(self) -> bool:
+        """Wait until the cache holds all that was written before this call; false if etcd itself must be read.
+
+        Raises Unavailable.
+        """
+        if not self.cached:
+            return False
+        try:
+            await self.cache.fresh()
+        except Lagging:
+            return False
+        return True
 
     def not_found(self, name: str) -> ApiError:
         return errors.not_found(self.info.resource, self.info.group, name)

@@ -19,6 +19,9 @@ from workers.storage.routing import RoutedStorage
 from workers.storage.transport.channel import client_tls
 
 MEMBER_TIMEOUT = 2.0
+# Seconds that a call may take. A cluster that loses its leader lets writes wait for 6 s before it says so, and then
+# another member may have to be found.
+ONE_MEMBER, SEVERAL_MEMBERS = 10.0, 20.0
 
 
 class Clusters:
@@ -41,6 +44,7 @@ class Clusters:
         return EtcdStorage(
             servers,
             tls=etcd_tls(self._settings, servers),
+            timeout=SEVERAL_MEMBERS if len(servers) > 1 else ONE_MEMBER,
             formats=self.formats,
             lease_reuse=self._settings.lease_reuse_duration_seconds,
         )

@@ -98,6 +98,10 @@ class Unavailable(StorageError):
     """etcd did not answer within the deadline, or has no leader. Whether a write took place is unknown."""
 
 
+class Lagging(Unavailable):
+    """etcd answers, but the watch cache does not keep up with it: what it holds may be old, so read from etcd."""
+
+
 class Storage(Protocol):
     """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
 
@@ -171,7 +175,8 @@ class ResourceCache(Protocol):
         ...
 
     async def fresh(self) -> int:
-        """Wait until the cache holds all that was written before this call; the revision reached. Raises Unavailable."""
+        """Wait until the cache holds all that was written before this call; the revision reached. Raises Unavailable,
+        Lagging."""
         ...
 
     async def at_least(self, revision: int, timeout: float = 3.0) -> int:

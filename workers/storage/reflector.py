@@ -19,7 +19,7 @@ from typing import Protocol
 from workers.storage import etcdrpc_pb2 as rpc
 from workers.storage.etcd import EtcdStorage
 from workers.storage.etcd_api import RANGE, prefix_end
-from workers.storage.interface import Compacted, Entry, FutureRevision, StorageError, Unavailable
+from workers.storage.interface import Compacted, Entry, FutureRevision, Lagging, StorageError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Reflector:
         self._cluster = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
 
     async def start(self) -> None:
@@ -72,12 +73,15 @@ class Reflector:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def fresh(self) -> int:
-        """Wait for all that was written before this call; the revision reached. Raises Unavailable."""
+        """Wait for all that was written before this call; the revision reached. Raises Unavailable, Lagging."""
         if not self.quorum:
             return self.revision
         target = await self._storage.current_revision()
-        if self.revision < target and not await self._reach(target, FRESH_TIMEOUT):
-            raise Unavailable(f"the watch cache is at revision {self.revision}, etcd at {target}")
+        before = self.revision
+        if before < target and not await self._reach(target, FRESH_TIMEOUT):
+            if self.revision == before:
+                self._watch_anew()
+            raise Lagging(f"the watch cache is at revision {self.revision}, etcd at {target}")
         return self.revision
 
     async def at_least(self, revision: int, timeout: float) -> int:
@@ -116,7 +120,7 @@ class Reflector:
                 if not loaded:
                     await self._load()
                     loaded = True
-                await self._follow()
+                await self._follow_in_a_task()
             except Compacted:
                 log.warning("history of %s since revision %d is compacted: loading again", self._prefix, self.revision)
                 loaded = False
@@ -143,6 +147,25 @@ class Reflector:
                 log.info("loading %s: %d objects, %d to go", self._prefix, len(entries), page.remaining)
         self.sink.load(entries, revision)
         self._advance(revision)
+
+    async def _follow_in_a_task(self) -> None:
+        """Follow until that fails; cancelling the task alone is a failure too."""
+        task = self._following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._following = None
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if task.cancelled():
+            raise Unavailable("it has fallen silent")
+        task.result()
+
+    def _watch_anew(self) -> None:
+        """Nothing came while etcd moved on: the member behind the watch may hang, and others not."""
+        if self._following is not None:
+            self._following.cancel()
 
     async def _follow(self) -> None:
         """Apply the watch's events; only ever ends with a StorageError."""

@@ -197,7 +197,7 @@ class Channel:
         loop = asyncio.get_running_loop()
         tls = self._tls if endpoint.secure else None
         name = endpoint.host if tls else None
-        connection = Connection(endpoint.authority, secure=endpoint.secure)
+        connection = Connection(endpoint.authority, secure=endpoint.secure, replaceable=len(self._endpoints) > 1)
         async with asyncio.timeout(CONNECT_TIMEOUT):
             try:
                 if endpoint.path:

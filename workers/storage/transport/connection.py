@@ -4,8 +4,9 @@ The connection reads frames and gives them to its streams. It answers pings, kee
 calls that are past their deadline. It never reconnects: when it is lost, every call on it fails, and the channel makes
 the next one.
 
-Liveness: while calls are open and nothing has arrived for `PING_AFTER`, it sends a ping; without an answer within
-`PING_TIMEOUT` it is lost. etcd allows a ping every 5 s.
+Liveness: while calls are open and nothing has arrived for a while, it sends a ping; without an answer in time it is lost.
+A connection that another endpoint could replace is less patient when somebody waits for an answer (`HASTY`), so that a
+write still has time for another member when this one hangs. etcd allows a ping every 5 s.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from workers.storage.transport.streams import DEADLINE_EXCEEDED, UNAVAILABLE, Me
 STREAM_WINDOW = 16 * 2**20
 CONNECTION_CREDIT = 64 * 2**20
 TICK = 0.25
-PING_AFTER = 10.0
-PING_TIMEOUT = 5.0
+PING_SPACING = 5.5
+PATIENT = 10.0, 5.0  # silence before a ping, and after it
+HASTY = 2.0, 2.0
 
 _HELLO = (
     frames.PREFACE
@@ -42,13 +44,14 @@ _HELLO = (
 class Connection(asyncio.Protocol):
     """Calls on one transport. `ready` is done when the server has spoken HTTP/2, and fails when it does not."""
 
-    def __init__(self, authority: str, *, secure: bool) -> None:
+    def __init__(self, authority: str, *, secure: bool, replaceable: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self.loop.create_future()
         self.open = True  # accepts new calls
         self.last_received = self.loop.time()
         self._authority = authority
         self._secure = secure
+        self._replaceable = replaceable
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Stream] = {}
         self._next_id = 1
@@ -62,7 +65,8 @@ class Connection(asyncio.Protocol):
         self._max_streams = frames.MAX_WINDOW
         self._blocked: list[Stream] = []
         self._ticker: asyncio.TimerHandle | None = None
-        self._pinged = 0.0
+        self._pinged = 0.0  # when the ping that is not answered yet was sent
+        self._last_ping = -PING_SPACING
         self._pong = b""
         self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
             frames.HEADERS: self._on_headers,
@@ -331,10 +335,14 @@ class Connection(asyncio.Protocol):
 
     def _silent(self, now: float) -> bool:
         """Whether a ping has gone unanswered for too long; sends one when it is time."""
-        if now - self.last_received < PING_AFTER:
+        hasty = self._replaceable and any(isinstance(stream, UnaryCall) for stream in self._streams.values())
+        ping_after, ping_timeout = HASTY if hasty else PATIENT
+        if now - self.last_received < ping_after:
             self._pinged = 0.0
             return False
         if not self._pinged:
-            self._pinged = now
+            if now - self._last_ping < PING_SPACING:
+                return False
+            self._pinged = self._last_ping = now
             self._write(frames.frame(frames.PING, 0, 0, b"liveness"))
-        return now - self._pinged > PING_TIMEOUT
+        return now - self._pinged > ping_timeout
