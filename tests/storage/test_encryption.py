@@ -179,12 +179,14 @@ def test_a_resource_of_an_earlier_rule_is_left_out_of_a_later_wildcard(formats):
 def test_rules_change_for_entries_that_are_in_memory_already(formats, tmp_path):
     found = formats(('"secrets"', [provider("aescbc", ("k1", K1)), provider("identity")]))
     entry = found.entry(KEY, found.write(KEY, SECRET), 1)
+    unread = found.entry(KEY, found.write(KEY, SECRET), 2)
     assert not found.stale(entry)
     file = WatchedFile(str(tmp_path / "encryption.yaml"), found.digest)
     assert file.changed() is None
     formats(('"secrets"', [provider("aescbc", ("k2", K2), ("k1", K1))]))
     found.use(file.changed())
     assert found.stale(entry)
+    assert found.stale(unread)
     assert file.changed() is None
     (tmp_path / "encryption.yaml").write_text("kind: Nonsense")
     assert file.changed() is None

@@ -61,7 +61,7 @@ class Format:
         self.stored_version = stored_version or api_version
         self.media_type = media_type
         self._head = b'{"kind":"%b","apiVersion":"%b",' % (kind.encode(), api_version.encode()) if api_version else b"{"
-        self._written: dict[tuple[str, bytes], bytes] = {}
+        self._written: dict[tuple[str, bytes], tuple[bytes, Form]] = {}
         self.encrypt_by(IDENTITY)
 
     def encrypt_by(self, transformers: Transformers) -> None:
@@ -92,7 +92,7 @@ class Format:
             obj = serializer.parse(value, JSON)
             data = serializer.serialize(serializer.in_version(obj, self.stored_version), self.media_type)
         stored = self.encryption.encrypt(data, key.encode())
-        self._written[key, stored] = value
+        self._written[key, stored] = value, wanted
         if len(self._written) > REMEMBERED:
             del self._written[next(iter(self._written))]
         return stored
@@ -101,7 +101,7 @@ class Format:
         """An object's JSON out of what lies in etcd, and how it lay there. Raises Unreadable."""
         known = self._written.pop((key, stored), None)
         if known is not None:
-            return known, self.wanted
+            return known
         try:
             data, name = self.encryption.decrypt(stored, key.encode())
             media_type = serializer.recognise(data)
