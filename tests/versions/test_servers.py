@@ -322,11 +322,22 @@ def test_an_emulated_version_behaves_like_the_older_one(tmp_path: Path) -> None:
         tmp_path,
         "--emulated-version=kube=1.33",
         "--min-compatibility-version=1.33",
-        "--runtime-config=networking.k8s.io/v1beta1=true",
+        "--emulation-forward-compatible",
+        "--feature-gates=DynamicResourceAllocation=true",
+        "--runtime-config=networking.k8s.io/v1beta1=true,resource.k8s.io/v1beta1=true",
     ) as server:
         version = ask(server, "/version")
         assert (version["minor"], version["emulationMinor"], version["minCompatibilityMinor"]) == ("36", "33", "33")
         assert version["gitVersion"].startswith("v1.36.")
         served = group_versions(server)
-        assert "networking.k8s.io/v1beta1" in served
-        assert "resource.k8s.io/v1" not in served
+        assert {"networking.k8s.io/v1beta1", "resource.k8s.io/v1beta1"} <= served
+        assert "resource.k8s.io/v1" in served, "the newer stable version of what is served"
+        assert "admissionregistration.k8s.io/v1alpha1" not in served
+        claims = "namespaces/default/resourceclaims"
+        create(server, f"{DRA}/v1beta1/{claims}", "claim", CLAIM)
+        requests = ask(server, f"{DRA}/v1/{claims}/claim")["spec"]["devices"]["requests"]
+        assert requests[0]["exactly"]["count"] == 2
+        explained = kubectl(
+            server, "explain", "resourceclaims.spec.devices.requests", "--api-version=resource.k8s.io/v1"
+        )
+        assert "exactly" in explained

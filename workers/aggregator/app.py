@@ -63,7 +63,7 @@ class AggregatorServer:
         version = self._version
         labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
         BUILD_INFO.set(1.0, labels)
-        for gate in feature_gates.known_gates(emulated_minor(config)).values():
+        for gate in feature_gates.gates_of(emulated_minor(config)):
             FEATURES.set(float(feature_gates.enabled(gate.name)), (gate.name, gate.stage))
 
     async def startup(self) -> None:

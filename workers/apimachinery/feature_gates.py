@@ -37,6 +37,11 @@ class Gate:
     locked: bool = False
 
 
+def gates_of(minor: str = DEFAULT_MINOR) -> list[Gate]:
+    """The gates that the minor version has."""
+    return [gate for gate in known_gates(minor).values() if gate.stage != PRE_ALPHA]
+
+
 def known_gates(minor: str = DEFAULT_MINOR) -> dict[str, Gate]:
     """Every gate as it is in that minor version; one that comes later is PREALPHA and off."""
     return {name: _at(name, life, _number(minor)) for name, life in _data()["gates"].items()}

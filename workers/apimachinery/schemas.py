@@ -7,6 +7,7 @@ what the type model needs is kept.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Schemas:
         self._required: dict[str, frozenset[str]] = {}
         self._map_types: dict[str, str] = {}
         for name, definition in definitions.items():
-            self._add(name, definition)
+            self.add(name, definition)
 
     def properties(self, name: str) -> dict[str, str] | None:
         """The type of each property of a definition in the type model's notation; None: no such definition."""
@@ -47,7 +48,8 @@ class Schemas:
     def map_type(self, name: str) -> str:
         return self._map_types.get(name, "")
 
-    def _add(self, name: str, definition: dict[str, Any]) -> None:
+    def add(self, name: str, definition: dict[str, Any]) -> None:
+        """One definition more."""
         properties = definition.get("properties")
         if properties is not None:
             self._properties[name] = {key: notation(schema) for key, schema in properties.items()}
@@ -77,6 +79,32 @@ def notation(schema: dict[str, Any]) -> str:
     types = schema.get("type", ())
     name = types if isinstance(types, str) else next((word for word in types if word != "null"), "")
     return _FORMATS.get(schema.get("format", "")) or _TYPES.get(name, "raw")
+
+
+def closure(roots: Iterable[str], of: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The names of these definitions, and of all that they refer to, in order; unknown ones are left out."""
+    found: set[str] = set()
+    waiting = [root for root in roots if root in of]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [ref for ref in _references(of[name]) if ref not in found]
+    return sorted(found)
+
+
+def _references(schema: dict[str, Any]) -> Iterator[str]:
+    """The definitions that a schema refers to."""
+    for value in (schema, *schema.get("properties", {}).values()):
+        yield from _references_of(value)
+
+
+def _references_of(value: dict[str, Any]) -> Iterator[str]:
+    if "$ref" in value:
+        yield value["$ref"].removeprefix(_REF)
+    for inner in ("items", "additionalProperties"):
+        if isinstance(value.get(inner), dict):
+            yield from _references_of(value[inner])
 
 
 def schema_folder(minor: str) -> Path:

@@ -13,14 +13,14 @@ another minor version. A type is compiled when it is first asked for.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from workers.apimachinery.schemas import Schemas, load_schemas
+from workers.apimachinery.schemas import Schemas, closure, definitions, load_schemas
 
 WIRE = Path(__file__).parent / "data" / "wire.json"
 
@@ -159,6 +159,7 @@ class TypeModel:
     def __init__(self, minor: str) -> None:
         self.minor = minor
         self.schemas: Schemas = load_schemas(minor)
+        self.adopted: dict[str, Any] = {}  # definitions of a newer version's kinds
         self._wire: dict[str, dict[str, str]] = orjson.loads(WIRE.read_bytes())
         self._types: dict[str, Type] = {}
         self._kinds = dict(self.schemas.kinds)
@@ -187,6 +188,17 @@ class TypeModel:
         if found is None:
             found = self._types[name] = Type(name, self)
         return found
+
+    def adopt(self, minor: str, kinds: Iterable[tuple[str, str, str]]) -> None:
+        """Take kinds, their lists and what they consist of over from a newer version; what is there stays as it is."""
+        newer = definitions(minor)
+        names = Schemas(newer).kinds
+        wanted = {(group, version, kind + tail) for group, version, kind in kinds for tail in ("", "List")}
+        for name in closure([names[kind] for kind in sorted(wanted & names.keys())], newer):
+            if self.schemas.properties(name) is None:
+                self.adopted[name] = newer[name]
+                self.schemas.add(name, newer[name])
+        self._kinds.update({kind: names[kind] for kind in wanted & names.keys()})
 
     def compile(self, name: str) -> Iterator[tuple[Field, bool]]:
         """The members of a message: facts of the Go type first, then what only this version's schema has."""

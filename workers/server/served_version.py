@@ -26,16 +26,17 @@ def serve(config: ServerConfig) -> tuple[ResourceInfo, ...]:
     types.serve(minor)
     gates = {name: value in TRUE for name, value in _pairs(config.feature_gates).items()}
     feature_gates.use(gates, minor)
-    return tuple(
-        resource_enablement(
-            minor,
-            _pairs(config.runtime_config),
-            gates=gates,
-            binary_minor=config.kubernetes_version,
-            forward=config.emulation_forward_compatible,
-            config_forward=config.runtime_config_emulation_forward_compatible,
-        )
+    served = resource_enablement(
+        minor,
+        _pairs(config.runtime_config),
+        gates=gates,
+        binary_minor=config.kubernetes_version,
+        forward=config.emulation_forward_compatible,
+        config_forward=config.runtime_config_emulation_forward_compatible,
     )
+    if newer := {(info.group, info.version, info.kind) for info in served} - types.model().schemas.kinds.keys():
+        types.model().adopt(config.kubernetes_version, newer)
+    return tuple(served)
 
 
 def emulated_minor(config: ServerConfig) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from workers.apimachinery.schemas import definitions
+from workers.apimachinery.schemas import closure, definitions
 from workers.apimachinery.types import Field, TypeModel
 
 Schema = dict[str, Any]
@@ -70,11 +70,11 @@ class Definitions:
 
     def __init__(self, model: TypeModel) -> None:
         self.model = model
-        self.package: dict[str, Schema] = definitions(model.minor)
+        self.package: dict[str, Schema] = {**definitions(model.minor), **model.adopted}
 
     def v3(self, roots: Iterable[str], group: str, version: str) -> dict[str, Schema]:
         """The schemas named, and all that they refer to, for the document of one group and version."""
-        schemas = {name: self._schema_v3(name) for name in self._closure(roots)}
+        schemas = {name: self._schema_v3(name) for name in closure(roots, self.package)}
         for schema in schemas.values():
             kinds = schema.get(GVK, ())
             if len(kinds) > 1:
@@ -83,17 +83,7 @@ class Definitions:
 
     def v2(self, roots: Iterable[str]) -> dict[str, Schema]:
         """The schemas named, and all that they refer to."""
-        return {name: self._schema_v2(name) for name in self._closure(roots)}
-
-    def _closure(self, roots: Iterable[str]) -> list[str]:
-        found: set[str] = set()
-        waiting = [root for root in roots if root in self.package]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += [ref for ref in _references(self.package[name]) if ref not in found]
-        return sorted(found)
+        return {name: self._schema_v2(name) for name in closure(roots, self.package)}
 
     def _schema_v3(self, name: str) -> Schema:
         if name == QUANTITY:
@@ -121,20 +111,6 @@ class Definitions:
             schema = {"description": DESCRIPTIONS["schemas"][name], "type": "string"}
             return {**schema, "format": "int-or-string"} if name == INT_OR_STRING else schema
         return _converted(self.package[name], "#/definitions/")
-
-
-def _references(schema: Schema) -> Iterable[str]:
-    for value in schema.get("properties", {}).values():
-        yield from _references_of(value)
-    yield from _references_of(schema)
-
-
-def _references_of(value: Schema) -> Iterable[str]:
-    if "$ref" in value:
-        yield value["$ref"].removeprefix(PACKAGE_REF)
-    for inner in ("items", "additionalProperties"):
-        if isinstance(value.get(inner), dict):
-            yield from _references_of(value[inner])
 
 
 def _converted(schema: Schema, prefix: str) -> Schema:
