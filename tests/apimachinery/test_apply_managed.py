@@ -463,3 +463,23 @@ def test_what_the_applier_does_not_own_is_untouched(start: Any, first: Any, seco
             assert obj["data"][key] == value
     for key in set(obj.get("data") or ()) - set(second):
         assert key in start
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")))
+def test_managers_of_different_containers_commute(start: Any, left: Any, right: Any) -> None:
+    def deployment(names: Any, image: str) -> Object:
+        containers = [{"name": name, "image": f"{image}-{name}"} for name in sorted(names)]
+        spec = {"template": {"spec": {"containers": containers}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    live = written(None, deployment(start, "old"), "creator")
+    one, two = deployment(left, "one"), deployment(right - left, "two")
+    forth = applied(applied(live, one, "m1", SECOND, force=True), two, "m2", SECOND, force=True)
+    back = applied(applied(live, two, "m2", SECOND, force=True), one, "m1", SECOND, force=True)
+    found = (
+        {c["name"]: c["image"] for c in obj["spec"]["template"]["spec"].get("containers") or ()}
+        for obj in (forth, back)
+    )
+    assert next(found) == next(found)
+    assert owned(forth) == owned(back)

@@ -12,11 +12,12 @@ from workers.apimachinery.user import UserInfo
 class Context:
     """Who writes what, and how: handed from the endpoint through the Store to strategies and admission.
 
-    `options` is the request's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to
+    `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to
     `warnings` to send a Warning header.
     """
 
     user: UserInfo
+    group: str = ""
     namespace: str = ""
     name: str = ""
     subresource: str = ""

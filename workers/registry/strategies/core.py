@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from workers.apimachinery import validation
+from workers.apimachinery.errors import FieldError
+from workers.apimachinery.resources import ResourceInfo
 from workers.registry.context import Context
 from workers.registry.strategies.base import Object, Strategy, now, take_over
+
+STRICT = "events.k8s.io"
 
 
 class SecretStrategy(Strategy):
@@ -16,7 +23,16 @@ class SecretStrategy(Strategy):
 
 
 class EventStrategy(Strategy):
-    """Events expire."""
+    """Events expire; those of events.k8s.io have stricter rules than those of the core group."""
+
+    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
+        return validation.validate_create(self._info(context), obj)
+
+    def validate_update(self, new: Object, old: Object, context: Context) -> list[FieldError]:
+        return validation.validate_update(self._info(context), new, old, context.subresource)
+
+    def _info(self, context: Context) -> ResourceInfo:
+        return dataclasses.replace(self.info, group=STRICT) if context.group == STRICT else self.info
 
     def ttl(self, obj: Object) -> float:
         return self.registry.settings.event_ttl

@@ -1,0 +1,124 @@
+"""How often an update's faults are found, and what the rules of updates refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workers.apimachinery.resources import ResourceInfo, builtin_resources
+from workers.apimachinery.validation import validate_create, validate_update
+
+INFOS = {(info.group, info.kind): info for info in builtin_resources().values() if info.version in ("v1", "v2")}
+
+
+def info_of(group: str, kind: str) -> ResourceInfo:
+    return INFOS[group, kind]
+
+
+def with_metadata(**more: Any) -> dict[str, Any]:
+    return {"name": "x", "namespace": "n", "resourceVersion": "1", **more}
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "times"),
+    [("", "ConfigMap", 4), ("", "ResourceQuota", 3), ("policy", "PodDisruptionBudget", 2), ("", "LimitRange", 3)],
+)
+def test_a_bad_label_is_found_as_often_as_upstream_looks(group: str, kind: str, times: int) -> None:
+    old = {"metadata": with_metadata(), "spec": {}}
+    new = {"metadata": with_metadata(labels={"a b": "c"}), "spec": {}}
+    assert [error.field for error in validate_update(info_of(group, kind), new, old)] == ["metadata.labels"] * times
+
+
+def test_a_changed_uid_is_found_twice() -> None:
+    old, new = ({"metadata": with_metadata(uid=uid)} for uid in ("a", "b"))
+    found = validate_update(info_of("", "ConfigMap"), new, old)
+    assert [str(error) for error in found] == ['metadata.uid: Invalid value: "b": field is immutable'] * 2
+
+
+def test_a_budget_has_whatever_name_fits_into_a_path() -> None:
+    budget = {"metadata": {"name": "Bad_Name!", "namespace": "n"}, "spec": {}}
+    assert validate_create(info_of("policy", "PodDisruptionBudget"), budget) == []
+    budget["metadata"]["name"] = "a/b"
+    (error,) = validate_create(info_of("policy", "PodDisruptionBudget"), budget)
+    assert str(error) == "metadata.name: Invalid value: \"a/b\": may not contain '/'"
+
+
+def test_a_range_of_services_may_get_a_second_family() -> None:
+    old, dual, other = (
+        {"metadata": {"name": "s", "resourceVersion": "1"}, "spec": {"cidrs": cidrs}}
+        for cidrs in (["10.0.0.0/24"], ["10.0.0.0/24", "2001:db8::/112"], ["10.1.0.0/24"])
+    )
+    info = info_of("networking.k8s.io", "ServiceCIDR")
+    assert validate_update(info, dual, old) == []
+    (error,) = validate_update(info, other, old)
+    assert str(error) == 'spec.cidrs[0]: Invalid value: "10.1.0.0/24": field is immutable'
+
+
+def event(**more: Any) -> dict[str, Any]:
+    about = {"kind": "Pod", "name": "p", "namespace": "n"}
+    return {"metadata": with_metadata(), "involvedObject": about, **more}
+
+
+def test_events_of_the_core_group_are_hardly_looked_at() -> None:
+    assert validate_create(info_of("", "Event"), event()) == []
+    elsewhere = event(involvedObject={"namespace": "other"})
+    (error,) = validate_create(info_of("", "Event"), elsewhere)
+    assert str(error) == 'involvedObject.namespace: Invalid value: "other": does not match event.namespace'
+
+
+def test_events_of_their_own_group_are_complete() -> None:
+    fields = [error.field for error in validate_create(info_of("events.k8s.io", "Event"), event(count=1))]
+    assert fields == ["eventTime", "type", "count"]
+    named = event(eventTime="2020-01-01T00:00:00.000000Z", type="Normal")
+    fields = [error.field for error in validate_create(info_of("events.k8s.io", "Event"), named)]
+    assert fields == [
+        "reportingController",
+        "reportingController",
+        "reportingController",
+        "reportingInstance",
+        "action",
+        "reason",
+    ]
+
+
+def test_an_entry_of_a_drivers_node_never_changes() -> None:
+    old, new = (
+        {
+            "metadata": {"name": "n", "resourceVersion": "1"},
+            "spec": {"drivers": [{"name": "d.example", "nodeID": node}]},
+        }
+        for node in ("a", "b")
+    )
+    (error,) = validate_update(info_of("storage.k8s.io", "CSINode"), new, old)
+    assert error.field == "CSINodeDriver"
+    assert error.body == (
+        'Invalid value: {"Name":"d.example","NodeID":"b","TopologyKeys":null,"Allocatable":null}: field is immutable'
+    )
+
+
+def test_a_token_for_a_driver_lives_ten_minutes_at_least() -> None:
+    flags = dict.fromkeys(("attachRequired", "podInfoOnMount", "storageCapacity", "seLinuxMount"), True)
+    driver = {"metadata": {"name": "d"}, "spec": {**flags, "tokenRequests": [{"audience": "", "expirationSeconds": 1}]}}
+    (error,) = validate_create(info_of("storage.k8s.io", "CSIDriver"), driver)
+    assert str(error) == (
+        "spec.tokenRequests[0].expirationSeconds: Invalid value: 1: may not specify a duration less than 10 minutes"
+    )
+
+
+def test_a_bound_claim_grows_but_a_volume_keeps_its_source() -> None:
+    def volume(path: str) -> dict[str, Any]:
+        spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": path}}
+        return {"metadata": {"name": "v", "resourceVersion": "1"}, "spec": spec}
+
+    (error,) = validate_update(info_of("", "PersistentVolume"), volume("/b"), volume("/a"))
+    assert error.field == "spec.persistentvolumesource"
+
+    def claim(size: str) -> dict[str, Any]:
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+        return {"metadata": with_metadata(), "spec": spec, "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+
+    info = info_of("", "PersistentVolumeClaim")
+    assert validate_update(info, claim("2Gi"), claim("1Gi")) == []
+    (error,) = validate_update(info, claim("1Gi"), claim("2Gi"))
+    assert str(error) == "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
