@@ -45,6 +45,8 @@ class Authority:
 
     def _sign(self, subject: x509.Name, key: Any, start: Any, end: Any, usages: list[Any]) -> x509.Certificate:
         builder = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number(), start, end)
+        if subject == self.name:
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         return builder.sign(self.key, hashes.SHA256())
@@ -57,13 +59,23 @@ class Authority:
         usage: Any = ExtendedKeyUsageOID.CLIENT_AUTH,
         end: datetime.datetime = NOW + DAY,
     ) -> bytes:
+        certificate, _ = self.client_pair(common_name, *organizations, uids=uids, usage=usage, end=end)
+        return certificate.public_bytes(serialization.Encoding.DER)
+
+    def client_pair(
+        self,
+        common_name: str,
+        *organizations: str,
+        uids: tuple[str, ...] = (),
+        usage: Any = ExtendedKeyUsageOID.CLIENT_AUTH,
+        end: datetime.datetime = NOW + DAY,
+    ) -> tuple[x509.Certificate, Any]:
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
         attributes += [x509.NameAttribute(UID_OID, uid) for uid in uids]
         if common_name:
             attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(x509.Name(attributes), key, NOW - DAY, end, [usage])
-        return certificate.public_bytes(serialization.Encoding.DER)
+        return self._sign(x509.Name(attributes), key, NOW - DAY, end, [usage]), key
 
     def write(self, path: Path) -> str:
         path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
@@ -83,7 +95,7 @@ def config(tmp_path: Path, **fields: Any) -> ServerConfig:
 
 
 def request(headers: dict[str, str] | None = None, peer: bytes | None = None) -> Request:
-    return Request("GET", "/api", "", headers or {}, peer_certificate=peer)
+    return Request("GET", "/api", "", headers or {}, peer_certificates=(peer,) if peer else ())
 
 
 def find(authenticator: ServerAuthenticator, **fields: Any) -> UserInfo | None:
@@ -388,3 +400,57 @@ def test_a_token_review_asks_for_audiences(tmp_path, objects, signer):
     with pytest.raises(AuthenticationError, match=r"^invalid bearer token$"):
         asyncio.run(authenticator.review_token("loop", ("other",)))
     assert os.listdir(tmp_path) == ["sa.key"]
+
+
+class Intermediate(Authority):
+    """An authority that another one has made."""
+
+    def __init__(self, name: str, parent: Authority, *, ca: bool = True, room: int | None = None) -> None:
+        super().__init__(name)
+        start, end = NOW - DAY, NOW + DAY
+        builder = x509.CertificateBuilder(
+            parent.name, self.name, self.key.public_key(), x509.random_serial_number(), start, end
+        )
+        constraints = x509.BasicConstraints(ca=ca, path_length=room if ca else None)
+        builder = builder.add_extension(constraints, critical=True)
+        self.certificate = builder.sign(parent.key, hashes.SHA256())
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+
+def shown(authenticator: ServerAuthenticator, *certificates: bytes) -> UserInfo | None:
+    asked = request()
+    asked.peer_certificates = certificates
+    return asyncio.run(authenticator.authenticate(asked))
+
+
+def test_certificates_may_lead_to_an_authority_over_others(tmp_path, authority):
+    authenticator = server_authenticator(config(tmp_path, client_ca_file=str(tmp_path / "ca.crt")))
+    middle = Intermediate("middle", authority)
+    low = Intermediate("low", middle)
+    jane = low.client("jane", "dev")
+    user = shown(authenticator, jane, low.der, middle.der)
+    assert user is not None
+    assert user.name == "jane"
+    assert shown(authenticator, jane, middle.der, low.der) == user
+    for lacking in ((jane,), (jane, low.der), (jane, middle.der)):
+        with pytest.raises(AuthenticationError, match="signed by unknown authority"):
+            shown(authenticator, *lacking)
+
+
+@pytest.mark.parametrize("limits", [{"ca": False}, {"room": 0}])
+def test_who_is_no_authority_cannot_lead_to_one(tmp_path, authority, limits):
+    authenticator = server_authenticator(config(tmp_path, client_ca_file=str(tmp_path / "ca.crt")))
+    middle = Intermediate("middle", authority, **limits)
+    low = Intermediate("low", middle)
+    with pytest.raises(AuthenticationError, match="signed by unknown authority"):
+        shown(authenticator, low.client("jane"), low.der, middle.der)
+
+
+def test_a_file_of_intermediate_authorities_ends_chains(tmp_path, authority):
+    middle = Intermediate("middle", authority)
+    middle.write(tmp_path / "ca.crt")
+    authenticator = server_authenticator(config(tmp_path, client_ca_file=str(tmp_path / "ca.crt")))
+    assert shown(authenticator, middle.client("jane")) is not None

@@ -13,9 +13,12 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.auth.asking import ask, pair_of, whoami
 from tests.auth.remote import Authority, Remote, as_json, kubeconfig
+from tests.auth.test_authentication import DAY, NOW, Intermediate, private_pem
+from tests.auth.test_authentication import Authority as ClientAuthority
 from tests.auth.test_jwt import OpenIdProvider
 from tests.running import COMMAND, RunningServer, wait_for
 
@@ -345,3 +348,30 @@ def test_a_structured_configuration_is_followed_by_all_workers(tmp_path):
             assert time.monotonic() < deadline
         metrics = server.request("GET", "/metrics")[1].decode()
         assert 'apiserver_authentication_config_controller_automatic_reloads_total{status="success"' in metrics
+
+
+@pytest.mark.seed("S17")
+def test_certificates_of_intermediate_authorities_and_expired_ones(tmp_path):
+    """The first lead in when their chain is shown; the others are told so by an answer."""
+    authority = ClientAuthority("clients")
+    middle = Intermediate("middle", authority)
+    pems = {"ca": authority.certificate, "middle": middle.certificate}
+    for name, certificate in pems.items():
+        (tmp_path / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    jane = written_pair(tmp_path, "jane", middle, chain=(tmp_path / "middle.crt").read_bytes())
+    late = written_pair(tmp_path, "late", authority, end=NOW - DAY / 2)
+    flags = (f"--client-ca-file={tmp_path / 'ca.crt'}", "--advertise-address=192.0.2.10")
+    with RunningServer(tmp_path, *flags) as server:
+        assert whoami(server, pair=jane)["username"] == "jane"
+        answer = ask(server, "/api", pair=late)
+        assert (answer.status, answer.obj["reason"]) == (401, "Unauthorized")
+
+
+def written_pair(
+    folder: Path, name: str, issuer: ClientAuthority, chain: bytes = b"", **dates: Any
+) -> tuple[Path, Path]:
+    certificate, key = issuer.client_pair(name, **dates)
+    files = folder / f"{name}.crt", folder / f"{name}.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + chain)
+    files[1].write_bytes(private_pem(key))
+    return files

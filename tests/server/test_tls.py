@@ -47,7 +47,7 @@ class Pair:
 
 
 async def handle(request):
-    certificate = request.peer_certificate
+    certificate = next(iter(request.peer_certificates), None)
     return text_response(
         x509.load_der_x509_certificate(certificate).subject.rfc4514_string() if certificate else "nobody"
     )

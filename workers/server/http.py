@@ -39,7 +39,7 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     client: str = ""
-    peer_certificate: bytes | None = None
+    peer_certificates: tuple[bytes, ...] = ()  # the client's own, then what it sent to lead to an authority
     info: RequestInfo | None = None
     user: UserInfo | None = None
     warnings: list[str] = field(default_factory=list)

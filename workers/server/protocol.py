@@ -30,6 +30,7 @@ from workers.server.filters.long_running import is_long_running
 from workers.server.http import Pipe, Request, Response, status_response, text_response
 from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
 from workers.server.logs import audit_id
+from workers.server.peer import peer_certificates
 from workers.server.request_info import RequestInfo, is_proxied
 from workers.server.upload import Upload
 from workers.server.wire import BODILESS, relayed_head, response_head
@@ -88,7 +89,7 @@ class HttpProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._client = ""
-        self._certificate: bytes | None = None
+        self._certificates: tuple[bytes, ...] = ()
         self._inner = False  # the peer is a process of this server
         self._pending = bytearray()
         self._head: RequestHead | None = None
@@ -112,7 +113,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
-            self._certificate = tls.getpeercert(True)
+            self._certificates = peer_certificates(tls)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self._client = peer[0]
@@ -348,7 +349,7 @@ class HttpProtocol(asyncio.Protocol):
             headers=headers,
             body=body,
             client=self._client,
-            peer_certificate=self._certificate,
+            peer_certificates=self._certificates,
             audit_id=audit_id,
             hijack=self._hijack if head.block.upgrade else None,
             head=head,

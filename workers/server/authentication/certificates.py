@@ -11,18 +11,17 @@ import time
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from workers.apimachinery import feature_gates
 from workers.apimachinery.user import UserInfo
+from workers.server.authentication.chains import chain_to, is_for_clients
 from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
 from workers.server.http import Request
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
-CLIENT_USAGES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
 MAX_REMEMBERED = 4096
 
 
@@ -37,21 +36,21 @@ class ClientCertificate:
 
 
 class CertificateVerifier:
-    """Verifies certificates against a CA file. Verdicts are remembered by the certificate's bytes while the file stays."""
+    """Verifies certificates against a CA file. Verdicts are remembered by the certificates' bytes while the file stays."""
 
     def __init__(self, ca_file: str) -> None:
         self._authorities = WatchedFile(ca_file, x509.load_pem_x509_certificates)
-        self._known: dict[bytes, ClientCertificate | AuthenticationError] = {}
+        self._known: dict[tuple[bytes, ...], ClientCertificate | AuthenticationError] = {}
         self._known_by: list[x509.Certificate] = []
 
-    def verify(self, der: bytes) -> ClientCertificate:
-        """What the certificate says. Raises AuthenticationError if it is not for us to trust."""
+    def verify(self, shown: tuple[bytes, ...]) -> ClientCertificate:
+        """What the first certificate says; the others may lead to an authority. Raises AuthenticationError."""
         authorities = self._authorities.value
         if authorities is not self._known_by or len(self._known) >= MAX_REMEMBERED:
             self._known, self._known_by = {}, authorities
-        verdict = self._known.get(der)
+        verdict = self._known.get(shown)
         if verdict is None:
-            verdict = self._known[der] = _judge(der, authorities)
+            verdict = self._known[shown] = _judge(shown, authorities)
         if isinstance(verdict, AuthenticationError):
             raise AuthenticationError(str(verdict))
         if not verdict.not_before <= time.time() <= verdict.not_after:
@@ -59,34 +58,21 @@ class CertificateVerifier:
         return verdict
 
 
-def _judge(der: bytes, authorities: list[x509.Certificate]) -> ClientCertificate | AuthenticationError:
+def _judge(shown: tuple[bytes, ...], authorities: list[x509.Certificate]) -> ClientCertificate | AuthenticationError:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        extensions = certificate.extensions
+        certificate, *others = (x509.load_der_x509_certificate(der) for der in shown)
+        chain = chain_to(certificate, others, authorities)
+        if chain is None:
+            return AuthenticationError("x509: certificate signed by unknown authority")
+        if not all(map(is_for_clients, chain[:-1] or chain)):
+            return AuthenticationError("x509: certificate specifies an incompatible key usage")
     except ValueError:
         return AuthenticationError("x509: malformed certificate")
-    authority = next((authority for authority in authorities if _issued_by(certificate, authority)), None)
-    if authority is None:
-        return AuthenticationError("x509: certificate signed by unknown authority")
-    try:
-        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        usages = None
-    if usages is not None and not any(usage in usages for usage in CLIENT_USAGES):
-        return AuthenticationError("x509: certificate specifies an incompatible key usage")
-    return _read(certificate, der, authority)
-
-
-def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return _read(certificate, shown[0], chain)
 
 
 def _read(
-    certificate: x509.Certificate, der: bytes, authority: x509.Certificate
+    certificate: x509.Certificate, der: bytes, chain: list[x509.Certificate]
 ) -> ClientCertificate | AuthenticationError:
     common_names, organizations, uids = (
         [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]
@@ -98,7 +84,6 @@ def _read(
         return AuthenticationError("unable to parse UID: multiple UIDs")
     if uids == [""]:
         return AuthenticationError("unable to parse UID: UID cannot be an empty string")
-    chain = (certificate, authority)
     name = common_names[-1] if common_names else ""
     extra = {CREDENTIAL_ID: [f"X509SHA256={hashlib.sha256(der).hexdigest()}"]}
     user = UserInfo(name, uids[0] if uids else "", tuple(organizations), extra)
@@ -117,7 +102,7 @@ class ClientCertificates:
         self._verifier = verifier
 
     async def authenticate(self, request: Request) -> Response | None:
-        if request.peer_certificate is None:
+        if not request.peer_certificates:
             return None
-        certificate = self._verifier.verify(request.peer_certificate)
+        certificate = self._verifier.verify(request.peer_certificates)
         return certificate.response if certificate.common_name else None

@@ -34,11 +34,11 @@ class RequestHeader:
         self._extra_prefixes = _lower(extra_prefixes)
 
     async def authenticate(self, request: Request) -> Response | None:
-        if request.peer_certificate is None:
+        if not request.peer_certificates:
             return None
         headers = request.headers
         name = next((headers[header] for header in self._username_headers if headers.get(header)), "")
-        if not name or not self._trusts(request.peer_certificate):
+        if not name or not self._trusts(request.peer_certificates):
             return None
         groups = [group for header in self._group_headers for group in split_values(headers.get(header, ""))]
         uid = next((headers[header] for header in self._uid_headers if headers.get(header)), "")
@@ -52,9 +52,9 @@ class RequestHeader:
             del headers[header]
         return Response(UserInfo(name, uid, tuple(groups), extra))
 
-    def _trusts(self, peer_certificate: bytes) -> bool:
+    def _trusts(self, peer_certificates: tuple[bytes, ...]) -> bool:
         try:
-            certificate = self._verifier.verify(peer_certificate)
+            certificate = self._verifier.verify(peer_certificates)
         except AuthenticationError:
             return False
         return not self._allowed_names or certificate.common_name in self._allowed_names
