@@ -24,6 +24,7 @@ AUTHORITY_LIFE = datetime.timedelta(days=3650)
 RENEW_BEFORE = datetime.timedelta(days=30)
 CLOCK_SKEW = datetime.timedelta(hours=1)
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+LOOPBACK_NAME = "apiserver-loopback-client"
 _CURVE = ec.SECP256R1()
 
 
@@ -133,6 +134,20 @@ class Pki:
     def _write(self, pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         write_private(pair.key, _pem(key))
         write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def loopback_pair() -> tuple[bytes, bytes]:
+    """A certificate and its key, in PEM and in no file, for the server when it asks itself."""
+    key, now = ec.generate_private_key(_CURVE), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{LOOPBACK_NAME}@{int(now.timestamp())}")])
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + LEAF_LIFE)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(LOOPBACK_NAME)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(key)
 
 
 def serving_subject(advertise_address: str, service_ip: str, bind_address: str, external_hostname: str) -> Subject:

@@ -19,7 +19,10 @@ from supervisor.run_folder import ROLES
 # loaded before forking, so that all processes share the memory
 PRELOADED = ("workers.server.arbiter", *(f"workers.{role}.app" for role in ROLES))
 # what the listening sockets, the locks and the embedded etcd were made of
-FIXED = ("bind_address", "secure_port", "run_dir", "data_dir", "instance")
+FIXED = (
+    *("bind_address", "secure_port", "insecure_bind_address", "insecure_port", "debug_socket_path"),
+    *("run_dir", "data_dir", "instance"),
+)
 
 
 def fixed_options(options: CompletedOptions) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import gc
 import importlib
 import json
@@ -32,6 +31,7 @@ from supervisor.children import Child, exit_text
 from supervisor.control import ControlError, ControlSocket
 from supervisor.crash_loops import CrashLoops
 from supervisor.groups import WorkerGroup
+from supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
 from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
 from supervisor.processes import fork, kill
@@ -88,21 +88,24 @@ class Master:
         """Start, serve until a signal or `stop`, stop. Raises StartError and OSError if it cannot start."""
         self._handle_signals()
         try:
-            self._front = self._listen()
-            self._take_folders()
-            self._start_etcd()
-            config = self._prepare()
-            self._open_sockets()
-            self._start_groups(config)
-            handover.ready_for_signals()
-            while self.state in ("starting", "ready"):
-                self._turn()
-            self._stop()
+            with self._listen() as self._front:
+                self._take_folders()
+                self._serve()
             return 0
         finally:
             for child in self.children.values():
                 child.stop(signal.SIGKILL)
             self.folder.leave(altogether=not self.options.profile.provides and "run_dir" not in self.options.given)
+
+    def _serve(self) -> None:
+        self._start_etcd()
+        config = self._prepare()
+        self._open_sockets()
+        self._start_groups(config)
+        handover.ready_for_signals()
+        while self.state in ("starting", "ready"):
+            self._turn()
+        self._stop()
 
     def _take_folders(self) -> None:
         if self._inherited:
@@ -134,22 +137,21 @@ class Master:
             log.info("%s", line)
         log.info("version: apiserver-supervisor %s, Kubernetes %s", version(PROGRAM), self.options.kubernetes_version)
 
-    def _listen(self) -> socket.socket:
+    def _listen(self) -> Listeners:
         if self._inherited:
-            front = socket.socket(fileno=self._inherited["sockets"]["aggregator"])
-            self.options = self.options.with_values(secure_port=front.getsockname()[1])
-            return front
-        address, port = self.options.bind_address or "0.0.0.0", self.options.secure_port
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            front = socket.create_server((address, 0 if port == "auto" else port), family=family, backlog=1024)
-        except OSError as error:
-            holder = held(self.folder.path)
-            hint = f" by another master, pid {holder}" if holder else "; --secure-port=auto takes a free one"
-            hint = hint if error.errno == errno.EADDRINUSE else ""
-            raise StartError(f"failed to listen on {address}:{port}: {error.strerror}{hint}") from None
-        self.options = self.options.with_values(secure_port=front.getsockname()[1])
+            front = inherited_listeners(self.options, self._inherited["sockets"])
+        else:
+            front = self._open_listeners()
+        self.options = self.options.with_values(secure_port=front.secure.getsockname()[1])
         return front
+
+    def _open_listeners(self) -> Listeners:
+        try:
+            return open_listeners(self.options)
+        except ListenError as error:
+            holder = held(self.folder.path)
+            hint = f" by another master, pid {holder}" if holder else error.hint
+            raise StartError(f"{error}{hint if error.in_use else ''}") from None
 
     def _start_etcd(self) -> None:
         if self.options.etcd_servers:
@@ -163,7 +165,13 @@ class Master:
         self.options = with_certificates(self.options)
         config = server_config(self.options)
         if self._inherited:
-            config = dataclasses.replace(config, loopback_token=self._inherited["token"])
+            certificate, key = self._inherited["loopback"]
+            config = dataclasses.replace(
+                config,
+                loopback_token=self._inherited["token"],
+                loopback_certificate=certificate.encode(),
+                loopback_key=key.encode(),
+            )
         write_kubeconfig(self.options, self.folder.path / KUBECONFIG, config.loopback_token)
         if not self._inherited:
             self._progress.done("certificates", str(Path(self.options.tls_cert_file).parent))
@@ -173,14 +181,16 @@ class Master:
     def _open_sockets(self) -> None:
         if self._inherited:
             descriptors = self._inherited["sockets"]
-            self._sockets = {name: socket.socket(fileno=fd) for name, fd in descriptors.items() if name != FRONT}
+            own = {name: fd for name, fd in descriptors.items() if name not in (FRONT, *UNPROTECTED)}
+            self._sockets = {name: socket.socket(fileno=fd) for name, fd in own.items()}
             self._pipe = tuple(self._inherited["pipe"])
         else:
             self._sockets = {role: self.folder.socket(f"{role}.sock") for role in ROLES if role != FRONT}
             self._sockets["events"], self._sockets["eventsOut"] = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._sockets["control"] = self.folder.socket(CONTROL)
             self._pipe = os.pipe()
-        self._sockets[FRONT] = self._front
+        self._sockets[FRONT] = self._front.secure
+        self._sockets.update(self._front.unprotected)
         self._events, self._events_out = self._sockets["events"], self._sockets["eventsOut"]
         self._events.setblocking(False)
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
@@ -231,14 +241,15 @@ class Master:
         config = dataclasses.replace(self._config, **workers)
         listener, events = self._sockets[role].fileno(), self._events_out.fileno()
         wishes, wish = os.pipe()
+        doors = {name: door.fileno() for name, door in self._front.unprotected.items()} if role == FRONT else {}
 
         def run() -> None:
             from workers.server.arbiter import run_arbiter
 
             _leave_log()
-            run_arbiter(role, config, listener, events, wishes)
+            run_arbiter(role, config, listener, events, wishes, unprotected=doors)
 
-        pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes))
+        pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes, *doors.values()))
         os.close(wishes)
         return pid, wish
 
@@ -283,8 +294,9 @@ class Master:
             raise StartError(
                 f"no etcd server answers within {ETCD_WITHIN:.0f} s: {', '.join(self.options.etcd_servers)}"
             )
-        if now - self._began > READY_WITHIN:
-            raise StartError(f"not ready within {READY_WITHIN:.0f} s, waiting for {', '.join(self._steps)}")
+        within = max(READY_WITHIN, self.options.storage_initialization_timeout)
+        if now - self._began > within:
+            raise StartError(f"not ready within {within:.0f} s, waiting for {', '.join(self._steps)}")
         for step, completed in list(self._steps.items()):
             if step == "readyz" and len(self._steps) > 1:
                 break
@@ -456,6 +468,7 @@ class Master:
         others = {child.role: child.legacy() for child in self.children.values() if child.role not in groups}
         state = {
             "token": self._token,
+            "loopback": (self._config.loopback_certificate.decode(), self._config.loopback_key.decode()),
             "sockets": sockets,
             "locks": locks,
             "pipe": self._pipe,
@@ -493,22 +506,23 @@ class Master:
         if reconciler:
             reconciler.signal(signal.SIGKILL)
         self._front.close()
-        for roles in (("aggregator",), ("core", "extensions"), ("etcd",)):
-            self._end([self.children[role] for role in roles if role in self.children])
+        self._end("aggregator")
+        self._end("core", "extensions")
+        self._end("etcd")
         log.info("stopped")
         self._progress.say("stopped")
 
-    def _end(self, ending: list[Child]) -> None:
-        """Stop children together, by force after a while."""
+    def _end(self, *roles: str) -> None:
+        """Stop children together, by force after a while. The others are looked after meanwhile."""
+        ending = [self.children.pop(role) for role in roles if role in self.children]
         for child in ending:
             child.stop(signal.SIGTERM)
-            del self.children[child.role]
         deadline = time.monotonic() + self.options.request_timeout + STOP_SPARE
         while any(child.alive() for child in ending):
             if time.monotonic() > deadline:
                 for child in ending:
                     child.stop(signal.SIGKILL)
-            time.sleep(0.005)
+            self._turn()
 
 
 def log_folder(options: CompletedOptions) -> Path | None:

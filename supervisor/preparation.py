@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ def write_kubeconfig(options: CompletedOptions, path: Path, token: str) -> None:
 
 
 def server_config(options: CompletedOptions) -> ServerConfig:
-    """What the workers need of the completed options."""
+    """What the workers need of the completed options, and this start's own secrets."""
+    from supervisor.certificates import loopback_pair
+
     values = {name: value for name, value in vars(options).items() if name in _FIELDS}
     if options.allow_metric_labels_manifest:
         from supervisor.options.files import document
@@ -90,7 +93,14 @@ def server_config(options: CompletedOptions) -> ServerConfig:
     for field, value in values.items():
         if isinstance(value, dict):
             values[field] = tuple(f"{name}={text}" for name, text in value.items())
-    return ServerConfig(**values, loopback_token=secrets.token_urlsafe(32))
+    certificate, key = loopback_pair()
+    return ServerConfig(
+        **values,
+        loopback_token=secrets.token_urlsafe(32),
+        loopback_certificate=certificate,
+        loopback_key=key,
+        started=time.monotonic(),
+    )
 
 
 def absent_plugins(names: Sequence[str]) -> list[str]:

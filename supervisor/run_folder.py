@@ -17,7 +17,10 @@ CRASH_LOOPS = "crash-loops"  # a file: which there are, while there are any
 CONTROL = "control.sock"
 PID_FILE = "master.pid"
 # what exists only while a master runs
-_TRANSIENT = ("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, CRASH_LOOPS, "etcd/*:0")
+_TRANSIENT = (
+    *("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, CRASH_LOOPS),
+    *("verbosity", "etcd/*:0"),
+)
 
 
 class FolderInUse(Exception):

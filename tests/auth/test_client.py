@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.auth.remote import Authority, Remote, as_json, kubeconfig
-from workers.server.client import tls
 from workers.server.client.http import ClientError, HttpClient
 from workers.server.client.kubeconfig import load_kubeconfig
 from workers.server.client.tls import TlsConfig
@@ -158,7 +157,8 @@ def test_redirects_are_followed_without_credentials_elsewhere(tmp_path, authorit
 
 
 def test_certificates_are_read_again_when_they_change(tmp_path, authority, monkeypatch):
-    monkeypatch.setattr(tls, "CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr("workers.server.watched_files.CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr("workers.server.watched_files.SETTLED_AFTER", 0.0)
     bundle = tmp_path / "bundle.crt"
     bundle.write_bytes(Authority(tmp_path / "other").file.read_bytes())
     with Remote(authority, lambda *_: as_json({})) as remote:

@@ -7,8 +7,10 @@ import pytest
 
 from tests.server.serving import serving
 from workers.apimachinery.metrics import MAX, Registry, merged, render
+from workers.server.config import ServerConfig
 from workers.server.http import Request
-from workers.server.metrics import REQUESTS, Metrics, RequestMetrics, answer_snapshot
+from workers.server.metrics import REQUESTS, Metrics, RequestMetrics
+from workers.server.private import PrivateEndpoints
 from workers.server.request_info import request_info
 
 
@@ -65,9 +67,11 @@ def test_clients_cannot_invent_labels():
 def test_a_scrape_asks_every_worker_and_forgets_dead_ones(tmp_path):
     folder = tmp_path / "workers"
     folder.mkdir()
-    with serving(answer_snapshot, str(folder / "dead.sock")):
+    config = ServerConfig(instance="", run_dir=str(tmp_path), service_ip="", loopback_token="")
+    answer = PrivateEndpoints(config, lambda v: None).handle
+    with serving(answer, str(folder / "dead.sock")):
         pass
-    with serving(answer_snapshot, str(folder / "core-1.sock")):
+    with serving(answer, str(folder / "core-1.sock")):
         response = asyncio.run(Metrics(str(tmp_path)).handle(Request("GET", "/metrics", "", {})))
     text = response.body.decode()
     assert "# TYPE apiserver_request_total counter\n" in text

@@ -73,12 +73,14 @@ def make(tmp_path, authority):
     return make_tls
 
 
-def connect(served, *, name="localhost", client=None, maximum=None):
+def connect(served, *, name="localhost", client=None, maximum=None, curve=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])
     if client:
         context.load_cert_chain(client.certificate_file, client.key_file)
+    if curve:
+        context.set_ecdh_curve(curve)
     if maximum:
         context.maximum_version = maximum
     return context.wrap_socket(socket.create_connection(served.address, timeout=5), server_hostname=name)
@@ -139,7 +141,8 @@ def test_the_server_name_chooses_the_certificate(make, tmp_path):
 
 
 def test_renewed_certificates_are_served_to_new_connections(make, authority, tmp_path, monkeypatch):
-    monkeypatch.setattr("workers.server.tls.RECHECK", 0.02)
+    monkeypatch.setattr("workers.server.watched_files.CHECK_INTERVAL", 0.02)
+    monkeypatch.setattr("workers.server.watched_files.SETTLED_AFTER", 0.05)
     tls = make()
     with serving(handle, tls=tls.listening) as served, connect(served) as old:
         watcher = asyncio.run_coroutine_threadsafe(tls.watch(), served.loop)
@@ -158,3 +161,37 @@ def test_renewed_certificates_are_served_to_new_connections(make, authority, tmp
         assert name == "CN=renewed"
         assert ask(old) == "nobody"
         watcher.cancel()
+
+
+def test_only_the_preferred_curve_is_agreed_on(make):
+    with serving(handle, tls=make(tls_curve_preferences=(24,)).listening) as served:
+        with connect(served, curve="secp384r1") as connection:
+            assert ask(connection) == "nobody"
+        with pytest.raises(ssl.SSLError):
+            connect(served, curve="prime256v1")
+
+
+@pytest.mark.parametrize("ids", [(7,), (23, 24)])
+def test_curves_that_this_library_cannot_choose_are_named(make, ids):
+    if len(ids) > 1 and hasattr(ssl.SSLContext, "set_groups"):
+        pytest.skip("this Python can")
+    with pytest.raises(ValueError, match="--tls-curve-preferences"):
+        make(tls_curve_preferences=ids)
+
+
+def test_an_encrypted_key_is_an_error_and_not_a_question(tmp_path, authority):
+    pair = Pair(tmp_path, "locked", issuer=authority)
+    with open(pair.key_file, "wb") as file:
+        file.write(
+            pair.key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+    config = ServerConfig(
+        instance="", run_dir="", service_ip="", loopback_token="", tls_cert_file=pair.certificate_file,
+        tls_private_key_file=pair.key_file,
+    )  # fmt: skip
+    with pytest.raises((ValueError, OSError)):
+        ServingTLS(config)

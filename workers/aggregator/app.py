@@ -12,11 +12,11 @@ from pathlib import Path
 import orjson
 
 from workers.apimachinery import feature_gates, types
-from workers.apimachinery.errors import ApiError
+from workers.apimachinery.errors import ApiError, service_unavailable
 from workers.server.authentication.union import server_authenticator, stored_objects
 from workers.server.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
 from workers.server.backend import Backend
-from workers.server.chain import build_chain
+from workers.server.chain import build_chain, build_insecure_chain
 from workers.server.config import ServerConfig
 from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
@@ -26,6 +26,7 @@ from workers.server.http import Handler, Request, Response
 from workers.server.metric_choice import MetricChoice
 from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
+from workers.server.profiling.endpoints import DebugEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
 
 CRASH_LOOPS = "crash-loops"  # a file in the run folder: whose processes die again and again
@@ -48,7 +49,14 @@ class AggregatorServer:
         self.core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
         self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(self.core.handle)
-        self.health = HealthChecks()
+        self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
+        self.health.add_group(self._boot_checks, prefix="poststarthook/")
+        self._started = False
+        self._debug = DebugEndpoints(config.run_dir)
+        self.unprotected: dict[str, Handler] = {
+            "insecure": build_insecure_chain(self._route, config),
+            "debug": self._debug.handle,
+        }
         self._discovery = DiscoveryEndpoints(
             served,
             server_address=config.server_address,
@@ -79,6 +87,7 @@ class AggregatorServer:
         self._mount()
         self._add_checks()
         self._chain = build_chain(self._route, config, authenticator=self.authenticator, authorizer=self.authorizer)
+        self._started = True
 
     async def handle(self, request: Request) -> Response:
         return await self._chain(request)
@@ -103,11 +112,16 @@ class AggregatorServer:
                 return await self.extensions.handle(request)
         elif is_health_path(request.path):
             return await self.health.handle(request)
+        if not self._started:
+            raise service_unavailable("the server is starting")
         return await self.server.handle(request)
+
+    def _boot_checks(self) -> dict[str, str]:
+        return {"start-kube-aggregator-informers": "" if self._started else "not finished"}
 
     def _mount(self) -> None:
         choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
-        metrics = Metrics(self.config.run_dir, choice)
+        metrics = Metrics(self.config.run_dir, choice, resettable=self.config.profiling)
         paths = self.server.paths
         paths.update(self._discovery.routes())
         paths.update(self._openapi.routes())
@@ -115,6 +129,9 @@ class AggregatorServer:
         paths["/metrics"] = metrics.handle
         paths["/metrics/slis"] = metrics.handle_slis
         paths["/"] = self._answer_index
+        prefixes = self.server.prefixes
+        if self.config.profiling:
+            prefixes.update(self._debug.prefixes)
 
     def _add_checks(self) -> None:
         stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS

@@ -31,6 +31,9 @@ class Metric:
     def samples(self) -> Iterable[Sample]:
         raise NotImplementedError
 
+    def reset(self) -> None:
+        """Begin to count again; what tells a present state stays."""
+
     def _named(self, values: Labels) -> list[tuple[str, str]]:
         return list(zip(self.labels, values, strict=True))
 
@@ -44,6 +47,9 @@ class Counter(Metric):
 
     def inc(self, labels: Labels = (), amount: float = 1.0) -> None:
         self.values[labels] = self.values.get(labels, 0.0) + amount
+
+    def reset(self) -> None:
+        self.values = {} if self.labels else {(): 0.0}
 
     def samples(self) -> Iterable[Sample]:
         return [("", self._named(labels), value) for labels, value in self.values.items()]
@@ -60,6 +66,9 @@ class Gauge(Counter):
     def follow(self, read: Callable[[], dict[Labels, float]]) -> None:
         """Take the values from `read` at every scrape."""
         self._read = read
+
+    def reset(self) -> None:
+        pass
 
     _read: Callable[[], dict[Labels, float]] | None = None
 
@@ -83,6 +92,9 @@ class Histogram(Metric):
             series = self.values[labels] = [0.0] * (len(self.buckets) + 2)
         series[bisect_left(self.buckets, value)] += 1
         series[-1] += value
+
+    def reset(self) -> None:
+        self.values = {}
 
     def samples(self) -> Iterable[Sample]:
         for labels, series in self.values.items():
@@ -115,6 +127,11 @@ class Registry:
             raise ValueError(f"metric {metric.name} is there already")
         self.metrics[metric.name] = metric
         return metric
+
+    def reset(self) -> None:
+        """Let everything that counts begin at nothing."""
+        for metric in self.metrics.values():
+            metric.reset()
 
     def snapshot(self) -> list[dict[str, Any]]:
         """All metrics as plain data, fit for JSON."""

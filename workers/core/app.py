@@ -44,7 +44,7 @@ class CoreServer:
         self.resources = [info for info in self.served if info.server == "core"]
         extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(extensions.handle)
-        self.health = HealthChecks()
+        self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
         preload(self.resources)
 
     async def startup(self) -> None:

@@ -6,10 +6,11 @@ so that workers share that memory, but open no connection and touch no event loo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from workers.server.health import HealthChecks
-from workers.server.http import Request, Response
+from workers.server.http import Handler, Request, Response
 
 
 class App(Protocol):
@@ -29,3 +30,10 @@ class App(Protocol):
 
     async def shutdown(self) -> None:
         """Called when no request runs any more."""
+
+
+class FrontApp(App, Protocol):
+    """The front has handlers of its own for sockets where nobody is asked who they are: they serve from the very start,
+    also before `startup` has returned."""
+
+    unprotected: Mapping[str, Handler]

@@ -21,6 +21,8 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import gunicorn.sock
@@ -47,6 +49,7 @@ STOP_SPARE = 3.0  # beyond the time that a worker takes for itself to stop
 BACKLOG = 2048
 
 FRONT = "aggregator"
+NOTHING: Mapping[str, int] = MappingProxyType({})
 WORKERS = {
     "aggregator": lambda config: config.aggregator_workers,
     "core": lambda config: config.core_workers,
@@ -57,9 +60,10 @@ WORKERS = {
 class GroupApplication(BaseApplication):
     """gunicorn's settings for a group, and its App, loaded once before the workers are forked."""
 
-    def __init__(self, role: str, config: ServerConfig, *, tls: bool) -> None:
+    def __init__(self, role: str, config: ServerConfig, *, tls: bool, unprotected: Mapping[str, int] = NOTHING) -> None:
         self.role = role
         self.config = config
+        self.unprotected = {name: socket.socket(fileno=fd) for name, fd in unprotected.items()}
         self.tls = ServingTLS(config) if tls else None
         super().__init__()
 
@@ -79,7 +83,7 @@ class GroupApplication(BaseApplication):
     def load(self) -> Application:
         app = importlib.import_module(f"workers.{self.role}.app").create(self.config)
         gc.collect()
-        return Application(app, front=self.role == FRONT, verbosity=self.config.v)
+        return Application(app, front=self.role == FRONT)
 
     def ssl_context(self, *_: Any) -> ssl.SSLContext:
         assert self.tls is not None
@@ -284,7 +288,7 @@ class GroupArbiter(Arbiter):
     def stop(self, graceful: bool = True) -> None:
         """End all workers, within the time that requests may take."""
         self._stopping = True
-        gunicorn.sock.close_sockets(self.LISTENERS, False)
+        gunicorn.sock.close_sockets([*self.LISTENERS, *self.app.unprotected.values()], False)
         self.kill_workers(signal.SIGTERM if graceful else signal.SIGKILL)
         until = time.monotonic() + self._config.request_timeout + STOP_SPARE
         while self.WORKERS and time.monotonic() < until:
@@ -321,9 +325,18 @@ class GroupArbiter(Arbiter):
             self._reported = now, report
 
 
-def run_arbiter(role: str, config: ServerConfig, sock_fd: int, notify_fd: int, control_fd: int = -1) -> None:
+def run_arbiter(
+    role: str,
+    config: ServerConfig,
+    sock_fd: int,
+    notify_fd: int,
+    control_fd: int = -1,
+    *,
+    unprotected: Mapping[str, int] = NOTHING,
+) -> None:
     """Run the group `role` (aggregator, core or extensions) on the listening socket `sock_fd`; never returns.
 
+    `unprotected` are further listening sockets, by the names under which the App has handlers for them.
     To be called in a process forked for it, with its output directed to the group's log. Reports go as datagrams to
     `notify_fd`: {"event": "group", "role", "pid" (the arbiter's), "serving": [pids], ...}. SIGTERM stops the group
     gracefully, SIGQUIT at once, SIGHUP replaces its workers, SIGUSR2 retires them; a line `workers N` in the pipe
@@ -334,4 +347,5 @@ def run_arbiter(role: str, config: ServerConfig, sock_fd: int, notify_fd: int, c
     set_title(role, "arbiter", config.instance)
     listener = socket.socket(fileno=sock_fd)
     tls = listener.family != socket.AF_UNIX
-    GroupArbiter(GroupApplication(role, config, tls=tls), listener, notify_fd, control_fd).run()
+    application = GroupApplication(role, config, tls=tls, unprotected=unprotected)
+    GroupArbiter(application, listener, notify_fd, control_fd).run()

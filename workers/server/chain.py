@@ -1,4 +1,5 @@
-"""The filter chain of the front, in the order of upstream's DefaultBuildHandlerChain."""
+"""The filter chains of the front: that of the secure port, in the order of upstream's DefaultBuildHandlerChain, and that
+of the insecure one."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from workers.server.filters.authentication import Authentication
 from workers.server.filters.authorization import Authorization
 from workers.server.filters.cors import CORS
 from workers.server.filters.deadline import RequestDeadline
+from workers.server.filters.fixed_user import FixedUser
 from workers.server.filters.hsts import HSTS
 from workers.server.filters.impersonation import Impersonation
 from workers.server.filters.instrumentation import Instrumentation
@@ -42,3 +44,24 @@ def build_chain(
     chain = PanicRecovery(chain)
     IN_FLIGHT.follow(lambda: {(kind,): float(number) for kind, number in in_flight.running.items()})
     return chain
+
+
+def build_insecure_chain(handler: Handler, config: ServerConfig) -> Handler:
+    """`handler` behind the filters of the insecure port: everybody is one user who may do everything.
+
+    In the order of upstream's BuildInsecureHandlerChain (1.12): the limit lies outside the user, so that it binds also
+    whoever may do everything; nobody is impersonated.
+    """
+    chain: Handler = FixedUser(handler)
+    if config.cors_allowed_origins:
+        chain = CORS(chain, allowed_origins=config.cors_allowed_origins)
+    chain = RequestDeadline(chain, maximum=config.request_timeout)
+    chain = MaxInFlight(
+        chain,
+        reading=config.max_requests_inflight,
+        mutating=config.max_mutating_requests_inflight,
+        workers=config.aggregator_workers,
+    )
+    chain = Instrumentation(chain)
+    chain = RequestInfoFilter(chain)
+    return PanicRecovery(chain)

@@ -6,7 +6,7 @@ worker needs is one field here. Durations are seconds; lists are tuples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,10 @@ class ServerConfig:
     instance: str
     run_dir: str  # 0700; holds core.sock, extensions.sock, aggregator.sock, control.sock, logs/
     service_ip: str  # the server's own service IP: address 1 of the service range
-    loopback_token: str  # user system:apiserver, group system:masters
+    loopback_token: str = field(repr=False)  # user system:apiserver, group system:masters
+    loopback_certificate: bytes = b""  # shown under the name apiserver-loopback-client
+    loopback_key: bytes = field(default=b"", repr=False)
+    started: float = 0.0  # time.monotonic() of the server's start
     aggregator_workers: int = 1
     core_workers: int = 1
     extensions_workers: int = 1
@@ -69,6 +72,7 @@ class ServerConfig:
     tls_min_version: str = ""
     tls_cipher_suites: tuple[str, ...] = ()
     tls_sni_cert_key: tuple[str, ...] = ()
+    tls_curve_preferences: tuple[int, ...] = ()
     client_ca_file: str = ""
     requestheader_client_ca_file: str = ""
     requestheader_allowed_names: tuple[str, ...] = ()
@@ -139,15 +143,26 @@ class ServerConfig:
 
     # limits
     request_timeout: float = 60.0
-    shutdown_send_retry_after: bool = False
     min_request_timeout: float = 1800.0
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     max_connection_bytes_per_sec: int = 0
     cors_allowed_origins: tuple[str, ...] = ()
     strict_transport_security_directives: tuple[str, ...] = ()
-    profiling: bool = True
     goaway_chance: float = 0.0
+
+    # starting and stopping
+    livez_grace_period: float = 0.0
+    storage_initialization_timeout: float = 60.0
+    shutdown_send_retry_after: bool = False
+    shutdown_watch_termination_grace_period: float = 0.0
+
+    # looking inside
+    profiling: bool = True
+    contention_profiling: bool = False
+    debug_socket_path: str = ""
+    enable_logs_handler: bool = False
+    enable_swagger_ui: bool = False
 
     # networking
     service_cluster_ip_range: str = "10.0.0.0/24"

@@ -36,6 +36,7 @@ class GenericAPIServer:
     def __init__(self, delegate: Handler) -> None:
         self.delegate = delegate
         self.paths: dict[str, Handler] = {}
+        self.prefixes: dict[str, Handler] = {}  # each for its path and all below it
         self._resources: dict[tuple[str, str, str], tuple[View, Routes]] = {}
         self._groups: set[str] = set()
 
@@ -63,7 +64,7 @@ class GenericAPIServer:
         try:
             if info.is_resource_request:
                 return await self._resource(request, info)
-            handler = self.paths.get(request.path.rstrip("/") or "/")
+            handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
             if handler is not None:
                 return await handler(request)
             return await self._unknown(request)
@@ -81,6 +82,12 @@ class GenericAPIServer:
         if warning := DEPRECATED.get((info.api_group, info.resource)):
             request.warnings.append(warning)
         return await route(request, view)
+
+    def _below(self, path: str) -> Handler | None:
+        for prefix, handler in self.prefixes.items():
+            if path == prefix or path.startswith(prefix + "/"):
+                return handler
+        return None
 
     async def _unknown(self, request: Request) -> Response:
         """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""

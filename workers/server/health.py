@@ -10,6 +10,7 @@ import asyncio
 import functools
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ LIVE = ("healthz", "livez")
 READY = ("readyz",)
 FIRST = ("ping", "log", "loopback-serving-certificate", "etcd", "etcd-readiness", "informer-sync")
 LAST = ("shutdown",)
+BOOT = "poststarthook/"
 CHECK_TIMEOUT = 2.0
 REMOTE_EXTRA = 1.0
 
@@ -53,9 +55,10 @@ class _Named:
 
 
 class HealthChecks:
-    """One server's checks."""
+    """One server's checks. Until `lenient_until` (time.monotonic) /livez does not mind what is still starting."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lenient_until: float = 0.0) -> None:
+        self._lenient_until = lenient_until
         self._checks: list[_Named] = []
         self._groups: list[tuple[Checks, tuple[str, ...]]] = []
         self._remotes: list[tuple[str, Remote]] = []
@@ -76,6 +79,8 @@ class HealthChecks:
 
     async def results(self, kind: str) -> dict[str, str]:
         """Every check's name and what is wrong, in upstream's order."""
+        lenient = kind == "livez" and time.monotonic() < self._lenient_until
+        groups = {name: why for group, kinds in self._groups if kind in kinds for name, why in group().items()}
         own = [named for named in self._checks if kind in named.kinds]
         # The servers behind have the same checks and need as long for them.
         patience = max((named.timeout for named in own), default=CHECK_TIMEOUT) + REMOTE_EXTRA
@@ -87,9 +92,8 @@ class HealthChecks:
         for theirs in remotes:
             for name, why in theirs.items():
                 found[name] = found.get(name) or why
-        for group, kinds in self._groups:
-            if kind in kinds:
-                found.update(group())
+        starting = {name: "" for name in groups if lenient and name.startswith(BOOT)}
+        found.update(groups | starting)
         return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
 
     async def handle(self, request: Request) -> Response:

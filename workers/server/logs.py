@@ -57,6 +57,11 @@ class ModuleFilter(logging.Filter):
         pairs = (entry.rpartition("=") for entry in modules)
         self._levels = [(pattern, int(level)) for pattern, _, level in pairs]
 
+    @property
+    def debugs(self) -> bool:
+        """Whether any DEBUG line can pass."""
+        return max([self.verbosity, *(level for _, level in self._levels)]) >= DEBUGGING
+
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.INFO or self.verbosity >= DEBUGGING:
             return True
@@ -75,7 +80,17 @@ def configure(*, form: str, verbosity: int, modules: Sequence[str] = ()) -> None
     """Let the root logger write to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(form))
-    handler.addFilter(ModuleFilter(verbosity, modules))
-    debugging = verbosity >= DEBUGGING or any(int(entry.rpartition("=")[2]) >= DEBUGGING for entry in modules)
-    logging.basicConfig(handlers=[handler], level=logging.DEBUG if debugging else logging.INFO, force=True)
+    wanted = ModuleFilter(verbosity, modules)
+    handler.addFilter(wanted)
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if wanted.debugs else logging.INFO, force=True)
     logging.captureWarnings(True)
+
+
+def set_verbosity(verbosity: int) -> None:
+    """From now on -v is this; --vmodule stays."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        for one in handler.filters:
+            if isinstance(one, ModuleFilter):
+                one.verbosity = verbosity
+                root.setLevel(logging.DEBUG if one.debugs else logging.INFO)

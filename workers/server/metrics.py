@@ -6,11 +6,9 @@ asks them all and adds up.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,8 +17,8 @@ from workers.apimachinery.metrics import MAX, MIN, REGISTRY, Labels, merged, ren
 from workers.server.http import Request, Response
 from workers.server.metric_choice import MetricChoice
 from workers.server.request_info import RequestInfo
+from workers.server.siblings import ask_workers
 
-FOLDER = "workers"
 SCRAPE_TIMEOUT = 2.0
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
@@ -194,55 +192,35 @@ def _scope(info: RequestInfo) -> str:
     return "namespace" if info.namespace else "cluster"
 
 
-async def answer_snapshot(request: Request) -> Response:
-    """This worker's numbers: the handler of its private socket."""
-    _measure_process()
-    return Response(body=orjson.dumps(REGISTRY.snapshot()))
-
-
 class Metrics:
     """Answers /metrics with the numbers of all workers of the server."""
 
-    def __init__(self, run_dir: str, choice: MetricChoice | None = None) -> None:
-        self._folder = Path(run_dir) / FOLDER
+    def __init__(self, run_dir: str, choice: MetricChoice | None = None, *, resettable: bool = False) -> None:
+        self._run_dir = run_dir
+        self._resettable = resettable
         self._choice = choice or MetricChoice()
 
     async def handle(self, request: Request) -> Response:
-        """Everything but the service level indicators."""
+        """Everything but the service level indicators; DELETE lets all counters begin again, where that is allowed."""
+        if request.method == "DELETE" and self._resettable:
+            await ask_workers(self._run_dir, "DELETE", "/metrics", timeout=SCRAPE_TIMEOUT)
+            return Response(body=b"metrics reset\n", content_type="text/plain; charset=utf-8")
         return _rendered(family for family in await self._gather() if family["name"] not in SLIS)
 
     async def handle_slis(self, request: Request) -> Response:
         return _rendered(family for family in await self._gather() if family["name"] in {*SLIS, START_TIME.name})
 
     async def _gather(self) -> list[dict[str, Any]]:
-        sockets = sorted(self._folder.glob("*.sock"))
-        answers = await asyncio.gather(
-            *(asyncio.wait_for(_ask(path), SCRAPE_TIMEOUT) for path in sockets), return_exceptions=True
-        )
-        snapshots = [answer for answer in answers if not isinstance(answer, BaseException)]
-        return list(self._choice.of(merged(snapshots)))
+        answers = await ask_workers(self._run_dir, "GET", "/metrics", timeout=SCRAPE_TIMEOUT)
+        return list(self._choice.of(merged([orjson.loads(answer) for answer in answers.values()])))
 
 
 def _rendered(families: Iterable[dict[str, Any]]) -> Response:
     return Response(body=render(families).encode(), content_type=TEXT_FORMAT)
 
 
-async def _ask(path: Path) -> list[dict[str, Any]]:
-    try:
-        reader, writer = await asyncio.open_unix_connection(path)
-    except ConnectionRefusedError:
-        path.unlink(missing_ok=True)  # a worker that was killed
-        return []
-    try:
-        writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        answer = await reader.read()
-    finally:
-        writer.close()
-    snapshot: list[dict[str, Any]] = orjson.loads(answer.partition(b"\r\n\r\n")[2])
-    return snapshot
-
-
-def _measure_process() -> None:
+def measure_process() -> None:
+    """Bring the numbers of this process up to date."""
     times = os.times()
     CPU_SECONDS.values[()] = times.user + times.system
     with open("/proc/self/statm") as file:

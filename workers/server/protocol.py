@@ -27,7 +27,7 @@ from workers.server.audit_id import LIMIT as AUDIT_LIMIT
 from workers.server.audit_id import new_audit_id
 from workers.server.connections import Connections
 from workers.server.filters.long_running import is_long_running
-from workers.server.http import Pipe, Request, Response, status_response, text_response
+from workers.server.http import Handler, Pipe, Request, Response, status_response, text_response
 from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
 from workers.server.logs import audit_id
 from workers.server.peer import peer_certificates
@@ -177,7 +177,7 @@ class HttpProtocol(asyncio.Protocol):
         self._stopping = True
         if self._inner and not self._answering:
             self._transport.close()
-        elif self._inner and self._streaming and self._is_watch() and now - self._began > WATCH_SETTLES:
+        elif self._inner and self._streaming and self.is_watch and now - self._began > WATCH_SETTLES:
             self._transport.abort()
 
     def shutdown(self) -> None:
@@ -202,12 +202,18 @@ class HttpProtocol(asyncio.Protocol):
                 self._task.cancel()
             self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
 
+    def exchange(self, handler: Handler, other: Handler) -> None:
+        """Let `other` answer in the place of `handler` from the next request on."""
+        if self._handler is handler:
+            self._handler = other
+
     def abort(self) -> None:
         """Close at once, whatever goes on."""
         self._transport.abort()
 
     def _close_idle(self) -> None:
-        if not self._answering:
+        """A request whose first bytes are there is no longer idle: it is read to its end and answered."""
+        if not self._answering and self._body is None and not self._pending:
             self._transport.close()
             self._loop.call_later(CLOSE_WITHIN - FAREWELL, self._transport.abort)
 
@@ -220,7 +226,9 @@ class HttpProtocol(asyncio.Protocol):
         """Whether a request is being read or answered, or an answer is still on its way out."""
         return self._answering or self._body is not None or self._transport.get_write_buffer_size() > 0
 
-    def _is_watch(self) -> bool:
+    @property
+    def is_watch(self) -> bool:
+        """Whether a watch is being answered."""
         info = self._request.info if self._request is not None else None
         return info is not None and info.verb == "watch"
 
@@ -373,7 +381,7 @@ class HttpProtocol(asyncio.Protocol):
             await _discard(response)
             return
         body = response.body
-        if self._half_closed and (self._is_watch() or isinstance(body, AsyncIterator)):
+        if self._half_closed and (self.is_watch or isinstance(body, AsyncIterator)):
             await _discard(response)
             self._transport.close()
             return

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.server import Server
 
@@ -26,13 +27,18 @@ from workers.server.config import ServerConfig
 from workers.server.connections import Connections
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response, status_response, text_response
-from workers.server.metrics import LONG_RUNNING, answer_snapshot, long_running_labels
+from workers.server.metrics import LONG_RUNNING, long_running_labels
+from workers.server.private import PrivateEndpoints
 from workers.server.protocol import CLOSE_WITHIN, HttpProtocol
+
+if TYPE_CHECKING:
+    from workers.server.worker import Application
 
 RETIRE = signal.SIGUSR2
 GC_THRESHOLDS = (20_000, 50, 100)
 TICK = 0.05
 SWEEP_EVERY = 1.0
+SLOWEST_ENDING = 200.0  # watches a second
 
 
 class GroupServer(Server):
@@ -49,6 +55,7 @@ class GroupServer(Server):
         on_ready: Callable[[], None],
         on_retire: Callable[[], Awaitable[None]],
         front: bool,
+        unprotected: Mapping[str, socket.socket],
     ) -> None:
         super().__init__(config)
         self.server_state = Connections()
@@ -57,6 +64,7 @@ class GroupServer(Server):
         self._on_ready = on_ready
         self._on_retire = on_retire
         self._front = front
+        self._unprotected = unprotected
         self._retiring = self._told_to_stop = False
 
     # ---- signals
@@ -67,12 +75,16 @@ class GroupServer(Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._told_to_stop = True
+        if not self.started:
+            os._exit(0)  # it has nothing to finish
         super().handle_exit(sig, frame)
 
     # ---- starting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        doors = [await self._serve_unprotected(*door) for door in self._unprotected.items()]
         await super().startup(sockets=sockets)
+        self.servers += doors
         await self._serve_privately()
         gc.collect()
         gc.freeze()  # caches are full: what lives now lives on
@@ -80,6 +92,13 @@ class GroupServer(Server):
         if self._front:  # behind it are the same streams again
             LONG_RUNNING.follow(self._long_running)
         self._on_ready()
+
+    async def _serve_unprotected(self, name: str, listener: socket.socket) -> asyncio.Server:
+        """From the very start, so that whoever looks there sees the server start."""
+        loop = asyncio.get_running_loop()
+        config = SimpleNamespace(app=SimpleNamespace(handle=self._application.unprotected(name)))
+        serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+        return await serve(lambda: HttpProtocol(config, self.server_state, _loop=loop), sock=listener)
 
     def _long_running(self) -> dict[Labels, float]:
         """The streams that are open, for the metrics."""
@@ -94,12 +113,24 @@ class GroupServer(Server):
         """This very worker, and no other of its group, answers here about its own numbers."""
         self._private_socket.parent.mkdir(mode=0o700, exist_ok=True)
         self._private_socket.unlink(missing_ok=True)
-        config = SimpleNamespace(app=SimpleNamespace(handle=answer_snapshot))
+        config = SimpleNamespace(app=PrivateEndpoints(self._settings, self._log_requests))
         state = Connections()
         loop = asyncio.get_running_loop()
         self._private = await loop.create_unix_server(
             lambda: HttpProtocol(config, state, _loop=loop), self._private_socket
         )
+
+    @property
+    def _application(self) -> Application:
+        application: Application = self.config.app  # type: ignore[assignment]
+        return application
+
+    def _log_requests(self, verbosity: int) -> None:
+        """As much as --v says now; open connections too."""
+        before = self._application.handle
+        self._application.log_requests(verbosity)
+        for connection in self._connections():
+            connection.exchange(before, self._application.handle)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -152,17 +183,29 @@ class GroupServer(Server):
             self.server_state.refusal = self._refusal(send_retry_after)
         if not send_retry_after:
             self._stop_listening(sockets)
-        for connection in self._connections():
-            connection.shutdown()
+        ending = asyncio.create_task(self._end_connections())
         for tunnel in self.server_state.tunnels:
             tunnel.close()
         await self._until(lambda: not any(c.busy for c in self._connections()), self._settings.request_timeout)
+        ending.cancel()
         self._stop_listening(sockets)
         await self._until(lambda: not self.server_state.any, CLOSE_WITHIN)
         for connection in self._connections():
             connection.abort()
         for tunnel in self.server_state.tunnels:
             tunnel.abort()
+
+    async def _end_connections(self) -> None:
+        """Watches last, over --shutdown-watch-termination-grace-period if it is given, as upstream at 200 a second or more."""
+        grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
+        connections = self._connections()
+        watches = [connection for connection in connections if grace and connection.is_watch]
+        for connection in connections:
+            if connection not in watches:
+                connection.shutdown()
+        for connection in watches:
+            connection.shutdown()
+            await asyncio.sleep(1 / max(len(watches) / grace, SLOWEST_ENDING))
 
     def _refusal(self, send_retry_after: bool) -> Handler:
         """What clients are told that ask while requests are drained, but for probes."""

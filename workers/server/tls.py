@@ -1,23 +1,29 @@
 """The TLS side of the front: serving certificates, SNI, client CAs, and their renewal on disk without a restart.
 
 The listening context only chooses: at each handshake its SNI callback puts the context of the day in place, so new
-connections see renewed files and old connections are left alone.
+connections see renewed files and old connections are left alone. Each pair and each CA file is followed by itself: one that
+cannot be used keeps what it had, and the others go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from workers.server import watched_files
 from workers.server.config import ServerConfig
+from workers.server.pem import Authorities, Pair
+from workers.server.watched_files import WatchedFiles
 
+# The server asks itself under this name, and shows a certificate that is in no file.
+LOOPBACK_NAME = "apiserver-loopback-client"
 NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which has no name in the ssl module
-RECHECK = 2.0
 
 VERSIONS = {
     "": ssl.TLSVersion.TLSv1_2,
@@ -50,54 +56,56 @@ CIPHERS = {
     "TLS_RSA_WITH_AES_128_CBC_SHA256": "AES128-SHA256",
 }
 TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
+# TLS's numbers of curves, which the flag takes, to OpenSSL's names.
+CURVES = {23: "prime256v1", 24: "secp384r1", 25: "secp521r1", 29: "X25519"}
 
-logger = logging.getLogger("apiserver.tls")
+
+@dataclass(frozen=True, slots=True)
+class NamedPair:
+    """A serving pair, and the server names that it is for; without names, those of the certificate."""
+
+    files: WatchedFiles[Pair]
+    names: Sequence[str] = ()
 
 
 class ServingTLS:
-    """Contexts made from the files that the configuration names. Raises OSError (ssl.SSLError) for unusable files."""
+    """Contexts made from the files that the configuration names.
+
+    Raises OSError (ssl.SSLError) or ValueError for unusable files.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._pairs = [_parse_sni(entry) for entry in config.tls_sni_cert_key]
-        self._stamps = self._stat()
-        self._default, self._by_name = self._load()
-        self.listening = self._context(config.tls_cert_file, config.tls_private_key_file)
+        self._main = WatchedFiles((config.tls_cert_file, config.tls_private_key_file), Pair.of)
+        self._named = [_named_pair(entry) for entry in config.tls_sni_cert_key]
+        authorities = (config.client_ca_file, config.requestheader_client_ca_file)
+        self._authorities = [WatchedFiles((file,), Authorities.of) for file in authorities if file]
+        self._loopback = Pair(config.loopback_certificate, config.loopback_key)
+        self._default, self._by_name = self._contexts()
+        self.listening = self._context(self._main.value)
         self.listening.sni_callback = self._choose
 
     async def watch(self) -> None:
-        """Load files anew whenever they change. Files that cannot be used leave what is served as it was."""
+        """Take up files whenever they change."""
+        watched: list[WatchedFiles[Any]] = [self._main, *(pair.files for pair in self._named), *self._authorities]
         while True:
-            await asyncio.sleep(RECHECK)
-            stamps = self._stat()
-            if stamps == self._stamps:
-                continue
-            try:
-                self._default, self._by_name = self._load()
-            except (OSError, ValueError) as error:
-                logger.error("certificates changed on disk but cannot be used: %s", error)
-            else:
-                self._stamps = stamps
-                logger.info("certificates reloaded")
+            await asyncio.sleep(watched_files.CHECK_INTERVAL)
+            changed = [files for files in watched if files.refresh()]
+            if changed:
+                self._default, self._by_name = self._contexts()
 
-    def _stat(self) -> list[tuple[int, int]]:
-        config = self._config
-        files = [config.tls_cert_file, config.tls_private_key_file, config.client_ca_file]
-        files.append(config.requestheader_client_ca_file)
-        for certificate, key, _ in self._pairs:
-            files += [certificate, key]
-        return [_stamp(file) for file in files if file]
-
-    def _load(self) -> tuple[ssl.SSLContext, dict[str, ssl.SSLContext]]:
-        config = self._config
+    def _contexts(self) -> tuple[ssl.SSLContext, dict[str, ssl.SSLContext]]:
+        """The context for any name, and those for certain names."""
         by_name: dict[str, ssl.SSLContext] = {}
-        for certificate, key, names in self._pairs:
-            context = self._context(certificate, key)
-            for name in names or _names_of(certificate):
+        if self._loopback.certificate:
+            by_name[LOOPBACK_NAME] = self._context(self._loopback)
+        for named in self._named:
+            context = self._context(named.files.value)
+            for name in named.names or _names_of(named.files.value.certificate):
                 by_name.setdefault(name.lower(), context)
-        return self._context(config.tls_cert_file, config.tls_private_key_file), by_name
+        return self._context(self._main.value), by_name
 
-    def _context(self, certificate: str, key: str) -> ssl.SSLContext:
+    def _context(self, pair: Pair) -> ssl.SSLContext:
         config = self._config
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = VERSIONS[config.tls_min_version]
@@ -106,12 +114,12 @@ class ServingTLS:
         ciphers = [CIPHERS[name] for name in config.tls_cipher_suites if name not in TLS13_SUITES]
         if ciphers:
             context.set_ciphers(":".join(ciphers))
+        limit_curves(context, config.tls_curve_preferences)
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(certificate, key)
-        for authority in (config.client_ca_file, config.requestheader_client_ca_file):
-            if authority:
-                context.load_verify_locations(authority)
-                context.verify_mode = ssl.CERT_OPTIONAL
+        pair.into(context)
+        for authorities in self._authorities:
+            authorities.value.into(context)
+            context.verify_mode = ssl.CERT_OPTIONAL
         # who comes with a certificate that has expired is told so by an answer, not by a broken connection
         context.verify_flags |= NO_CHECK_TIME
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # any certificate of the file is a root, as in Go
@@ -128,27 +136,31 @@ class ServingTLS:
         return self._by_name.get(name) or self._by_name.get(wildcard) or self._default
 
 
-def _parse_sni(entry: str) -> tuple[str, str, list[str]]:
+def limit_curves(context: ssl.SSLContext, ids: Sequence[int]) -> None:
+    """Let the context agree on no other key exchange. Raises ValueError for what this TLS library cannot do."""
+    unknown = [number for number in ids if number not in CURVES]
+    if unknown:
+        raise ValueError(f"--tls-curve-preferences: {unknown[0]} is no curve of this TLS library")
+    if len(ids) == 1:
+        context.set_ecdh_curve(CURVES[ids[0]])
+    elif ids and hasattr(context, "set_groups"):  # Python 3.15
+        context.set_groups(":".join(CURVES[number] for number in ids))
+    elif ids:
+        raise ValueError("--tls-curve-preferences: more than one curve needs Python 3.15")
+
+
+def _named_pair(entry: str) -> NamedPair:
     """`cert,key` or `cert,key:name,name`, as the flag takes it."""
     files, _, names = entry.partition(":")
     certificate, _, key = files.partition(",")
-    return certificate, key, [name for name in names.split(",") if name]
+    return NamedPair(WatchedFiles((certificate, key), Pair.of), [name for name in names.split(",") if name])
 
 
-def _names_of(certificate: str) -> list[str]:
-    with open(certificate, "rb") as file:
-        leaf = x509.load_pem_x509_certificate(file.read())
+def _names_of(certificate: bytes) -> list[str]:
+    leaf = x509.load_pem_x509_certificate(certificate)
     try:
         return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
             x509.DNSName
         )
     except x509.ExtensionNotFound:
         return [str(name.value) for name in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-
-
-def _stamp(file: str) -> tuple[int, int]:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_ino

@@ -20,15 +20,15 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
-from workers.server.app import App
+from workers.server.app import App, FrontApp
 from workers.server.filters.http_logging import VERBOSITY, HTTPLogging
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response
 from workers.server.identity import behind_the_front
-from workers.server.metrics import FOLDER
 from workers.server.process import die_with_parent, set_title
 from workers.server.protocol import HttpProtocol
 from workers.server.serving import RETIRE, GroupServer
+from workers.server.siblings import FOLDER
 
 HEARTBEAT = 0.5
 
@@ -38,11 +38,19 @@ logger = logging.getLogger("apiserver.worker")
 class Application:
     """What uvicorn is given as its app: ASGI for the lifespan only; the protocol calls `handle` itself."""
 
-    def __init__(self, app: App, *, front: bool, verbosity: int = 0) -> None:
+    def __init__(self, app: App, *, front: bool) -> None:
         self._app = app
-        self.handle: Handler = app.handle if front else behind_the_front(self._handle)
-        if verbosity >= VERBOSITY:
-            self.handle = HTTPLogging(self.handle)
+        self._quiet: Handler = app.handle if front else behind_the_front(self._handle)
+        self.handle = self._quiet
+
+    def log_requests(self, verbosity: int) -> None:
+        """Whether each request has a line in the log, from now on."""
+        self.handle = HTTPLogging(self._quiet) if verbosity >= VERBOSITY else self._quiet
+
+    def unprotected(self, name: str) -> Handler:
+        """The handler for a further socket of the front."""
+        app: FrontApp = self._app  # type: ignore[assignment]
+        return app.unprotected[name]
 
     async def _handle(self, request: Request) -> Response:
         if is_health_path(request.path):
@@ -113,6 +121,7 @@ class GroupWorker(UvicornWorker):
             on_ready=self._ready,
             on_retire=self.wsgi.retire,
             front=self.app.tls is not None,
+            unprotected=self.app.unprotected,
         )
         asyncio.get_running_loop().add_signal_handler(RETIRE, server.retire)
         await server.serve(sockets=self.sockets)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from workers.apimachinery.errors import bad_request, service_unavailable
-from workers.core.kubelet.nodes import Kubelets, client_context
+from workers.core.kubelet.nodes import Kubelets
 from workers.core.kubelet.parameters import (
     container_of,
     is_forbidden,
@@ -20,6 +20,7 @@ from workers.core.kubelet.parameters import (
     stream_parameters,
 )
 from workers.registry.registry import Registry
+from workers.server.client.tls import TlsConfig
 from workers.server.endpoints.query import flag, text
 from workers.server.proxy.location import Location
 
@@ -40,7 +41,7 @@ class Locations:
         self._endpoints = registry.store("", "endpoints")
         self._slices = registry.store("discovery.k8s.io", "endpointslices")
         # What pods serve with certificates of their own making is not verified.
-        self._tls = client_context()
+        self._tls = TlsConfig(insecure=True).context()
 
     async def log(self, namespace: str, name: str, query: Query) -> Location | None:
         """Where a container's log is; None for a pod that no node runs. Raises ApiError."""

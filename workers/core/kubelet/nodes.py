@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
+import dataclasses
 from typing import Any
 
 from workers.apimachinery.errors import ApiError
 from workers.registry.store import Store
+from workers.server.client.tls import TlsConfig, WatchedTls
 from workers.server.config import ServerConfig
 from workers.server.proxy.location import Location
 
@@ -22,10 +23,12 @@ class Kubelets:
         self._port = config.kubelet_port
         self._timeout = config.kubelet_timeout
         self._scheme = "https" if config.kubelet_https else "http"
-        pair = (config.kubelet_client_certificate, config.kubelet_client_key)
-        self._unverified = client_context(*pair)
-        authority = config.kubelet_certificate_authority
-        self._tls = client_context(*pair, authority=authority) if authority else self._unverified
+        unverified = TlsConfig(
+            cert_file=config.kubelet_client_certificate, key_file=config.kubelet_client_key, insecure=True
+        )
+        self._unverified = self._tls = WatchedTls(unverified)
+        if authority := config.kubelet_certificate_authority:
+            self._tls = WatchedTls(dataclasses.replace(unverified, ca_file=authority, insecure=False))
 
     async def locate(self, name: str, *, verify: bool = True) -> Location:
         """The root of the node's kubelet. Raises ApiError: 404, 500 for a node without a usable address."""
@@ -36,7 +39,7 @@ class Kubelets:
             self._scheme,
             preferred_address(status.get("addresses") or [], self._address_types),
             endpoint.get("Port") or self._port,
-            tls=tls if self._scheme == "https" else None,
+            tls=tls.context if self._scheme == "https" else None,
             timeout=self._timeout,
         )
 
@@ -49,17 +52,3 @@ def preferred_address(addresses: list[Object], preferred: tuple[str, ...]) -> st
                 return str(address["address"])
     known = " ".join(f"{{{one.get('type', '')} {one.get('address', '')}}}" for one in addresses)
     raise ApiError(500, "", f"no preferred addresses found; known addresses: [{known}]")
-
-
-def client_context(certificate: str = "", key: str = "", *, authority: str = "") -> ssl.SSLContext:
-    """TLS as a client; without an authority nothing is verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    if authority:
-        context.load_verify_locations(authority)
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certificate:
-        context.load_cert_chain(certificate, key)
-    return context

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import ssl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-log = logging.getLogger(__name__)
-
-CHECK_INTERVAL = 1.0
+from workers.server.pem import Pair
+from workers.server.watched_files import WatchedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +57,12 @@ def _trust(context: ssl.SSLContext, authorities: bytes, source: str) -> None:
 
 
 def _identify(context: ssl.SSLContext, certificate: bytes, key: bytes, config: TlsConfig) -> None:
-    # the ssl module reads pairs from files only; these are in memory, and nobody else can open them
-    with _in_memory(certificate) as certificate_file, _in_memory(key) as key_file:
-        try:
-            context.load_cert_chain(certificate_file, key_file, password=_no_password)
-        except (ssl.SSLError, ValueError) as error:
-            names = f"{config.cert_file or 'the client certificate'}, {config.key_file or 'the client key'}"
-            reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else "no certificate and key"
-            raise ValueError(f"{names}: {reason.lower().replace('_', ' ')}") from None
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted")
-
-
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """The path under which the bytes are a file, for the while."""
-    descriptor = os.memfd_create("pem")
     try:
-        os.write(descriptor, content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
+        Pair(certificate, key).into(context)
+    except (ssl.SSLError, ValueError) as error:
+        names = f"{config.cert_file or 'the client certificate'}, {config.key_file or 'the client key'}"
+        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else "no certificate and key"
+        raise ValueError(f"{names}: {reason.lower().replace('_', ' ')}") from None
 
 
 class WatchedTls:
@@ -94,28 +71,8 @@ class WatchedTls:
     def __init__(self, config: TlsConfig) -> None:
         """Raises OSError or ValueError, as TlsConfig.context."""
         self.config = config
-        self._context = config.context()
-        self._stamps = self._stat()
-        self._next_check = time.monotonic() + CHECK_INTERVAL
+        self._files = WatchedFiles(config.files, lambda *_: config.context())
 
     @property
     def context(self) -> ssl.SSLContext:
-        now = time.monotonic()
-        if self._stamps and now >= self._next_check:
-            self._next_check = now + CHECK_INTERVAL
-            self._reload_if_changed()
-        return self._context
-
-    def _stat(self) -> list[tuple[int, int, int]]:
-        found = map(os.stat, self.config.files)
-        return [(status.st_mtime_ns, status.st_size, status.st_ino) for status in found]
-
-    def _reload_if_changed(self) -> None:
-        try:
-            stamps = self._stat()
-            if stamps == self._stamps:
-                return
-            self._stamps = stamps
-            self._context = self.config.context()
-        except (OSError, ValueError) as error:
-            log.error("cannot reload client certificates, keeping those read before: %s", error)
+        return self._files.current()
