@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.certificates import Pki, Subject
 from tests.conftest import TOKENS
 from tests.running import RunningServer
 
@@ -85,12 +84,3 @@ def shown_certificate(server: RunningServer, name: str) -> bytes:
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         return connection.getpeercert(binary_form=True) or b""
-
-
-def serving_pair(pki: Pki, name: str, common_name: str) -> tuple[bytes, bytes]:
-    """The content of a serving pair for localhost, signed by the authority `ca` of the folder."""
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    subject = Subject(common_name, (), ("localhost", "127.0.0.1"), ExtendedKeyUsageOID.SERVER_AUTH)
-    pair = pki.leaf(name, pki.authority("ca"), subject)
-    return pair.certificate.read_bytes(), pair.key.read_bytes()

@@ -43,7 +43,7 @@ class Material:
 
     def pair(self, name: str, *, authority: Pair | None = None, server: bool = False) -> Pair:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        subject = Subject(name, ("system:masters",), ("localhost", "127.0.0.1") if server else (), usage)
+        subject = Subject(name, ("system:masters",), ("localhost", "127.0.0.1") if server else (), (usage,))
         pki = self.pki()
         return pki.leaf("leaf", authority or pki.authority("ca"), subject)
 
