@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from supervisor.options.flag import AUTO
 from supervisor.options.parsing import Options
@@ -92,7 +93,7 @@ def _unix(path: str) -> socket.socket:
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as client:
             client.connect(path)
             raise ListenError(f"failed to listen on --debug-socket-path {path}: Address already in use")
-        with contextlib.suppress(FileNotFoundError):
+        if Path(path).is_socket():
             os.unlink(path)
         listener.bind(path)
         listener.listen(BACKLOG)
