@@ -128,15 +128,15 @@ def test_the_verbosity_is_set_in_all_workers_and_stays_for_new_ones(opened: Open
     for role, pid in workers:
         wait_for(lambda role=role, pid=pid: re.search(rf" {pid} I .*verbosity is 6 now", log_of(server, role)), 5)
     assert server.request("GET", "/api/v1/namespaces/loud")[0] == 404
-    wait_for(lambda: logged("aggregator", "path='/api/v1/namespaces/loud'"), 5)
-    assert not logged("aggregator", "path='/api/v1/namespaces/quiet'")
+    wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/loud"'), 5)
+    assert not logged("aggregator", 'URI="/api/v1/namespaces/quiet"')
     server.command("restart", "aggregator")
     assert server.request("GET", "/api/v1/namespaces/still-loud")[0] == 404
-    wait_for(lambda: logged("aggregator", "path='/api/v1/namespaces/still-loud'"), 5)
+    wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/still-loud"'), 5)
     assert server.request("PUT", "/debug/flags/v", 0)[0] == 200
     assert server.request("GET", "/api/v1/namespaces/quiet-again")[0] == 404
     time.sleep(0.1)
-    assert not logged("aggregator", "path='/api/v1/namespaces/quiet-again'")
+    assert not logged("aggregator", 'URI="/api/v1/namespaces/quiet-again"')
 
 
 def log_of(server: RunningServer, role: str) -> str:

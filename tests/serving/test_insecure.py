@@ -108,11 +108,11 @@ def test_it_serves_from_the_very_start_and_ends_with_the_server(tmp_path) -> Non
 
 
 @pytest.mark.seed("S67")
-def test_the_ports_are_bound_before_anything_is_said_about_etcd(tmp_path) -> None:
+def test_the_ports_are_bound_before_anything_is_said_about_etcd(tmp_path, short_folder) -> None:
     port = free_port()
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "supervisor.cli", "start", f"--run-dir={tmp_path}/r", f"--data-dir={tmp_path}/d"),
+            *(sys.executable, "-m", "supervisor.cli", "start", f"--run-dir={short_folder}", f"--data-dir={tmp_path}/d"),
             *("--secure-port=auto", f"--insecure-port={port}", "--etcd-servers=http://127.0.0.1:1"),
             *("--livez-grace-period=60s", "--advertise-address=192.0.2.10"),
         ],
