@@ -35,6 +35,7 @@ def complete(options: Options) -> CompletedOptions:
         "service_cluster_ip_range": options.service_cluster_ip_range or "10.0.0.0/24",
         "service_node_port_range": options.service_node_port_range or "30000-32767",
         "endpoint_reconciler_type": options.endpoint_reconciler_type or "lease",
+        "etcd_prefix": f"/{options.etcd_prefix.strip('/')}".rstrip("/"),
         **api_enablement.completed(options),
     }
     changes["advertise_address"] = advertise_address(options, errors)

@@ -13,7 +13,7 @@ from supervisor.reconcilers.reconcilers import (
     Reconciler,
 )
 from supervisor.reconcilers.store import Store, StoreError
-from workers.storage.factory import storage_formats, watched_rules
+from workers.storage.factory import parse_overrides, storage_formats, watched_rules
 from workers.storage.formats import Unreadable
 
 unreachable = (StoreError, grpc.RpcError)
@@ -31,6 +31,7 @@ def build(options: CompletedOptions) -> Reconciler:
         ca=options.etcd_cafile,
         certificate=options.etcd_certfile,
         key=options.etcd_keyfile,
+        others=parse_overrides(options.etcd_servers_overrides),
         formats=formats,
         rules=watched_rules(options, formats),
     )

@@ -5,7 +5,7 @@ Objects have kind, apiVersion and metadata first and no resourceVersion; they li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +36,8 @@ class Conflict(Exception):
 class Store:
     """etcd by keys relative to the prefix. Every call raises StoreError when etcd does not answer in time.
 
-    `rules` is the file of the rules of encryption, if it may change.
+    `others` are the servers of resources that have an etcd of their own, by storage prefix; `rules` is the file of the
+    rules of encryption, if it may change.
     """
 
     def __init__(
@@ -47,25 +48,26 @@ class Store:
         ca: str = "",
         certificate: str = "",
         key: str = "",
+        others: Mapping[str, Sequence[str]] | None = None,
         formats: Formats | None = None,
         rules: WatchedFile | None = None,
     ):
         secrets = (Path(path).read_bytes() if path else None for path in (ca, key, certificate))
         credentials = grpc.ssl_channel_credentials(*secrets)
-        endpoints = [_endpoint(server, credentials) for server in servers]
-        self._client = etcd3.MultiEndpointEtcd3Client(endpoints, timeout=CALL_TIMEOUT, failover=True)
+        self._client = _client(servers, credentials)
+        self._others = {f"{folder}/": _client(urls, credentials) for folder, urls in (others or {}).items()}
         self._prefix = "/" + prefix.strip("/") + "/"
         self._formats = formats or Formats(prefix)
         self._rules = rules
 
     def get(self, key: str) -> tuple[Object | None, int]:
         """The object at a key and its mod revision; None and 0 if there is none."""
-        value, metadata = self._ask(lambda client: client.get(self._prefix + key))
+        value, metadata = self._ask(key, lambda client: client.get(self._prefix + key))
         return (self._decode(self._prefix + key, value), metadata.mod_revision) if metadata else (None, 0)
 
     def list(self, prefix: str) -> list[Object]:
         """All objects below a prefix."""
-        found = self._ask(lambda client: list(client.get_prefix(self._prefix + prefix)))
+        found = self._ask(prefix, lambda client: list(client.get_prefix(self._prefix + prefix)))
         return [self._decode(metadata.key.decode(), value) for value, metadata in found]
 
     def write(self, key: str, value: Object, mod_revision: int) -> None:
@@ -76,11 +78,12 @@ class Store:
         name = self._prefix + key
         stored = self._encode(name, value)
         succeeded, _ = self._ask(
+            key,
             lambda client: client.transaction(
                 compare=[client.transactions.mod(name) == mod_revision],
                 success=[client.transactions.put(name, stored)],
                 failure=[],
-            )
+            ),
         )
         if not succeeded:
             raise Conflict(key)
@@ -89,24 +92,27 @@ class Store:
         """Write a key that vanishes after `ttl` seconds, with a lease of its own."""
         name = self._prefix + key
         stored = self._encode(name, value)
-        self._ask(lambda client: client.put(name, stored, lease=client.lease(ttl)))
+        self._ask(key, lambda client: client.put(name, stored, lease=client.lease(ttl)))
 
     def delete(self, key: str) -> bool:
         """Remove a key; whether it was there."""
-        return bool(self._ask(lambda client: client.delete(self._prefix + key)))
+        return bool(self._ask(key, lambda client: client.delete(self._prefix + key)))
 
-    def _ask(self, call: Callable[[Any], Any]) -> Any:
-        """Ask a member, and when it fails the others, each once. The client itself moves on at the next call only."""
-        for _ in range(len(self._client.endpoints) - 1):
+    def _ask(self, key: str, call: Callable[[Any], Any]) -> Any:
+        """Ask a member that has the key, and when it fails the others, each once. The client itself moves on at the next
+        call only."""
+        client = next((found for folder, found in self._others.items() if key.startswith(folder)), self._client)
+        for _ in range(len(client.endpoints) - 1):
             try:
-                return call(self._client)
+                return call(client)
             except StoreError:
                 continue
-        return call(self._client)
+        return call(client)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for client in (self._client, *self._others.values()):
+            client.close()
 
     def _encode(self, key: str, value: Object) -> bytes:
         self._look_for_rules()
@@ -120,6 +126,11 @@ class Store:
     def _look_for_rules(self) -> None:
         if self._rules is not None and (rules := self._rules.changed()) is not None:
             self._formats.use(rules)
+
+
+def _client(servers: Sequence[str], credentials: Any) -> Any:
+    endpoints = [_endpoint(server, credentials) for server in servers]
+    return etcd3.MultiEndpointEtcd3Client(endpoints, timeout=CALL_TIMEOUT, failover=True)
 
 
 def _endpoint(server: str, credentials: Any) -> Any:

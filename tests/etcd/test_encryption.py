@@ -165,6 +165,14 @@ def is_compacted(url: str, revision: int) -> bool:
     return asyncio.run(ask_etcd())
 
 
+def test_transformations_are_counted(server: RunningServer) -> None:
+    text = server.request("GET", "/metrics")[1].decode()
+    name = "apiserver_storage_transformation_operations_total"
+    labels = 'resource="secrets",status="{}",transformation_type="{}",transformer_prefix="k8s:enc:aesgcm:v1:"'
+    for status, direction in (("OK", "to_storage"), ("Unknown", "from_storage")):
+        assert f"{name}{{{labels.format(status, direction)}}} " in text
+
+
 def test_no_secret_is_in_any_log(server: RunningServer) -> None:
     logs = b"".join(path.read_bytes() for path in (server.run_dir / "logs").iterdir())
     assert not any(form in logs for form in (*FORMS, K1.encode(), K2.encode()))

@@ -242,3 +242,25 @@ def _restarted_with_yaml(place: Place) -> None:
         assert [i["data"] for i in ask(third, "GET", CONFIG_MAPS)["items"] if i["metadata"]["name"] == "old"] == [
             expected
         ]
+
+
+@pytest.mark.seed("S42")
+def test_the_endpoints_are_published_where_they_are_read(tmp_path: Path) -> None:
+    main, other = etcd_in(tmp_path / "main"), etcd_in(tmp_path / "other")
+    views = EtcdView(main.url), EtcdView(other.url)
+    overrides = f"/endpoints#{other.url},discovery.k8s.io/endpointslices#{other.url}"
+    flags = (f"--etcd-servers={main.url}", f"--etcd-servers-overrides={overrides}", "--advertise-address=192.0.2.10")
+    try:
+        with RunningServer(tmp_path / "server", *flags, "--etcd-prefix=registry/") as server:
+            path = "/api/v1/namespaces/default/endpoints/kubernetes"
+            wait_for(lambda: server.request("GET", path)[0] == 200, 15, "the endpoints")
+            assert ask(server, "GET", path)["subsets"][0]["addresses"] == [{"ip": "192.0.2.10"}]
+            assert views[1].keys("services/endpoints/") == ["default/kubernetes"]
+            assert views[1].keys("endpointslices/") == ["default/kubernetes"]
+            assert views[0].keys("services/endpoints/") == []
+            assert views[0].keys("masterleases/") == ["192.0.2.10"]
+    finally:
+        for view in views:
+            view.close()
+        main.kill()
+        other.kill()

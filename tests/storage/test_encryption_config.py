@@ -1,6 +1,7 @@
 """A file that is no EncryptionConfiguration: the message says what is wrong, in upstream's words, and shows no key."""
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -77,4 +78,11 @@ def test_json_is_as_good_as_yaml(tmp_path):
         '{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":'
         f'[{{"resources":["secrets"],"providers":[{{"secretbox":{{"keys":[{{"name":"a","secret":"{KEY}"}}]}}}},{{"identity":{{}}}}]}}]}}'
     )
+    assert list(load_encryption_config(str(path)).rules) == [("", "secrets")]
+
+
+def test_the_sample_is_good_once_it_has_a_key(tmp_path):
+    sample = Path(__file__).parents[2] / "etc" / "encryption-config.yaml"
+    path = tmp_path / "encryption.yaml"
+    path.write_text(sample.read_text().replace("secret: KEY", f"secret: {KEY}"))
     assert list(load_encryption_config(str(path)).rules) == [("", "secrets")]

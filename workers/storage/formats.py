@@ -13,10 +13,11 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from workers.apimachinery import codec, errors, protobuf, types
-from workers.apimachinery.errors import ApiError
+from workers.apimachinery.errors import ApiError, qualified
+from workers.apimachinery.metrics import REGISTRY
 from workers.apimachinery.resources import SERVED_BY, catalogue
 from workers.storage import serializer
-from workers.storage.encryption.transformers import IDENTITY, TransformError, Transformers
+from workers.storage.encryption.transformers import ENCRYPTED, IDENTITY, TransformError, Transformers
 from workers.storage.entry import Form, JSONEntry, StoredEntry
 from workers.storage.interface import StorageError
 from workers.storage.serializer import JSON
@@ -24,6 +25,13 @@ from workers.storage.serializer import JSON
 log = logging.getLogger(__name__)
 
 REMEMBERED = 512  # own writes that the watch has not brought back yet
+
+TRANSFORMATIONS = REGISTRY.counter(
+    "apiserver_storage_transformation_operations_total",
+    "Total number of transformations. Successful transformation will have a status 'OK' and a varied status string when "
+    "the transformation fails. The status, resource, and transformation_type fields can be used for alerting purposes.",
+    ("resource", "status", "transformation_type", "transformer_prefix"),
+)
 
 # What lies beside the resources: its folder, the resource that encryption rules know it by, its kind.
 INTERNAL = (
@@ -92,6 +100,7 @@ class Format:
             obj = serializer.parse(value, JSON)
             data = serializer.serialize(serializer.in_version(obj, self.stored_version), self.media_type)
         stored = self.encryption.encrypt(data, key.encode())
+        self._count("to_storage", self.encryption.name)
         self._written[key, stored] = value, wanted
         if len(self._written) > REMEMBERED:
             del self._written[next(iter(self._written))]
@@ -104,6 +113,7 @@ class Format:
             return known
         try:
             data, name = self.encryption.decrypt(stored, key.encode())
+            self._count("from_storage", name)
             media_type = serializer.recognise(data)
             if data.startswith(self._head):
                 return data, (name, JSON, self.api_version)
@@ -113,8 +123,16 @@ class Format:
                 obj = serializer.in_version(obj, self.api_version)
             return serializer.serialize(obj, JSON), (name, media_type, found)
         except (TransformError, protobuf.ProtobufError, codec.DecodeError, ValueError, KeyError) as error:
+            if isinstance(error, TransformError):
+                self._count("from_storage", stored, "Unknown")
             log.error("the value at %s cannot be read: %s", key, type(error).__name__)
             raise unreadable(key, error) from error
+
+    def _count(self, direction: str, name: bytes, status: str = "OK") -> None:
+        """Count a transformation by the provider that `name` begins with; plain data are not transformed."""
+        if name.startswith(ENCRYPTED):
+            provider = ":".join(name.decode(errors="replace").split(":", 4)[:4]) + ":"
+            TRANSFORMATIONS.inc((qualified(self.resource, self.group), status, direction, provider))
 
 
 class _Raw(Format):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -132,6 +133,7 @@ def _decode_microtime(value: Any) -> str | None:
     return _moment(value, "%Y-%m-%dT%H:%M:%S.%fZ", 27)
 
 
+@functools.lru_cache(maxsize=4096)
 def _moment(value: Any, layout: str, width: int) -> str | None:
     if not as_bytes(value):
         return None

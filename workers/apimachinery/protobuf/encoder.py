@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -168,6 +169,7 @@ def _encode_double(value: Any) -> bytes:
     return struct.pack("<d", value)
 
 
+@functools.lru_cache(maxsize=4096)
 def _encode_time(value: Any) -> bytes:
     if not value:
         return b""
