@@ -10,6 +10,7 @@ import pytest
 
 from tests.registry.api import Api, running
 from tests.storage.etcd_process import EtcdProcess
+from tests.versions.authority import trust_anchor
 from workers.apimachinery.enablement import resource_enablement
 from workers.apimachinery.resources import ResourceInfo
 from workers.apimachinery.schemas import shipped_minors
@@ -48,7 +49,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], str]] = {
         "spec",
     ),
     "DeviceClass": ({"spec": {"selectors": [{"cel": {"expression": "true"}}]}}, "spec"),
-    "ClusterTrustBundle": ({"spec": {"trustBundle": ""}}, "spec"),
+    "ClusterTrustBundle": ({"spec": {"trustBundle": trust_anchor()}}, "spec"),
     "LeaseCandidate": (
         {
             "spec": {
@@ -62,7 +63,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "StorageVersion": ({"spec": {}, "status": {}}, "metadata"),
 }
-NAMES = {"IPAddress": "192.0.2.1"}
+NAMES = {"IPAddress": "192.0.2.1", "StorageVersion": "apps.deployments"}
 # Kinds whose sample does not fit everywhere: theirs were other fields then.
 OTHERWISE = {("coordination.k8s.io/v1alpha1", "LeaseCandidate"), ("resource.k8s.io/v1alpha3", "DeviceClass")}
 # What the minor version brought: the first that has the field.

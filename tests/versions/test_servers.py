@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.running import COMMAND, RunningServer, wait_for
+from tests.versions.authority import trust_anchor
 
 KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
 pytestmark = pytest.mark.e2e
@@ -22,7 +23,7 @@ FLOW = "/apis/flowcontrol.apiserver.k8s.io"
 LEVEL = {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}, "nominalConcurrencyShares": 7}}}
 DRA = "/apis/resource.k8s.io"
 CLAIM = {"spec": {"devices": {"requests": [{"name": "gpu", "deviceClassName": "fast", "count": 2}]}}}
-BUNDLE = {"spec": {"signerName": "", "trustBundle": ""}}
+BUNDLE = {"spec": {"trustBundle": trust_anchor()}}
 
 
 def ask(server: RunningServer, path: str, **headers: str) -> Any:
@@ -296,7 +297,13 @@ def test_beta_versions_are_watched_and_applied(betas: RunningServer) -> None:
 
 def test_a_kind_without_a_stable_version_is_there_with_its_gate(betas: RunningServer) -> None:
     create(betas, "/apis/certificates.k8s.io/v1beta1/clustertrustbundles", "bundle", BUNDLE)
-    assert "bundle" in kubectl(betas, "get", "clustertrustbundles")
+    status, answer = betas.request(
+        "POST",
+        "/apis/certificates.k8s.io/v1beta1/clustertrustbundles",
+        {"metadata": {"name": "empty"}, "spec": {"trustBundle": "none"}},
+    )
+    assert (status, "at least one trust anchor must be provided" in json.loads(answer)["message"]) == (422, True)
+    assert kubectl(betas, "get", "clustertrustbundles").splitlines()[0].split() == ["NAME", "SIGNERNAME"]
     names = kubectl(betas, "api-resources", "-o", "name").split()
     assert "devicetaintrules.resource.k8s.io" in names
     assert "podgroups.scheduling.k8s.io" not in names, "its gate is off"

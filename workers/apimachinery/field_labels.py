@@ -107,6 +107,12 @@ SELECTABLE: dict[tuple[str, str], Selectable] = {
     ("certificates.k8s.io", "CertificateSigningRequest"): Selectable(
         {**NAME_ONLY, "spec.signerName": _path("spec.signerName")}, NOT_SUPPORTED
     ),
+    ("certificates.k8s.io", "ClusterTrustBundle"): Selectable(
+        {**NAME_ONLY, "spec.signerName": _path("spec.signerName")}, NOT_SUPPORTED
+    ),
+    ("certificates.k8s.io", "PodCertificateRequest"): Selectable(
+        {**NAME_ONLY, **_paths("spec.signerName", "spec.podName", "spec.nodeName")}, NOT_SUPPORTED
+    ),
     ("resource.k8s.io", "ResourceSlice"): Selectable(
         {**NAME_ONLY, **_paths("spec.nodeName", "spec.driver")},
         "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {0}",

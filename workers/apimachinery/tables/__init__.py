@@ -15,6 +15,8 @@ from workers.apimachinery.tables import pods
 from workers.apimachinery.tables.cells import since, value
 from workers.apimachinery.tables.table import DEFAULT, PRINTERS, SCALE, Printer
 
+TIMES = ("Timestamp", "Time")
+
 Column = dict[str, Any]
 Row = dict[str, Any]
 
@@ -52,9 +54,8 @@ def _printer(info: ResourceInfo, kind: str) -> Printer:
 
 @functools.cache
 def _by_paths(info: ResourceInfo) -> Printer:
-    """The printer of a resource whose columns say themselves where their cells are; dates are shown as ages."""
-    pairs = zip(info.columns, info.cells, strict=True)
-    made = [since(path) if column["type"] == "date" else value(path) for column, path in pairs]
+    """The printer of a resource whose columns say themselves where their cells are; times are shown as ages."""
+    made = [since(path) if path.endswith(TIMES) else value(path) for path in info.cells]
     return lambda obj, now: [cell(obj, now) for cell in made]
 
 

@@ -71,3 +71,10 @@ def available(api_service: Object, now: float) -> str:
         return "Unknown"
     status, reason = found.get("status", ""), found.get("reason")
     return f"{status} ({reason})" if status != "True" and reason else status
+
+
+def storage_versions(obj: Object, now: float) -> str:
+    """Which version each server stores: three of them, and how many more there are."""
+    found = items(obj, "status.storageVersions")
+    shown = ",".join(f"{one.get('apiServerID', '')}={one.get('encodingVersion', '')}" for one in found[:3])
+    return f"{shown} + {len(found) - 3} more..." if len(found) > 3 else shown

@@ -72,6 +72,9 @@ DEFAULT: Printer = _row(name, created_at)
 SCALE: Printer = _row(name, number("spec.replicas"), number("status.replicas"), created)
 
 PRINTERS: dict[tuple[str, str], Printer] = {
+    ("internal.apiserver.k8s.io", "StorageVersion"): _row(
+        name, filled("status.commonEncodingVersion", UNSET), cluster.storage_versions, created
+    ),
     # core
     ("", "ComponentStatus"): cluster.component,
     ("", "ConfigMap"): lambda obj, now: [

@@ -17,13 +17,15 @@ def _resources(text: str) -> frozenset[tuple[str, str]]:
 
 # AllowCreateOnUpdate: PUT makes the object if it is not there.
 CREATES_ON_UPDATE = _resources(
-    f"endpoints events limitranges services leases.coordination.k8s.io runtimeclasses.node.k8s.io roles.{RBAC}"
-    f" clusterroles.{RBAC} rolebindings.{RBAC} clusterrolebindings.{RBAC}"
+    f"endpoints events limitranges services leases.coordination.k8s.io leasecandidates.coordination.k8s.io"
+    f" runtimeclasses.node.k8s.io roles.{RBAC} clusterroles.{RBAC} rolebindings.{RBAC} clusterrolebindings.{RBAC}"
 )
 
 # AllowUnconditionalUpdate is false: PUT must name the resourceVersion that it replaces.
 NEEDS_RESOURCE_VERSION = _resources(
-    "leases.coordination.k8s.io runtimeclasses.node.k8s.io poddisruptionbudgets.policy"
+    "leases.coordination.k8s.io leasecandidates.coordination.k8s.io runtimeclasses.node.k8s.io"
+    " poddisruptionbudgets.policy clustertrustbundles.certificates.k8s.io podcertificaterequests.certificates.k8s.io"
+    " storageversions.internal.apiserver.k8s.io"
     f" csidrivers.{STORAGE} csinodes.{STORAGE} csistoragecapacities.{STORAGE} volumeattachments.{STORAGE}"
     f" mutatingwebhookconfigurations.{ADMISSION} validatingwebhookconfigurations.{ADMISSION}"
     f" mutatingadmissionpolicies.{ADMISSION} mutatingadmissionpolicybindings.{ADMISSION}"
@@ -46,7 +48,7 @@ HAS_GENERATION = _resources(
     " networkpolicies.networking.k8s.io servicecidrs.networking.k8s.io poddisruptionbudgets.policy"
     f" endpointslices.discovery.k8s.io priorityclasses.scheduling.k8s.io flowschemas.{FLOWCONTROL}"
     f" prioritylevelconfigurations.{FLOWCONTROL} deviceclasses.{DRA} resourceslices.{DRA}"
-    f" mutatingwebhookconfigurations.{ADMISSION} validatingwebhookconfigurations.{ADMISSION}"
+    f" devicetaintrules.{DRA} mutatingwebhookconfigurations.{ADMISSION} validatingwebhookconfigurations.{ADMISSION}"
     f" mutatingadmissionpolicies.{ADMISSION} mutatingadmissionpolicybindings.{ADMISSION}"
     f" validatingadmissionpolicies.{ADMISSION} validatingadmissionpolicybindings.{ADMISSION}"
     " customresourcedefinitions.apiextensions.k8s.io"

@@ -1,0 +1,36 @@
+"""Certificates for tests of what holds certificates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+
+
+def certificate(key: Any, *, authority: bool = False, name: str = "test", hours: float = 24) -> str:
+    """A certificate of that key, signed by one of its own, as PEM."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(START)
+        .not_valid_after(START + timedelta(hours=hours))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def trust_anchor(name: str = "root") -> str:
+    """A certificate of an authority, as PEM."""
+    return certificate(ec.generate_private_key(ec.SECP256R1()), authority=True, name=name)
