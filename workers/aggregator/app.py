@@ -20,6 +20,7 @@ from workers.server.chain import build_chain, build_insecure_chain
 from workers.server.config import ServerConfig
 from workers.server.delegation import DelegationTarget
 from workers.server.discovery_endpoints import DiscoveryEndpoints
+from workers.server.file_server import FileServer
 from workers.server.generic import GenericAPIServer
 from workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from workers.server.http import Handler, Request, Response
@@ -30,6 +31,7 @@ from workers.server.profiling.endpoints import DebugEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
 
 CRASH_LOOPS = "crash-loops"  # a file in the run folder: whose processes die again and again
+LOGS = "/var/log"
 STOPPING = "stopping"  # a file in the run folder: the server is about to stop
 # What the server behind this one serves outside of the API.
 OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
@@ -132,6 +134,8 @@ class AggregatorServer:
         prefixes = self.server.prefixes
         if self.config.profiling:
             prefixes.update(self._debug.prefixes)
+        if self.config.enable_logs_handler:
+            prefixes["/logs"] = FileServer(LOGS, "/logs").handle
 
     def _add_checks(self) -> None:
         stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS
