@@ -27,6 +27,7 @@ from workers.server.http import Handler, Request, Response
 from workers.server.metric_choice import MetricChoice
 from workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from workers.server.openapi.endpoints import OpenAPIEndpoints
+from workers.server.openapi.legacy import SwaggerEndpoints
 from workers.server.profiling.endpoints import DebugEndpoints
 from workers.server.served_version import emulated_minor, serve, version_info
 
@@ -134,6 +135,8 @@ class AggregatorServer:
         prefixes = self.server.prefixes
         if self.config.profiling:
             prefixes.update(self._debug.prefixes)
+        if self.config.enable_swagger_ui:
+            prefixes.update(SwaggerEndpoints(self._openapi).prefixes)
         if self.config.enable_logs_handler:
             prefixes["/logs"] = FileServer(LOGS, "/logs").handle
 
