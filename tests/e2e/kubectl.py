@@ -52,9 +52,11 @@ class Kubectl:
             env=os.environ | environment,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """A kubectl that goes on in the background for at most LONGEST seconds; end it."""
-        process = subprocess.Popen([*self.flags, *arguments], stdout=subprocess.PIPE, text=True, bufsize=1)
+        process = subprocess.Popen(
+            [*self.flags, *arguments], stdout=subprocess.PIPE, text=True, bufsize=1, env=os.environ | environment
+        )
         limit = threading.Timer(LONGEST, process.kill)
         limit.daemon = True
         limit.start()

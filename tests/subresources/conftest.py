@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,10 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A server that verifies its kubelets and is verified by them; pod `p` runs on node `n`, with containers a and b."""
+    """A server that verifies its kubelets and is verified by them.
+
+    Pod `p` runs on node `n`, with containers a and b, pod `modern` on node `m`, which says that it speaks WebSocket.
+    """
     folder = tmp_path_factory.mktemp("cluster")
     pki = Pki(Path(folder, "kubelet-pki"))
     authority = pki.authority("kubelet-ca")
@@ -48,13 +51,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     ):
         create_node(server, "n", kubelet, {"type": "Hostname", "address": "unused"})
         create_pod(server, "p", "n")
+        create_node(
+            server, "m", kubelet, {"type": "Hostname", "address": "unused"}, features=["ExtendWebSocketsToKubelet"]
+        )
+        create_pod(server, "modern", "m")
         yield Cluster(server, kubelet, Kubectl(server, "default"))
 
 
-def create_node(server: RunningServer, name: str, kubelet: FakeKubelet, *others: dict[str, str]) -> None:
+def create_node(
+    server: RunningServer, name: str, kubelet: FakeKubelet, *others: dict[str, str], features: Sequence[str] = ()
+) -> None:
     """A node whose internal address is the kubelet's; `others` are more addresses."""
     status = {
         "addresses": [*others, {"type": "InternalIP", "address": kubelet.address}],
+        "declaredFeatures": list(features),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}},
     }
     code, body = server.request(

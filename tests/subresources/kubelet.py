@@ -1,6 +1,6 @@
 """A small kubelet: the HTTPS server that logs, exec, attach and port-forward end at, with made-up containers.
 
-A container's log counts lines; `echo`, `cat` and `exit N` are the commands there are; a forwarded port says what it got
+A container's log counts lines; `echo`, `cat`, `much BYTES`, `exit N` and `tar` are the commands there are; a forwarded port says what it got
 in capitals. What a client sees is thus known, whatever stood between.
 """
 
@@ -131,12 +131,12 @@ class Handler(BaseHTTPRequestHandler):
     def _command(self, action: str, query: dict[str, list[str]]) -> None:
         wanted = [name for parameter, name in PARAMETERS.items() if parameter in query]
         self.close_connection = True
-        if self.headers.get("Upgrade", "").lower() == "websocket":
+        if query.get("command") == ["refuse"]:
+            self._answer(500, b"container is not running")
+        elif self.headers.get("Upgrade", "").lower() == "websocket":
             protocols = [one.strip() for one in self.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-            if "v5.channel.k8s.io" not in protocols:
-                self._answer(403, b"unknown protocol")
-                return
-            self._switch("websocket", **{"Sec-WebSocket-Protocol": "v5.channel.k8s.io"})
+            chosen = next(one for one in ("v5.channel.k8s.io", "v4.channel.k8s.io") if one in protocols)
+            self._switch("websocket", **{"Sec-WebSocket-Protocol": chosen})
             run(WebSocketStreams(self), action, query.get("command", []))
         else:
             self._switch("SPDY/3.1", **{"X-Stream-Protocol-Version": "v4.channel.k8s.io"})
@@ -156,12 +156,14 @@ class Handler(BaseHTTPRequestHandler):
     # ---- port-forward
 
     def _forward(self) -> None:
-        if self.headers.get("Upgrade", "").lower() != "spdy/3.1":
-            self._answer(403, b"only SPDY")
-            return
         self.close_connection = True
-        self._switch("SPDY/3.1", **{"X-Stream-Protocol-Version": "portforward.k8s.io"})
-        session = Session(self.rfile.read, self.wfile.write)
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self._switch("websocket", **{"Sec-WebSocket-Protocol": "SPDY/3.1+portforward.k8s.io"})
+            inside = WebSocketStreams(self)
+            session = Session(inside.read, inside.send)
+        else:
+            self._switch("SPDY/3.1", **{"X-Stream-Protocol-Version": "portforward.k8s.io"})
+            session = Session(self.rfile.read, self.wfile.write)
         for stream in session.frames():
             if stream.headers.get("streamtype") != "data":
                 continue
@@ -178,6 +180,17 @@ class WebSocketStreams:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Bytes of the messages, of which only these count; fewer when the client has gone."""
+        while len(self._rest) < size and (message := self._receive()) is not None:
+            self._rest += message
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def send(self, data: bytes) -> None:
+        self._send(2, data)
 
     def stdin(self) -> Iterator[bytes]:
         while (message := self._receive()) is not None:
@@ -251,6 +264,9 @@ def run(streams: WebSocketStreams | SpdyStreams, action: str, command: list[str]
     if action == "attach" or command[0] == "cat":
         for data in streams.stdin():
             streams.write("stdout", data)
+    elif command[0] == "much":
+        for _ in range(0, int(command[1]), 50_000):
+            streams.write("stdout", b"m" * 50_000)
     elif command[0] == "echo":
         streams.write("stdout", " ".join(command[1:]).encode() + b"\n")
     else:

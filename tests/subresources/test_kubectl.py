@@ -16,7 +16,11 @@ from tests.subresources.conftest import Cluster, create_pod
 from tests.subresources.kubelet import COPIED
 
 pytestmark = [needs_kubectl, pytest.mark.e2e]
-TRANSPORTS = pytest.mark.parametrize("websockets", ["true", "false"])
+# kubectl's transport, the pod, and what its kubelet sees.
+TRANSPORTS = pytest.mark.parametrize(
+    ("websockets", "pod", "seen"),
+    [("true", "p", "SPDY/3.1"), ("true", "modern", "websocket"), ("false", "p", "SPDY/3.1")],
+)
 
 
 def test_logs_of_a_container(cluster: Cluster) -> None:
@@ -42,34 +46,40 @@ def test_a_kubelets_refusal_is_told(cluster: Cluster) -> None:
 
 
 @TRANSPORTS
-def test_exec_runs_a_command(cluster: Cluster, websockets: str) -> None:
+def test_exec_runs_a_command(cluster: Cluster, websockets: str, pod: str, seen: str) -> None:
     environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
-    told = cluster.kubectl("exec", "p", "-c", "a", "--", "echo", "a word", "&more", **environment)
+    told = cluster.kubectl("exec", pod, "-c", "a", "--", "echo", "a word", "&more", **environment)
     assert told == "a word &more\n"
+    assert cluster.kubelet.headers[-1]["upgrade"] == seen
 
 
 @TRANSPORTS
-def test_exec_passes_its_input_on_and_ends_with_it(cluster: Cluster, websockets: str) -> None:
+def test_exec_passes_its_input_on_and_ends_with_it(cluster: Cluster, websockets: str, pod: str, seen: str) -> None:
     text = "".join(f"line {number}\n" for number in range(20000))
     environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
-    assert cluster.kubectl("exec", "-i", "p", "-c", "a", "--", "cat", stdin=text, **environment) == text
+    assert cluster.kubectl("exec", "-i", pod, "-c", "a", "--", "cat", stdin=text, **environment) == text
+    assert cluster.kubelet.headers[-1]["upgrade"] == seen
 
 
 @TRANSPORTS
-def test_a_commands_exit_code_reaches_kubectl(cluster: Cluster, websockets: str) -> None:
-    done = cluster.kubectl.run("exec", "p", "-c", "a", "--", "exit", "7", KUBECTL_REMOTE_COMMAND_WEBSOCKETS=websockets)
+def test_a_commands_exit_code_reaches_kubectl(cluster: Cluster, websockets: str, pod: str, seen: str) -> None:
+    done = cluster.kubectl.run("exec", pod, "-c", "a", "--", "exit", "7", KUBECTL_REMOTE_COMMAND_WEBSOCKETS=websockets)
     assert (done.returncode, done.stdout) == (7, "")
     assert "something went wrong" in done.stderr
+    assert cluster.kubelet.headers[-1]["upgrade"] == seen
 
 
 @TRANSPORTS
-def test_attach_to_a_container(cluster: Cluster, websockets: str) -> None:
+def test_attach_to_a_container(cluster: Cluster, websockets: str, pod: str, seen: str) -> None:
     environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
-    assert "hello\n" in cluster.kubectl("attach", "-i", "p", "-c", "b", stdin="hello\n", **environment)
+    assert "hello\n" in cluster.kubectl("attach", "-i", pod, "-c", "b", stdin="hello\n", **environment)
+    assert cluster.kubelet.headers[-1]["upgrade"] == seen
 
 
-def test_port_forward(cluster: Cluster) -> None:
-    forwarder = cluster.kubectl.start("port-forward", "p", ":8080")
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_port_forward(cluster: Cluster, websockets: str) -> None:
+    environment = {"KUBECTL_PORT_FORWARD_WEBSOCKETS": websockets}
+    forwarder = cluster.kubectl.start("port-forward", "p", ":8080", "-v=6", **environment)
     try:
         assert forwarder.stdout is not None
         found = re.search(r"127\.0\.0\.1:(\d+) -> 8080", forwarder.stdout.readline())
@@ -82,14 +92,15 @@ def test_port_forward(cluster: Cluster) -> None:
 
 
 @TRANSPORTS
-def test_cp_both_ways(cluster: Cluster, tmp_path: Path, websockets: str) -> None:
+def test_cp_both_ways(cluster: Cluster, tmp_path: Path, websockets: str, pod: str, seen: str) -> None:
     environment = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
-    here, there = tmp_path / "here.txt", f"/data/{websockets}"
+    here, there = tmp_path / "here.txt", f"/data/{websockets}/{pod}"
     here.write_bytes(b"some bytes " * 50_000)
-    cluster.kubectl("cp", "-c", "a", str(here), f"p:{there}/copied.txt", **environment)
+    cluster.kubectl("cp", "-c", "a", str(here), f"{pod}:{there}/copied.txt", **environment)
     assert COPIED[f"{there}/copied.txt"] == here.read_bytes()
-    cluster.kubectl("cp", "-c", "a", "p:/etc/motd", str(tmp_path / "back"), **environment)
+    cluster.kubectl("cp", "-c", "a", f"{pod}:/etc/motd", str(tmp_path / "back"), **environment)
     assert (tmp_path / "back").read_text() == "this is /etc/motd"
+    assert cluster.kubelet.headers[-1]["upgrade"] == seen
 
 
 def test_debug_adds_an_ephemeral_container_and_attaches(cluster: Cluster) -> None:

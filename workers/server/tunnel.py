@@ -18,12 +18,42 @@ class Detachable(Protocol):
         ...
 
 
+class Translation:
+    """What the two sides' bytes become on their way: here, themselves."""
+
+    client: asyncio.Transport
+    kubelet: asyncio.Transport
+    half_closes = True  # whether an end of what one side sends can be passed on alone
+    waits = False  # whether the client closes its connection itself
+
+    def forth(self, data: bytes) -> bytes:
+        """The client's bytes as the other side gets them."""
+        return data
+
+    def back(self, data: bytes) -> bytes:
+        """The other side's bytes as the client gets them."""
+        return data
+
+    def farewell(self) -> bytes:
+        """What the client gets when the other side has gone."""
+        return b""
+
+    def hang_up(self) -> bytes:
+        """What the other side gets when the client has gone."""
+        return b""
+
+
 class Splice(asyncio.Protocol):
     """One direction: what comes here is written to `other`, at most `rate` bytes a second unless that is 0."""
 
     twin: Splice
 
-    def __init__(self, own: asyncio.Transport, other: asyncio.Transport, rate: int = 0) -> None:
+    def __init__(
+        self, own: asyncio.Transport, other: asyncio.Transport, rate: int, translation: Translation, *, back: bool
+    ) -> None:
+        self._translation = translation
+        self._back = back
+        self._translate = translation.back if back else translation.forth
         self._own = own
         self._other = other
         self._rate = rate
@@ -33,8 +63,10 @@ class Splice(asyncio.Protocol):
         self._ended = False
 
     def data_received(self, data: bytes) -> None:
+        data = self._translate(data)
         if not self._rate:
-            self._other.write(data)
+            if data and not self._other.is_closing():
+                self._other.write(data)
             return
         self._backlog += data
         self._own.pause_reading()
@@ -49,9 +81,16 @@ class Splice(asyncio.Protocol):
             self._other.write(piece)
             asyncio.get_running_loop().call_later(len(piece) / self._rate, self._drip)
         elif self._ended:
-            self._other.close()
+            self._end()
         else:
             self._read_on()
+
+    def _end(self) -> None:
+        last = self._translation.farewell() if self._back else self._translation.hang_up()
+        if last and not self._other.is_closing():
+            self._other.write(last)
+        if not (self._back and self._translation.waits):
+            self._other.close()
 
     def hold(self, full: bool) -> None:
         """Whether the other side is full: then nothing is read here."""
@@ -66,7 +105,7 @@ class Splice(asyncio.Protocol):
             self._own.resume_reading()
 
     def eof_received(self) -> bool:
-        if self._dripping:
+        if self._dripping or not self._translation.half_closes:
             return False
         if self._other.can_write_eof():
             self._other.write_eof()
@@ -82,15 +121,23 @@ class Splice(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
         if not self._dripping:
-            self._other.close()
+            self._end()
 
 
-def tunnel(request: Request, response: Response, upstream: Detachable, rate: int = 0) -> Response:
-    """Splice the client's connection and the upstream one; `response` is the upstream's 101, written first."""
+def tunnel(
+    request: Request,
+    response: Response,
+    upstream: Detachable,
+    rate: int = 0,
+    translation: Translation | None = None,
+) -> Response:
+    """Splice the client's connection and the upstream one; `response` is the 101 for the client, written first."""
     assert request.hijack is not None
     client, early = request.hijack()
     behind, greeting = upstream.detach()
-    forth, back = Splice(client, behind, rate), Splice(behind, client, rate)
+    own = translation or Translation()
+    own.client, own.kubelet = client, behind
+    forth, back = Splice(client, behind, rate, own, back=False), Splice(behind, client, rate, own, back=True)
     forth.twin, back.twin = back, forth
     client.set_protocol(forth)
     behind.set_protocol(back)

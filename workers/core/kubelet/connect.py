@@ -13,6 +13,7 @@ from workers.apimachinery import feature_gates
 from workers.apimachinery.errors import ApiError
 from workers.core.kubelet.locations import Locations
 from workers.core.kubelet.nodes import Kubelets
+from workers.core.kubelet.parameters import channels_of
 from workers.core.kubelet.refusals import refusal
 from workers.registry.attributes import CONNECT
 from workers.registry.registry import Registry
@@ -27,6 +28,7 @@ from workers.server.http import Request, Response
 from workers.server.proxy.connection import BackendError
 from workers.server.proxy.forward import fetch, proxy, upgrade
 from workers.server.proxy.location import Location
+from workers.server.proxy.translate import has_stream_close, port_forward, remote_command, tunnelled
 
 MAX_REFUSAL = 20 << 10
 LOG_REQUEST = b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: apiserver-supervisor\r\n\r\n"
@@ -87,7 +89,12 @@ class ConnectEndpoints:
         query = parse_query(request.raw_query)
         await self._admit(request, served, stream_options(info.subresource, query))
         await self._require_create(request)
-        location = await self._locations.stream(info.namespace, info.name, info.subresource, query)
+        location, direct = await self._locations.stream(info.namespace, info.name, info.subresource, query)
+        if not direct and request.hijack is not None:
+            if info.subresource != "portforward" and has_stream_close(request):
+                return await remote_command(request, location, channels_of(query), rate=self._rate)
+            if info.subresource == "portforward" and tunnelled(request):
+                return await port_forward(request, location, rate=self._rate)
         return await upgrade(request, location, rate=self._rate)
 
     async def proxy(self, request: Request, served: Served) -> Response:

@@ -28,6 +28,7 @@ Object = dict[str, Any]
 Query = dict[str, list[str]]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+WEBSOCKETS = "ExtendWebSocketsToKubelet"
 SERVICE_LABEL = "kubernetes.io/service-name"
 
 
@@ -53,8 +54,8 @@ class Locations:
         path = f"/containerLogs/{namespace}/{name}/{container}"
         return dataclasses.replace(kubelet, path=path, query=encoded(log_parameters(query)))
 
-    async def stream(self, namespace: str, name: str, action: str, query: Query) -> Location:
-        """Where exec, attach or portforward goes. Raises ApiError."""
+    async def stream(self, namespace: str, name: str, action: str, query: Query) -> tuple[Location, bool]:
+        """Where exec, attach or portforward goes, and whether the kubelet there speaks WebSocket. Raises ApiError."""
         pod = (await self._pods.get(namespace, name)).obj
         path = f"/{'portForward' if action == 'portforward' else action}/{namespace}/{name}"
         if action != "portforward":
@@ -62,7 +63,8 @@ class Locations:
         if not (node := pod["spec"].get("nodeName")):
             raise bad_request(f"pod {name} does not have a host assigned")
         kubelet = await self._kubelets.locate(node)
-        return dataclasses.replace(kubelet, path=path, query=encoded(stream_parameters(action, query)))
+        location = dataclasses.replace(kubelet, path=path, query=encoded(stream_parameters(action, query)))
+        return location, await self._kubelets.declares(node, WEBSOCKETS)
 
     async def proxied_pod(self, namespace: str, identifier: str) -> Location:
         """The root of a pod's server: `name`, `name:port` or `scheme:name:port`. Raises ApiError."""

@@ -30,6 +30,11 @@ class Kubelets:
         if authority := config.kubelet_certificate_authority:
             self._tls = WatchedTls(dataclasses.replace(unverified, ca_file=authority, insecure=False))
 
+    async def declares(self, name: str, feature: str) -> bool:
+        """Whether the node says that its kubelet has the feature. Raises ApiError 404."""
+        status = (await self._nodes.get("", name)).obj.get("status") or {}
+        return feature in (status.get("declaredFeatures") or ())
+
     async def locate(self, name: str, *, verify: bool = True) -> Location:
         """The root of the node's kubelet. Raises ApiError: 404, 500 for a node without a usable address."""
         status = (await self._nodes.get("", name)).obj.get("status") or {}

@@ -15,6 +15,8 @@ Query = dict[str, list[str]]
 SCHEMES = ("", "http", "https")
 # The options of streams, and what kubelets call them.
 STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+CHANNELS = {"stdin": 0, "stdout": 1, "stderr": 2}
+ERROR_CHANNEL, RESIZE_CHANNEL = 3, 4
 LOG_FLAGS = ("follow", "previous", "timestamps")
 LOG_NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
 
@@ -69,6 +71,13 @@ def stream_parameters(action: str, query: Query) -> Iterator[tuple[str, str]]:
     if action == "exec":
         for word in query.get("command") or ():
             yield "command", word
+
+
+def channels_of(query: Query) -> set[int]:
+    """The channels of an exec or attach, by their numbers in a WebSocket: a terminal has no stderr but a size."""
+    terminal = flag(query, "tty")
+    wanted = {ERROR_CHANNEL} | {number for name, number in CHANNELS.items() if flag(query, name)}
+    return (wanted - {CHANNELS["stderr"]}) | {RESIZE_CHANNEL} if terminal else wanted
 
 
 def is_global_unicast(address: str) -> bool:

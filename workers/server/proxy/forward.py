@@ -23,8 +23,8 @@ FORWARDED_URI = "X-Forwarded-Uri"
 FORWARDED_FOR = "X-Forwarded-For"
 HTML = "text/html"
 
-_NOT_SENT = frozenset({"authorization", "audit-id", FORWARDED_URI.lower(), FORWARDED_FOR.lower()})
-_NOT_SENT_PREFIXES = (PREFIX, "x-remote-", "impersonate-")
+NOT_SENT = frozenset({"authorization", "audit-id", FORWARDED_URI.lower(), FORWARDED_FOR.lower()})
+NOT_SENT_PREFIXES = (PREFIX, "x-remote-", "impersonate-")
 _HOP_BY_HOP = frozenset(
     [
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
@@ -149,14 +149,19 @@ def request_message(request: Request, location: Location, *headers: tuple[str, s
     assert request.head is not None
     block, body = request.head.block, request.body
     lines = [f"{name}: {value}" for name, value in headers]
-    if forwarded := ", ".join(filter(None, (block.headers.get(FORWARDED_FOR.lower(), ""), request.client))):
-        lines.append(f"{FORWARDED_FOR}: {forwarded}")
+    lines += forwarded_for(request)
     if request.hijack is not None:
         lines += ["Connection: Upgrade", f"Upgrade: {block.upgrade}"]
     framing = request.upload.framing if request.upload is not None else b""
     if not framing and (body or request.method in ("POST", "PUT", "PATCH")):
         framing = b"\r\nContent-Length: %d" % len(body)
     own = "".join(f"\r\n{line}" for line in lines).encode("latin-1", "replace")
-    sent = end_to_end_lines(block, without=_NOT_SENT, prefixes=_NOT_SENT_PREFIXES)
+    sent = end_to_end_lines(block, without=NOT_SENT, prefixes=NOT_SENT_PREFIXES)
     first = f"{request.method} {location.target} HTTP/1.1".encode("latin-1")
     return b"%b%b%b%b\r\n\r\n%b" % (first, sent, own, framing, body)
+
+
+def forwarded_for(request: Request) -> list[str]:
+    """The header line that tells whom the request came from, and through whom."""
+    addresses = filter(None, (request.headers.get(FORWARDED_FOR.lower(), ""), request.client))
+    return [f"{FORWARDED_FOR}: {text}"] if (text := ", ".join(addresses)) else []
