@@ -118,5 +118,5 @@ def make(folder: Path, *, replicas: int, members: int, port: int, flags: tuple[s
     first, second = hashlib.sha256(str(folder).encode()).digest()[:2]
     network = before.network if before else f"127.{64 + first % 64}.{second}"
     # 198.18.0.0/15 is for test networks, 192.0.2.0/24 for documentation: neither is anybody's
-    published = f"198.19.{second}" if reachable else "192.0.2"
+    published = f"198.{18 + first % 2}.{second}" if reachable else "192.0.2"
     return Plan(folder, replicas, members, port, network, published, reachable, flags)
