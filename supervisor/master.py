@@ -36,7 +36,7 @@ from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
 from supervisor.processes import fork, kill
 from supervisor.progress import Progress
-from supervisor.readiness import Notifier, reachable, serves
+from supervisor.readiness import Notifier, failing, reachable, serves
 from supervisor.reloading import Reload
 from supervisor.run_folder import CONTROL, CRASH_LOOPS, KUBECONFIG, ROLES, STOPPING, RunFolder, held, lock, make_private
 from supervisor.tree import child_node, etcd_label, node, render
@@ -296,7 +296,7 @@ class Master:
             )
         within = max(READY_WITHIN, self.options.storage_initialization_timeout)
         if now - self._began > within:
-            raise StartError(f"not ready within {within:.0f} s, waiting for {', '.join(self._steps)}")
+            raise StartError(f"not ready within {within:.0f} s, waiting for {', '.join(self._waiting())}")
         for step, completed in list(self._steps.items()):
             if step == "readyz" and len(self._steps) > 1:
                 break
@@ -306,6 +306,10 @@ class Master:
         self._progress.refresh()
         if not self._steps and self.state == "starting":
             self._become_ready()
+
+    def _waiting(self) -> list[str]:
+        """What is not done yet: steps, or of the last one the checks that fail."""
+        return failing(self._address(), self._token) or list(self._steps)
 
     def _detail(self, step: str) -> str:
         if step == "etcd":

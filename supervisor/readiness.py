@@ -19,8 +19,19 @@ _VARIABLES = (
 )
 
 
-def serves(address: tuple[str, int], token: str, timeout: float = 1.0) -> bool:
-    """Whether the front answers /readyz with 200.
+def serves(address: tuple[str, int], token: str) -> bool:
+    """Whether the front answers /readyz with 200."""
+    return _readyz(address, token).startswith("HTTP/1.1 200")
+
+
+def failing(address: tuple[str, int], token: str) -> list[str]:
+    """The checks of /readyz that fail, such as `poststarthook/rbac/bootstrap-roles`; none if the front does not answer."""
+    lines = _readyz(address, token).splitlines()
+    return [line.removeprefix("[-]").split()[0] for line in lines if line.startswith("[-]")]
+
+
+def _readyz(address: tuple[str, int], token: str, timeout: float = 1.0) -> str:
+    """The front's whole answer, "" if there is none.
 
     The certificate is not verified: the connection goes to our own socket, and it may be of a name that is not ours.
     """
@@ -28,15 +39,18 @@ def serves(address: tuple[str, int], token: str, timeout: float = 1.0) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     head = f"GET /readyz HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    answer = b""
     try:
         with (
             socket.create_connection(address, timeout) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as connection,
         ):
             connection.sendall(head.encode())
-            return connection.recv(64).startswith(b"HTTP/1.1 200")
+            while chunk := connection.recv(65536):
+                answer += chunk
     except OSError:
-        return False
+        return ""
+    return answer.decode(errors="replace")
 
 
 def reachable(urls: Sequence[str], timeout: float = 0.5) -> bool:

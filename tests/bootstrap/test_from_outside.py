@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -106,6 +107,18 @@ def test_every_post_start_hook_is_a_health_check(bootstrapped: Bootstrapped) -> 
         lines = body.decode().splitlines()
         assert [hook for hook in HOOKS if f"[+]poststarthook/{hook} ok" not in lines] == []
     assert bootstrapped.server.request("GET", "/readyz/poststarthook/bootstrap-controller") == (200, b"ok")
+
+
+@pytest.mark.seed("S83")
+def test_a_hook_that_never_succeeds_ends_the_server(tmp_path: Path) -> None:
+    flags = [f"--run-dir={tmp_path / 'r'}", f"--data-dir={tmp_path / 'd'}", "--secure-port=auto"]
+    command = [sys.executable, "-m", "tests.bootstrap.failing_hook", "start", *flags]
+    failed = subprocess.run(
+        [*command, "--storage-initialization-timeout=1s"], capture_output=True, text=True, timeout=60
+    )
+    assert failed.returncode == 1
+    assert "waiting for poststarthook/scheduling/bootstrap-system-priority-classes\n" in failed.stderr
+    assert "told to fail" in (tmp_path / "r" / "logs" / "core.log").read_text()
 
 
 @pytest.mark.seed("S88")
