@@ -119,6 +119,7 @@ def test_ones_own_write_is_not_decoded_again(monkeypatch):
     stored = formats.write(KEY, value)
     monkeypatch.setattr(protobuf, "decode_object", None)
     entry = formats.entry(KEY, stored, 5)
+    assert not formats.of(KEY)._written
     assert isinstance(entry, StoredEntry)
     assert entry.value is value
     assert not formats.stale(entry)

@@ -112,9 +112,13 @@ class StoredEntry(JSONEntry):
         """Fill the slot `value`, which is empty until it is first asked for."""
         if name != "value":
             raise AttributeError(name)
-        self.value, self._form = self._reader.read(self.key, self._stored)
-        self._stored = b""
+        self.take(*self._reader.read(self.key, self._stored))
         return self.value
+
+    def take(self, value: bytes, form: Form) -> None:
+        """This is the value, and that is how it lies in etcd."""
+        self.value, self._form = value, form
+        self._stored = b""
 
     @property
     def size(self) -> int:

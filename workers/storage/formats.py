@@ -88,7 +88,10 @@ class Format:
         """The entry of what lies in etcd."""
         if self._plain and stored.startswith(self._plain):
             return JSONEntry(key, stored, mod_revision)
-        return StoredEntry(key, stored, mod_revision, self)
+        found = StoredEntry(key, stored, mod_revision, self)
+        if known := self._written.pop((key, stored), None):
+            found.take(*known)
+        return found
 
     def write(self, key: str, value: bytes) -> bytes:
         """What is put into etcd for an object's JSON."""
@@ -108,9 +111,6 @@ class Format:
 
     def read(self, key: str, stored: bytes) -> tuple[bytes, Form]:
         """An object's JSON out of what lies in etcd, and how it lay there. Raises Unreadable."""
-        known = self._written.pop((key, stored), None)
-        if known is not None:
-            return known
         try:
             data, name = self.encryption.decrypt(stored, key.encode())
             self._count("from_storage", name)
