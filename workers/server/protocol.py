@@ -106,6 +106,7 @@ class HttpProtocol(asyncio.Protocol):
         self._stopping = False
         self._half_closed = False
         self._discarding = False
+        self._refusal: Handler | None = None
 
     # ---- the connection
 
@@ -284,6 +285,7 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(error.status, f"{error.status} Bad Request: {error}")
             return
         self._head = head
+        self._refusal = self._state.refusal  # what began before the stop is served, however long its body takes
         rest = data[end + 4 :]
         if (head.length or head.block.chunked) and not head.block.upgrade and is_proxied(head.method, head.path):
             self._begin_upload(head, rest)
@@ -369,7 +371,7 @@ class HttpProtocol(asyncio.Protocol):
     async def _answer(self, request: Request, head: RequestHead) -> None:
         audit_id.set(request.audit_id)
         try:
-            handler: Any = self._state.refusal or self._handler
+            handler: Any = self._refusal or self._handler
             response = await handler(request)
         except ApiError as error:
             response = status_response(error)

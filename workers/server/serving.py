@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -183,7 +183,12 @@ class GroupServer(Server):
             self.server_state.refusal = self._refusal(send_retry_after)
         if not send_retry_after:
             self._stop_listening(sockets)
-        ending = asyncio.create_task(self._end_connections())
+        grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
+        watches = [connection for connection in self._connections() if grace and connection.is_watch]
+        for connection in self._connections():
+            if connection not in watches:
+                connection.shutdown()
+        ending = asyncio.create_task(_end_watches(watches, grace))
         for tunnel in self.server_state.tunnels:
             tunnel.close()
         await self._until(lambda: not any(c.busy for c in self._connections()), self._settings.request_timeout)
@@ -194,18 +199,6 @@ class GroupServer(Server):
             connection.abort()
         for tunnel in self.server_state.tunnels:
             tunnel.abort()
-
-    async def _end_connections(self) -> None:
-        """Watches last, over --shutdown-watch-termination-grace-period if it is given, as upstream at 200 a second or more."""
-        grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
-        connections = self._connections()
-        watches = [connection for connection in connections if grace and connection.is_watch]
-        for connection in connections:
-            if connection not in watches:
-                connection.shutdown()
-        for connection in watches:
-            connection.shutdown()
-            await asyncio.sleep(1 / max(len(watches) / grace, SLOWEST_ENDING))
 
     def _refusal(self, send_retry_after: bool) -> Handler:
         """What clients are told that ask while requests are drained, but for probes."""
@@ -224,6 +217,13 @@ class GroupServer(Server):
         until = loop.time() + seconds
         while not condition() and not self.force_exit and loop.time() < until:
             await asyncio.sleep(TICK)
+
+
+async def _end_watches(watches: Sequence[HttpProtocol], grace: float) -> None:
+    """One after the other over --shutdown-watch-termination-grace-period, as upstream at 200 a second or more."""
+    for watch in watches:
+        watch.shutdown()
+        await asyncio.sleep(1 / max(len(watches) / grace, SLOWEST_ENDING))
 
 
 def shutting_down() -> Response:
