@@ -19,11 +19,13 @@ def script(shell: str, main: click.Group) -> str:
 
 
 def options_of(command: click.Command) -> list[tuple[str, str, bool]]:
-    """The long options of a command: name, help, and whether a value follows."""
+    """The long options of a command, or of all commands of a group: name, help, and whether a value follows."""
+    if isinstance(command, click.Group):
+        return list(dict.fromkeys(option for _, inner in _commands(command) for option in options_of(inner)))
     own = [
         (name, str(getattr(option, "help", "") or ""), not getattr(option, "is_flag", False))
         for option in command.params
-        if isinstance(option, click.Option)
+        if isinstance(option, click.Option) and not option.hidden
         for name in option.opts
         if name.startswith("--")
     ]
@@ -39,7 +41,12 @@ def _commands(main: click.Group) -> list[tuple[str, click.Command]]:
 
 
 def _words(command: click.Command) -> str:
-    return " ".join(name + ("=" if value else "") for name, _, value in options_of(command))
+    inner = [name for name, _ in _inner(command)]
+    return " ".join(inner + [name + ("=" if value else "") for name, _, value in options_of(command)])
+
+
+def _inner(command: click.Command) -> list[tuple[str, click.Command]]:
+    return _commands(command) if isinstance(command, click.Group) else []
 
 
 def _first_sentence(text: str) -> str:
@@ -92,9 +99,12 @@ def _zsh(main: click.Group) -> str:
         return kept.replace(":", "\\:")
 
     names = " ".join(f"'{name}:{_quoted(command.get_short_help_str(100))}'" for name, command in _commands(main))
-    cases = "\n".join(
-        f"    {name}) _arguments {' '.join(map(entry, options_of(command)))} ;;" for name, command in _commands(main)
-    )
+
+    def arguments(command: click.Command) -> str:
+        inner = " ".join(name for name, _ in _inner(command))
+        return " ".join(([f"'1:command:({inner})'"] if inner else []) + [*map(entry, options_of(command))])
+
+    cases = "\n".join(f"    {name}) _arguments {arguments(command)} ;;" for name, command in _commands(main))
     return f"""\
 #compdef {PROGRAM} kube-apiserver
 _apiserver_supervisor() {{
@@ -123,7 +133,9 @@ def _fish(main: click.Group) -> str:
     lines = [f"# fish completion of {PROGRAM} and kube-apiserver", f"complete -c {PROGRAM} -f"]
     for name, command in _commands(main):
         lines.append(_fish_line(f"-n __fish_use_subcommand -a {name}", command.get_short_help_str(100)))
-        where = f"-c {PROGRAM} -n '__fish_seen_subcommand_from {name}'"
+        seen = f"-n '__fish_seen_subcommand_from {name}'"
+        lines += [_fish_line(f"{seen} -a {inner}", one.get_short_help_str(100)) for inner, one in _inner(command)]
+        where = f"-c {PROGRAM} {seen}"
         lines += [_fish_option(where, option) for option in options_of(command)]
     start: Any = main.commands["start"]
     lines += [_fish_option("-c kube-apiserver", option) for option in options_of(start)]

@@ -141,7 +141,7 @@ def test_a_server_that_dies_by_itself_comes_back_by_itself(control_plane: Runnin
     before = control_plane.server(2)
     os.kill(before["tree"]["pid"], signal.SIGKILL)
     wait_for(lambda: control_plane.server(2)["restarts"] == before["restarts"] + 1, 10)
-    wait_for(lambda: all_well(control_plane), 40, "it is ready and listed again")
+    wait_for(lambda: all_well(control_plane), 60, "it is ready and listed again")
     assert control_plane.server(2)["lastExit"] == -signal.SIGKILL
 
 

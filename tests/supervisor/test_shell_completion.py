@@ -40,6 +40,8 @@ def test_bash_completes_commands_flags_and_files(tmp_path: Path) -> None:
     assert in_bash(tmp_path, "apiserver-supervisor start --secure-p") == ["--secure-port="]
     assert in_bash(tmp_path, "apiserver-supervisor start --profil") == ["--profiling"]
     assert "--follow" in in_bash(tmp_path, "apiserver-supervisor logs --")
+    assert in_bash(tmp_path, "apiserver-supervisor ha k") == ["kill"]
+    assert in_bash(tmp_path, "apiserver-supervisor ha start --repl") == ["--replicas="]
     assert in_bash(tmp_path, "kube-apiserver --etcd-servers-o") == ["--etcd-servers-overrides="]
     (tmp_path / "some.crt").touch()
     assert in_bash(tmp_path, "kube-apiserver --client-ca-file=som") == ["some.crt"]
