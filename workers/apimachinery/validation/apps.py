@@ -185,7 +185,7 @@ def _deployment_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors = _status_counts(new, "Deployment")
     status = section(new, "status")
     errors += at_least_zero(status.get("collisionCount"), "status.collisionCount")
-    errors += _not_above(status, "Deployment")
+    errors += not_above(status, "Deployment")
     was, now = section(old, "status").get("collisionCount"), status.get("collisionCount")
     if was is not None and (now is None or now < was):
         text = "cannot be decremented" if now is not None else "cannot be unset"
@@ -222,7 +222,7 @@ ORDERED = {
 }
 
 
-def _not_above(status: dict[str, Any], kind: str) -> Errors:
+def not_above(status: dict[str, Any], kind: str) -> Errors:
     errors: Errors = []
     for field, bound in ORDERED[kind]:
         value = status.get(field) or 0
@@ -259,7 +259,7 @@ def _replica_set_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 def _replica_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    return _status_counts(new, "ReplicaSet") + _not_above(section(new, "status"), "ReplicaSet")
+    return _status_counts(new, "ReplicaSet") + not_above(section(new, "status"), "ReplicaSet")
 
 
 # DaemonSet
@@ -392,7 +392,7 @@ def _stateful_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors = _status_counts(new, "StatefulSet")
     for field in ("observedGeneration", "collisionCount"):
         errors += at_least_zero(status.get(field), f"status.{field}")
-    return errors + _not_above(status, "StatefulSet")
+    return errors + not_above(status, "StatefulSet")
 
 
 # ControllerRevision

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 from typing import Any
 
 import orjson
 
 from workers.apimachinery.quantity import parse, write
 from workers.apimachinery.validation import names
-from workers.apimachinery.validation.addresses import validate_cidr
-from workers.apimachinery.validation.apps import validate_restarting_pod
+from workers.apimachinery.validation.apps import not_above, validate_restarting_pod
 from workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
@@ -20,7 +18,6 @@ from workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     key,
-    not_supported,
     required,
     section,
     too_long,
@@ -38,7 +35,6 @@ from workers.apimachinery.validation.rules import KindValidation
 Object = dict[str, Any]
 
 MAX_SECRET_SIZE = 1024 * 1024
-TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 IMMUTABLE_SET = "field is immutable when `immutable` is set"
 
 
@@ -159,58 +155,6 @@ def _namespace_status(new: Object, old: Object) -> Errors:
         return []
     given = "not empty" if expected == "Terminating" else "empty"
     return [invalid(path, phase, f"may only be '{expected}' if `deletionTimestamp` is {given}")]
-
-
-# Node
-
-
-def validate_node(obj: Object) -> Errors:
-    spec = section(obj, "spec")
-    errors = _validate_taints(spec.get("taints"), "metadata.taints")
-    return errors + _validate_pod_cidrs(spec)
-
-
-def _validate_taints(taints: list[Object] | None, path: str) -> Errors:
-    errors: Errors = []
-    seen: set[tuple[str, str]] = set()
-    for at, taint in each(path, taints):
-        name, value, effect = taint.get("key", ""), taint.get("value", ""), taint.get("effect", "")
-        errors += [invalid(f"{at}.key", name, fault) for fault in names.is_qualified_name(name)]
-        errors += [invalid(f"{at}.value", value, fault) for fault in names.is_label_value(value)]
-        if not effect:
-            errors.append(required(f"{at}.effect"))
-        elif effect not in TAINT_EFFECTS:
-            errors.append(not_supported(f"{at}.effect", effect, TAINT_EFFECTS))
-        if (name, effect) in seen:
-            shown = {"Key": name, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")}
-            error = duplicate(at, shown)
-            error.body += ": taints must be unique by key and effect pair"
-            errors.append(error)
-        seen.add((name, effect))
-    return errors
-
-
-def _validate_pod_cidrs(spec: Object) -> Errors:
-    cidrs, errors = spec.get("podCIDRs") or [], []
-    for at, cidr in each("spec.podCIDRs", cidrs):
-        errors += validate_cidr(cidr, at)
-    if errors or not cidrs:
-        return errors
-    families = [ipaddress.ip_interface(cidr).version for cidr in cidrs]
-    if len(cidrs) > 2 or len(set(families)) != len(families):
-        text = "may specify no more than one CIDR for each IP family"
-        return [invalid("spec.podCIDRs", cidrs, text)]
-    return errors
-
-
-def _node_update(new: Object, old: Object) -> Errors:
-    errors = validate_node(new)
-    spec, was = section(new, "spec"), section(old, "spec")
-    if was.get("podCIDRs") and spec.get("podCIDRs") != was.get("podCIDRs"):
-        errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
-    if was.get("providerID") and spec.get("providerID") != was.get("providerID"):
-        errors.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
-    return errors
 
 
 # LimitRange
@@ -422,8 +366,11 @@ def validate_replication_controller(obj: Object) -> Errors:
 
 
 def _controller_status(new: Object, old: Object) -> Errors:
-    fields = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
-    return [e for f in fields for e in at_least_zero(section(new, "status").get(f), f"status.{f}")]
+    """ValidateReplicationControllerStatus."""
+    status = section(new, "status")
+    counts = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
+    errors = [e for field in counts for e in at_least_zero(status.get(field), f"status.{field}")]
+    return errors + not_above(status, "ReplicaSet")
 
 
 def validate_template_object(obj: Object) -> Errors:
@@ -444,7 +391,6 @@ KINDS = {
         create=validate_namespace,
         updates={"finalize": _namespace_finalize, "status": _namespace_status},
     ),
-    ("", "Node"): KindValidation(create=validate_node, updates={"": _node_update}),
     ("", "LimitRange"): KindValidation(
         metadata="M*", create=validate_limit_range, updates={"": _always(validate_limit_range)}
     ),

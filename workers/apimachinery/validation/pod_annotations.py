@@ -30,21 +30,22 @@ APP_ARMOR_VALUES = {"Unconfined": ("unconfined",), "RuntimeDefault": ("runtime/d
 _cost = re.compile("0|-?[1-9][0-9]*")
 
 
-def validate_pod_annotations(annotations: dict[str, str], spec: Object) -> Errors:
+def validate_pod_annotations(annotations: dict[str, str], spec: Object, path: str = PATH) -> Errors:
+    """The faults of a pod's or (at another path) a template's annotations."""
     errors: Errors = []
     if MIRROR in annotations and not spec.get("nodeName"):
         text = "must set spec.nodeName if mirror pod annotation is set"
-        errors.append(invalid(key(PATH, MIRROR), annotations[MIRROR], text))
+        errors.append(invalid(key(path, MIRROR), annotations[MIRROR], text))
     if tolerations := annotations.get(TOLERATIONS):
-        errors += _validate_tolerations(tolerations)
+        errors += _validate_tolerations(tolerations, path)
     if (cost := annotations.get(DELETION_COST)) is not None and not _is_cost(cost):
-        errors.append(invalid(key(PATH, DELETION_COST), cost, "must be a 32bit integer"))
+        errors.append(invalid(key(path, DELETION_COST), cost, "must be a 32bit integer"))
     for name, profile in sorted(annotations.items()):
         if name == SECCOMP_POD or name.startswith(SECCOMP_CONTAINER):
-            errors += _validate_seccomp(profile, join(PATH, name))
+            errors += _validate_seccomp(profile, join(path, name))
     for name, profile in sorted(annotations.items()):
         if name.startswith(APP_ARMOR):
-            errors += _validate_app_armor(name, profile, spec)
+            errors += _validate_app_armor(name, profile, spec, path)
     return errors
 
 
@@ -52,12 +53,12 @@ def _is_cost(value: str) -> bool:
     return bool(_cost.fullmatch(value)) and -(2**31) <= int(value) < 2**31
 
 
-def _validate_tolerations(text: str) -> Errors:
+def _validate_tolerations(text: str, path: str) -> Errors:
     try:
         tolerations = json.loads(text)
     except ValueError as error:
-        return [invalid(PATH, TOLERATIONS, str(error))]
-    return validate_tolerations(tolerations, join(PATH, TOLERATIONS)) if isinstance(tolerations, list) else []
+        return [invalid(path, TOLERATIONS, str(error))]
+    return validate_tolerations(tolerations, join(path, TOLERATIONS)) if isinstance(tolerations, list) else []
 
 
 def _validate_seccomp(profile: str, path: str) -> Errors:
@@ -68,8 +69,8 @@ def _validate_seccomp(profile: str, path: str) -> Errors:
     return [invalid(path, profile, "must be a valid seccomp profile")]
 
 
-def _validate_app_armor(name: str, profile: str, spec: Object) -> Errors:
-    container, path = name.removeprefix(APP_ARMOR), key(PATH, name)
+def _validate_app_armor(name: str, profile: str, spec: Object, path: str) -> Errors:
+    container, path = name.removeprefix(APP_ARMOR), key(path, name)
     errors: Errors = []
     if all(one.get("name") != container for _, one in visit_containers(spec, "spec")):
         errors.append(invalid(path, container, "container not found"))
@@ -98,17 +99,17 @@ def _fixed(name: str, what: str) -> Errors:
     return [forbidden(key(PATH, name), f"{what} mirror pod annotation")] if name == MIRROR else []
 
 
-def validate_profiles_match(pod: Object) -> Errors:
-    """Where an annotation and a field say the same, they agree."""
-    annotations, spec = pod["metadata"].get("annotations") or {}, pod.get("spec") or {}
+def validate_profiles_match(pod: Object, at: str = "spec") -> Errors:
+    """Where an annotation and a field say the same, they agree; `at` is the path of the pod's spec."""
+    annotations, spec = (pod.get("metadata") or {}).get("annotations") or {}, pod.get("spec") or {}
     if not annotations:
         return []
     errors: Errors = []
     own = spec.get("securityContext") or {}
     if SECCOMP_POD in annotations and own.get("seccompProfile"):
-        path = "spec.securityContext.seccompProfile"
+        path = f"{at}.securityContext.seccompProfile"
         errors += _match(annotations[SECCOMP_POD], own["seccompProfile"], path, "seccomp", SECCOMP_VALUES)
-    for path, container in visit_containers(spec, "spec"):
+    for path, container in visit_containers(spec, at):
         profile, text = (
             _of(container).get("seccompProfile"),
             annotations.get(SECCOMP_CONTAINER + container.get("name", "")),
@@ -117,7 +118,7 @@ def validate_profiles_match(pod: Object) -> Errors:
             errors += _match(text, profile, f"{path}.securityContext.seccompProfile", "seccomp", SECCOMP_VALUES)
     if (spec.get("os") or {}).get("name") == "windows":
         return errors
-    for path, container in visit_containers(spec, "spec"):
+    for path, container in visit_containers(spec, at):
         profile = _of(container).get("appArmorProfile") or own.get("appArmorProfile")
         text = annotations.get(APP_ARMOR + container.get("name", ""))
         if profile and text is not None:

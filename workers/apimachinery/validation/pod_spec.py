@@ -25,6 +25,7 @@ from workers.apimachinery.validation.field import (
 )
 from workers.apimachinery.validation.internal import invalid_internal
 from workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from workers.apimachinery.validation.pod_annotations import validate_pod_annotations, validate_profiles_match
 from workers.apimachinery.validation.resource_lists import validate_overhead, validate_pod_resources
 from workers.apimachinery.validation.scheduling import (
     validate_affinity,
@@ -46,9 +47,13 @@ def validate_pod_template(template: dict[str, Any], path: str) -> Errors:
     """ValidatePodTemplateSpec: labels and annotations of the template, then its pod spec."""
     meta = template.get("metadata") or {}
     errors = validate_labels(meta.get("labels"), f"{path}.labels")
-    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
-    spec = template.get("spec") or {}
+    annotations, spec = meta.get("annotations"), template.get("spec") or {}
+    errors += validate_annotations(annotations, f"{path}.annotations")
+    if annotations:
+        errors += validate_pod_annotations(annotations, spec, f"{path}.annotations")
     errors += validate_pod_spec(spec, f"{path}.spec")
+    if annotations:
+        errors += validate_profiles_match(template, f"{path}.spec")
     if spec.get("ephemeralContainers"):
         errors.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
     return errors
