@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -126,7 +127,6 @@ def test_neither_a_log_nor_a_tunnel_keeps_the_server_from_ending(slow: Slow) -> 
     with pytest.raises((http.client.IncompleteRead, OSError)):
         log.read()
     tunnel.settimeout(5)
-    try:
-        assert tunnel.recv(100) == b""
-    except ConnectionError:
-        pass
+    with contextlib.suppress(ConnectionError):
+        while tunnel.recv(100):
+            pass
