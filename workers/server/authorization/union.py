@@ -44,26 +44,29 @@ class ServerAuthorizer:
     def use(self, authorizers: Sequence[Any]) -> None:
         """From now on ask these."""
         self._authorizers = tuple(authorizers)
-        labels = [(getattr(each, "name", ""), getattr(each, "kind", "")) for each in authorizers]
-        self._labels = [{Decision.ALLOW: ("allowed", *label), Decision.DENY: ("denied", *label)} for label in labels]
+        # each with its metrics' labels for what it allows and denies
+        self._chain = tuple((each, ("allowed", *_names(each)), ("denied", *_names(each))) for each in authorizers)
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """Raises EvaluationError if an authorizer failed and none of the others decided."""
         if MASTERS in attributes.user.groups:
             return Decision.ALLOW, ""
         reasons: list[str] = []
-        faults: list[str] = []
-        for authorizer, labels in zip(self._authorizers, self._labels, strict=True):
+        faults: list[str] | None = None
+        for authorizer, allowed, denied in self._chain:
             try:
                 decision, reason = await authorizer.authorize(attributes)
             except EvaluationError as error:
                 decision, reason = error.decision, error.reason_given
-                faults.append(error.fault)
                 if decision is not Decision.NO_OPINION:
-                    AUTHORIZATION_DECISIONS.inc(labels[decision])
+                    AUTHORIZATION_DECISIONS.inc(denied)
                     raise
-            if decision is not Decision.NO_OPINION:
-                AUTHORIZATION_DECISIONS.inc(labels[decision])
+                faults = [*(faults or ()), error.fault]
+            if decision is Decision.ALLOW:
+                AUTHORIZATION_DECISIONS.inc(allowed)
+                return decision, reason
+            if decision is Decision.DENY:
+                AUTHORIZATION_DECISIONS.inc(denied)
                 return decision, reason
             if reason:
                 reasons.append(reason)
@@ -142,6 +145,10 @@ class FileAuthorizer(ServerAuthorizer):
             self._fault = str(error)
             AUTHORIZATION.failed(self._server)
             log.error("reloading authorization config: %s: %s", self._path, error)
+
+
+def _names(authorizer: Any) -> tuple[str, str]:
+    return getattr(authorizer, "name", ""), getattr(authorizer, "kind", "")
 
 
 def close_webhooks(authorizers: Sequence[Any]) -> None:

@@ -17,7 +17,8 @@ from workers.server.http import Handler, Request, Response, text_response
 from workers.server.metrics import AUTHORIZATION_ATTEMPTS, AUTHORIZATION_SECONDS
 
 ERROR = ("error",)
-RESULTS = {Decision.ALLOW: ("allowed",), Decision.DENY: ("denied",), Decision.NO_OPINION: ("no-opinion",)}
+ALLOWED = ("allowed",)
+RESULTS = {Decision.DENY: ("denied",), Decision.NO_OPINION: ("no-opinion",)}
 
 
 class Authorization:
@@ -32,7 +33,7 @@ class Authorization:
         started, result = perf_counter(), ERROR
         try:
             decision, reason = await self._authorizer.authorize(attributes)
-            result = RESULTS[decision]
+            result = ALLOWED if decision is Decision.ALLOW else RESULTS[decision]
         except EvaluationError as error:
             return internal_error(request, error.fault)
         finally:
