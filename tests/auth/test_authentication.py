@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.user import UserInfo
-from workers.server.authentication import files
+from workers.server import watched_files
 from workers.server.authentication.certificates import UID_OID
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.service_account import TokenSigner
@@ -165,7 +165,8 @@ def test_a_websocket_may_carry_its_token_as_a_protocol(tokens):
 
 
 def test_a_changed_token_file_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(watched_files, "CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(watched_files, "SETTLED_AFTER", 0.0)
     path = tmp_path / "tokens.csv"
     path.write_text("one,alice,1\n")
     authenticator = server_authenticator(config(tmp_path, token_auth_file=str(path)))

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from workers.apimachinery.errors import ApiError
-from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.keys import PublicKey, algorithm_of, key_id, parse_keys
 from workers.server.config import ServerConfig
 from workers.server.http import JSON, Handler, Request, Response
+from workers.server.watched_files import WatchedFiles
 
 CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
 JWK_SET = "application/jwk-set+json"
@@ -28,10 +28,10 @@ def openid_routes(config: ServerConfig, address: str) -> dict[str, Handler]:
     key_files = config.service_account_key_file or tuple(filter(None, [config.service_account_signing_key_file]))
     if not issuer.startswith("https://") or not key_files:
         return {}
-    files = [WatchedFile(path, parse_keys) for path in key_files]
+    files = [WatchedFiles([path], parse_keys) for path in key_files]
 
     def keys() -> list[PublicKey]:
-        return [key for file in files for key in file.value]
+        return [key for file in files for key in file.current()]
 
     keys_url = config.service_account_jwks_uri or f"https://{address}{KEYS}"
     return {

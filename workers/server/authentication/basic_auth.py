@@ -9,10 +9,10 @@ import logging
 
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.csv_file import parse_users
-from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import AuthenticationError, Response
 from workers.server.authentication.token_file import hash_token
 from workers.server.http import Request
+from workers.server.watched_files import WatchedFiles
 
 INVALID = "invalid username/password combination"
 NOBODY = hash_token("")
@@ -35,14 +35,14 @@ class BasicAuth:
 
     def __init__(self, path: str) -> None:
         """Raises OSError or ValueError for a file that cannot be read."""
-        self._users = WatchedFile(path, parse_basic_auth_file)
+        self._users = WatchedFiles([path], parse_basic_auth_file)
 
     async def authenticate(self, request: Request) -> Response | None:
         given = credentials(request.headers.get("authorization", ""))
         if given is None:
             return None
         name, password = given
-        expected, user = self._users.value.get(name, (NOBODY, None))
+        expected, user = self._users.current().get(name, (NOBODY, None))
         # compared also for names that do not exist: how long it takes tells nothing
         if not hmac.compare_digest(expected, hash_token(password)) or user is None:
             raise AuthenticationError(INVALID)

@@ -16,9 +16,9 @@ from cryptography.x509.oid import NameOID
 from workers.apimachinery import feature_gates
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.chains import chain_to, is_for_clients
-from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
 from workers.server.http import Request
+from workers.server.watched_files import WatchedFiles
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
@@ -39,13 +39,13 @@ class CertificateVerifier:
     """Verifies certificates against a CA file. Verdicts are remembered by the certificates' bytes while the file stays."""
 
     def __init__(self, ca_file: str) -> None:
-        self._authorities = WatchedFile(ca_file, x509.load_pem_x509_certificates)
+        self._authorities = WatchedFiles([ca_file], x509.load_pem_x509_certificates)
         self._known: dict[tuple[bytes, ...], ClientCertificate | AuthenticationError] = {}
         self._known_by: list[x509.Certificate] = []
 
     def verify(self, shown: tuple[bytes, ...]) -> ClientCertificate:
         """What the first certificate says; the others may lead to an authority. Raises AuthenticationError."""
-        authorities = self._authorities.value
+        authorities = self._authorities.current()
         if authorities is not self._known_by or len(self._known) >= MAX_REMEMBERED:
             self._known, self._known_by = {}, authorities
         verdict = self._known.get(shown)

@@ -16,11 +16,11 @@ import jwt
 
 from workers.apimachinery.errors import not_found
 from workers.apimachinery.user import UserInfo
-from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import Audiences, AuthenticationError, Response
 from workers.server.authentication.keys import algorithm_of, key_id, parse_keys, parse_signing_key
 from workers.server.authorization.attributes import quote_list
 from workers.server.metrics import STALE_TOKENS, VALID_TOKENS
+from workers.server.watched_files import WatchedFiles
 from workers.storage.interface import StorageError
 
 USER_PREFIX = "system:serviceaccount:"
@@ -80,7 +80,7 @@ class ServiceAccountTokens:
     ) -> None:
         """Raises OSError or ValueError for a file without keys."""
         self._issuers = frozenset(issuers)
-        self._files = [WatchedFile(path, parse_keys) for path in key_files]
+        self._files = [WatchedFiles([path], parse_keys) for path in key_files]
         self._api_audiences = api_audiences
         self._validator = validator
 
@@ -105,7 +105,7 @@ class ServiceAccountTokens:
 
     def _verify(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         kid = header.get("kid", "")
-        keys = [key for file in self._files for key in file.value if not kid or key_id(key) == kid]
+        keys = [key for file in self._files for key in file.current() if not kid or key_id(key) == kid]
         if not keys:
             raise AuthenticationError("invalid signature, no keys found")
         for key in keys:

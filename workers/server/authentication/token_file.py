@@ -7,8 +7,8 @@ import logging
 
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.csv_file import parse_users
-from workers.server.authentication.files import WatchedFile
 from workers.server.authentication.interface import Audiences, Response
+from workers.server.watched_files import WatchedFiles
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +36,11 @@ class TokenFile:
     """Authenticates the tokens of a file; they are good for the server's own audiences."""
 
     def __init__(self, path: str, api_audiences: Audiences) -> None:
-        self._users = WatchedFile(path, parse_token_file)
+        self._users = WatchedFiles([path], parse_token_file)
         self._api_audiences = api_audiences
 
     async def authenticate_token(self, token: str, audiences: Audiences | None) -> Response | None:
-        user = self._users.value.get(hash_token(token))
+        user = self._users.current().get(hash_token(token))
         return for_audiences(user, self._api_audiences, audiences) if user else None
 
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
 
-from workers.server.authentication.files import WatchedFile
 from workers.server.client.http import TIMEOUT, ClientError, Headers, HttpClient, Reply
 from workers.server.client.kubeconfig import ClientConfig
+from workers.server.watched_files import WatchedFiles
 
 RETRIED = frozenset({429, 500, 504})
 JSON_HEADERS = (("Content-Type", "application/json"), ("Accept", "application/json"))
@@ -58,7 +58,7 @@ class Webhook:
         self._client = HttpClient(config.tls)
         self._url = _with_timeout(config.url, timeout)
         self._config = config
-        self._token_file = WatchedFile(config.token_file, bytes.decode) if config.token_file else None
+        self._token_file = WatchedFiles([config.token_file], bytes.decode) if config.token_file else None
         self._timeout = timeout
         self._backoff = backoff
 
@@ -90,7 +90,7 @@ class Webhook:
 
     def _credentials(self) -> Headers:
         config = self._config
-        token = self._token_file.value.strip() if self._token_file else config.token
+        token = self._token_file.current().strip() if self._token_file else config.token
         if token:
             return (("Authorization", f"Bearer {token}"),)
         if config.username:
