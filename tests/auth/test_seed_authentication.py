@@ -21,6 +21,8 @@ from tests.auth.test_authentication import DAY, NOW, Intermediate, private_pem
 from tests.auth.test_authentication import Authority as ClientAuthority
 from tests.auth.test_jwt import OpenIdProvider
 from tests.running import COMMAND, RunningServer, wait_for
+from workers.apimachinery.user import UserInfo
+from workers.server.identity import USER_HEADER, encode_user
 
 pytestmark = pytest.mark.e2e
 
@@ -375,3 +377,47 @@ def written_pair(
     files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + chain)
     files[1].write_bytes(private_pem(key))
     return files
+
+
+def test_one_may_be_taken_for_anyone_with_uid_groups_and_extras(all_ways):
+    server, admin = all_ways.server, pair_of(all_ways.server, "admin")
+    asked = {
+        "Impersonate_User": "jane",
+        "Impersonate_Uid": "5",
+        "Impersonate_Group": "dev",
+        "Impersonate_Extra_Acme.io%2fProject": "x",
+        "Impersonate_Extra_Scopes": "view",
+    }
+    user = whoami(server, pair=admin, **asked)
+    assert user == {
+        "username": "jane",
+        "uid": "5",
+        "groups": ["dev", "system:authenticated"],
+        "extra": {"acme.io/project": ["x"], "scopes": ["view"]},
+    }
+    refused = whoami(server, token="static", **asked)
+    assert refused["code"] == 403
+    assert 'User "alice" cannot impersonate' in refused["message"]
+    nobody = whoami(server, pair=admin, Impersonate_Uid="5")
+    assert nobody["code"] == 400
+    assert "without impersonating a user name" in nobody["message"]
+    account = whoami(server, pair=admin, Impersonate_User="system:serviceaccount:ns:robot")
+    assert account["groups"] == ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]
+    anonymous = whoami(server, pair=admin, Impersonate_User="system:anonymous")
+    assert anonymous["message"].startswith(
+        'selfsubjectreviews.authentication.k8s.io is forbidden: User "system:anonymous"'
+    )
+
+
+def test_what_a_client_says_of_its_identity_counts_nowhere(all_ways):
+    """Neither the headers of front proxies nor those by which this server's processes tell each other the user."""
+    forged = {
+        "X_Remote_User": "system:admin",
+        "X_Remote_Group": "system:masters",
+        USER_HEADER.replace("-", "_"): encode_user(UserInfo("root", "", ("system:masters",))),
+    }
+    for credentials in ({"token": "static"}, {}):
+        answer = ask(all_ways.server, "/api/v1/namespaces/kube-system/secrets", **credentials, **forged)
+        assert answer.status == 403
+    user = whoami(all_ways.server, token="static", **forged)
+    assert (user["username"], user["groups"]) == ("alice", ["dev", "qa", "system:authenticated"])
