@@ -24,8 +24,9 @@ FILES = (
 
 
 def _oidc(options: Any) -> Iterator[str]:
-    if bool(options.oidc_issuer_url) != bool(options.oidc_client_id):
-        yield "--oidc-issuer-url and --oidc-client-id must be specified together"
+    any_given = any(name.startswith("oidc_") for name in options.given)
+    if any_given and not options.authentication_config and not (options.oidc_issuer_url and options.oidc_client_id):
+        yield "--oidc-issuer-url and --oidc-client-id must be specified together when any oidc-* flags are set"
     if options.oidc_issuer_url and urlsplit(options.oidc_issuer_url).scheme != "https":
         yield f'--oidc-issuer-url: "{options.oidc_issuer_url}" must be an https URL'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,6 +258,9 @@ def test_metrics_tell_how_authentication_went(all_ways):
         'authentication_token_cache_fetch_total{status="ok"}',
         'authentication_token_cache_request_total{status="miss"}',
         "serviceaccount_valid_tokens_total",
+        'authentication_duration_seconds_bucket{result="success"',
+        'authorization_duration_seconds_bucket{result="allowed"',
+        "apiserver_client_certificate_expiration_seconds_bucket",
     ):
         assert line in text
 
@@ -296,6 +300,22 @@ def test_flags_of_authentication_that_do_not_fit_are_refused_at_the_start(tmp_pa
         "--oidc-issuer-url and --oidc-client-id must be specified together",
     ):
         assert fault in told
+    assert "must be specified together when any oidc-* flags are set" in refused("--oidc-groups-claim=g")
+    assert "must contain X-Remote-Uid" in refused("--requestheader-uid-headers=X-Uid")
+    assert "contained a ':' but was not a valid URL" in refused("--service-account-issuer=:x")
+    authority = Authority(tmp_path / "ca").file
+    same = (f"--client-ca-file={authority}", f"--requestheader-client-ca-file={authority}")
+    assert "contain overlapping certificates; --requestheader-allowed-names must be specified" in refused(*same)
+
+
+@pytest.mark.seed("S46")
+def test_kube_apiserver_needs_an_issuer_and_a_key(tmp_path):
+    command = (sys.executable, "-c", "from supervisor.starting import kube_apiserver; kube_apiserver()")
+    flags = ("--etcd-servers=http://127.0.0.1:1", f"--run-dir={tmp_path}", f"--cert-dir={tmp_path}")
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "--service-account-issuer is a required flag" in done.stderr
+    assert "--service-account-key-file is a required flag" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -66,6 +66,11 @@ AUTHORIZATION_SECONDS = REGISTRY.histogram(
     ("result",),
     buckets=AUTH_DURATIONS,
 )
+CERTIFICATE_LIFE = REGISTRY.histogram(
+    "apiserver_client_certificate_expiration_seconds",
+    "Distribution of the remaining lifetime on the certificate used to authenticate a request.",
+    buckets=(0, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 345600, 604800, 2592000, 7776000, 15552000, 31104000),
+)
 AUTHENTICATED_USERS = REGISTRY.counter(
     "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
 )

@@ -18,6 +18,7 @@ from workers.apimachinery.user import UserInfo
 from workers.server.authentication.chains import chain_to, is_for_clients
 from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
 from workers.server.http import Request
+from workers.server.metrics import CERTIFICATE_LIFE
 from workers.server.watched_files import WatchedFiles
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
@@ -105,4 +106,5 @@ class ClientCertificates:
         if not request.peer_certificates:
             return None
         certificate = self._verifier.verify(request.peer_certificates)
+        CERTIFICATE_LIFE.observe(certificate.not_after - time.time())
         return certificate.response if certificate.common_name else None
