@@ -48,13 +48,13 @@ def api_services(server: RunningServer) -> dict[str, Any]:
     return {item["metadata"]["name"]: item for item in items}
 
 
-def kubectl(server: RunningServer, *arguments: str, stdin: str = "") -> str:
+def kubectl(server: RunningServer, *arguments: str, stdin: str = "", stderr: bool = False) -> str:
     if KUBECTL is None:
         pytest.skip("no kubectl")
     command = [KUBECTL, f"--kubeconfig={server.kubeconfig}", f"--cache-dir={server.data_dir}/cache", *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return done.stderr if stderr else done.stdout
 
 
 def refusal(*flags: str) -> str:
@@ -186,6 +186,9 @@ def _check_1_30(server: RunningServer) -> None:
     assert "pods/resize" not in core
 
     create(server, f"{FLOW}/v1beta3/prioritylevelconfigurations", "mine", LEVEL)
+    assert "is deprecated in v1.29+" in kubectl(
+        server, "get", "flowschemas.v1beta3.flowcontrol.apiserver.k8s.io", stderr=True
+    )
     assert (
         ask(server, f"{FLOW}/v1/prioritylevelconfigurations/mine")["spec"]["limited"]["nominalConcurrencyShares"] == 7
     )

@@ -6,7 +6,7 @@ where objects lie in etcd. Behaviour that data cannot express is a strategy (wor
 data/versions.json has what is not served unless it is asked for: alpha and beta versions, and those of other minors. An
 entry there is like one of resources.json, or says `like` which version of its `resources` it is. Its objects are stored
 in that version. `on` are betas from before 1.24, when betas were on by default; `plain` is a kind that shares no more
-than its name with the kind that strategies and validation know; `gate` is the feature gate it needs. Which minor has which version is not said here: the
+than its name with the kind that strategies and validation know; `gate` is the feature gate it needs; `deprecated`, `removed` and `use` are what clients are warned of. Which minor has which version is not said here: the
 schema package knows (server/enablement.py).
 """
 
@@ -79,6 +79,9 @@ class ResourceInfo:
     on: bool = False
     plain: bool = False
     gate: str = ""
+    deprecated: str = ""
+    removed: str = ""
+    use: str = ""
 
     @property
     def group_version(self) -> str:
@@ -132,6 +135,7 @@ def parse_resource(entry: dict[str, Any]) -> ResourceInfo:
         on=entry.get("on", False),
         plain=entry.get("plain", False),
         gate=entry.get("gate", ""),
+        **_life(entry),
     )
 
 
@@ -161,7 +165,12 @@ def resource(group: str, version: str, name: str) -> ResourceInfo | None:
 def _like(entry: dict[str, Any], name: str, found: dict[Key, ResourceInfo]) -> ResourceInfo:
     """Another version of a resource: the same but for the version, and stored as that is."""
     of = found[entry["group"], entry["like"], name]
-    return replace(of, version=entry["version"], on=entry.get("on", False))
+    return replace(of, version=entry["version"], on=entry.get("on", False), **_life(entry))
+
+
+def _life(entry: dict[str, Any]) -> dict[str, Any]:
+    """From which minor version on clients are warned, from which on it is gone, and what replaces it."""
+    return {name: entry.get(name, "") for name in ("deprecated", "removed", "use")}
 
 
 def _by_key(infos: Iterable[ResourceInfo]) -> dict[Key, ResourceInfo]:

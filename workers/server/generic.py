@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.registry import Registry
+from workers.server.deprecation import warn
 from workers.server.endpoints.respond import error_response
 from workers.server.endpoints.routes import Routes, routes_of
 from workers.server.endpoints.served import Served, View
@@ -22,12 +23,6 @@ COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
 ALL_NAMESPACES_VERBS = frozenset(("list", "watch"))
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
 PROXY_METHODS = METHODS | {"HEAD", "OPTIONS"}
-
-# Resources that upstream warns of, whatever is asked of them.
-DEPRECATED = {
-    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
-    ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
-}
 
 
 class GenericAPIServer:
@@ -79,8 +74,8 @@ class GenericAPIServer:
         route = routes.get((info.subresource, info.verb))
         if route is None or not _fits(view.info, info, request.method):
             raise _refusal(request, view.info, routes, info)
-        if warning := DEPRECATED.get((info.api_group, info.resource)):
-            request.warnings.append(warning)
+        if view.info.deprecated:
+            warn(request, view.info, info)
         return await route(request, view)
 
     def _below(self, path: str) -> Handler | None:
@@ -128,8 +123,8 @@ def _refusal(request: Request, resource: ResourceInfo, routes: Routes, info: Req
     if not known or not _path_fits(resource, info):
         return resource_not_found()
     if info.verb == "watch" and ("", "list") in routes:
-        if warning := DEPRECATED.get((info.api_group, info.resource)):
-            request.warnings.append(warning)
+        if resource.deprecated:
+            warn(request, resource, info)
         group_resource = resource.resource if not resource.group else resource.qualified_resource
         message = f'watch is not supported on resources of kind "{group_resource}"'
         details = {"group": resource.group, "kind": resource.resource}

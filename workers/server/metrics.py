@@ -132,6 +132,13 @@ BUILD_INFO = REGISTRY.gauge(
     ("compiler", "git_version", "major", "minor", "platform"),
     merge=MAX,
 )
+DEPRECATED_APIS = REGISTRY.gauge(
+    "apiserver_requested_deprecated_apis",
+    "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and "
+    "removed_release.",
+    ("group", "version", "resource", "subresource", "removed_release"),
+    merge=MAX,
+)
 FEATURES = REGISTRY.gauge(
     "kubernetes_feature_enabled",
     "This metric records the data about the stage and enablement of a k8s feature.",
