@@ -17,7 +17,7 @@ from typing import Any
 
 from supervisor.children import Child
 from supervisor.processes import children, kill, reap
-from workers.server.process import is_stopped
+from workers.server.process import STOPPED, state
 from workers.server.serving import RETIRE
 
 SILENT_AFTER = 8.0  # an arbiter reports every second
@@ -74,7 +74,7 @@ class Arbiter:
     def _end_what_hangs(self) -> None:
         workers = children(self.pid)
         for pid in workers or (self.pid,):
-            if not workers or is_stopped(pid):
+            if not workers or state(pid) in STOPPED:
                 kill(pid, signal.SIGKILL)
 
 

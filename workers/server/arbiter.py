@@ -35,13 +35,15 @@ from workers.apimachinery.quantity import parse
 from workers.server.backoff import Backoff
 from workers.server.config import ServerConfig
 from workers.server.logs import configure
-from workers.server.process import is_stopped, memory, set_title
+from workers.server.process import STOPPED, cpu_seconds, memory, set_title, state
 from workers.server.serving import RETIRE
 from workers.server.tls import ServingTLS
 from workers.server.worker import Application, GroupWorker
 
 START_TIMEOUT = 30.0
 REPORT_EVERY = 1.0
+STARVING_SHARE = 0.5  # who had less of a CPU than this since the last heartbeat, and wants one, does not hang for sure
+STARVING_PATIENCE = 4
 DUMP_TIME = 0.3  # for a hung worker to write where it hangs
 MEMORY_EVERY = 5.0
 MEMORY_PAUSE = 30.0  # between two replacements of large workers
@@ -242,17 +244,27 @@ class GroupArbiter(Arbiter):
     def murder_workers(self) -> None:
         """Kill workers whose event loop hangs: by a signal that has them write where, then by one that cannot fail."""
         now = time.monotonic()
-        for pid, worker in list(self.WORKERS.items()):
+        for worker in list(self.WORKERS.values()):
             silent = now - worker.tmp.last_update()
             if silent <= self._hung_after:
-                continue
-            if not worker.aborted and not is_stopped(pid):
-                self.log.critical("worker %s hangs: no heartbeat for %.1f s", pid, silent)
-                worker.aborted = True
-                self.kill_worker(pid, signal.SIGABRT)
-            elif silent > self._hung_after + DUMP_TIME or not worker.aborted:
-                self.log.critical("worker %s is killed: no heartbeat for %.1f s", pid, silent)
-                self.kill_worker(pid, signal.SIGKILL)
+                worker.cpu_seconds = cpu_seconds(worker.pid)
+            elif worker.aborted or self._hangs(worker, silent):
+                self._kill_hung(worker, silent)
+
+    def _hangs(self, worker: GroupWorker, silent: float) -> bool:
+        """Whether a silent worker does not go on; it may also start, or find no CPU on a machine that is overloaded."""
+        patience = self._hung_after if worker.serving else max(self._hung_after, START_TIMEOUT)
+        starves = (
+            state(worker.pid) == "R"
+            and cpu_seconds(worker.pid) - worker.cpu_seconds < self._hung_after * STARVING_SHARE
+        )
+        return silent > patience * (STARVING_PATIENCE if starves else 1)
+
+    def _kill_hung(self, worker: GroupWorker, silent: float) -> None:
+        self.log.critical("worker %s hangs: no heartbeat for %.1f s", worker.pid, silent)
+        first = not worker.aborted and state(worker.pid) not in STOPPED
+        worker.aborted = True
+        self.kill_worker(worker.pid, signal.SIGABRT if first else signal.SIGKILL)
 
     def reap_workers(self) -> None:
         """Take note of workers that ended. Raises HaltServer when none can start and none serves."""

@@ -46,6 +46,14 @@ def state(pid: int) -> str:
         return ""
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether the process is stopped, as by SIGSTOP: it takes no signal but those that cannot be caught."""
-    return state(pid) in ("T", "t")
+STOPPED = ("T", "t")  # as by SIGSTOP: such a process takes no signal but those that cannot be caught
+
+
+def cpu_seconds(pid: int) -> float:
+    """How much time of a CPU the process has used; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -101,6 +101,7 @@ class GroupWorker(UvicornWorker):
         self._tell_arbiter = FileIO(writing, "w")
         self.started = time.monotonic()
         self.serving = self.outgoing = self.retired = False
+        self.cpu_seconds = 0.0  # used when the last heartbeat was seen
 
     def init_process(self) -> None:
         die_with_parent(self.ppid)
