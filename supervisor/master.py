@@ -241,13 +241,14 @@ class Master:
         config = dataclasses.replace(self._config, **workers)
         listener, events = self._sockets[role].fileno(), self._events_out.fileno()
         wishes, wish = os.pipe()
+        starting = self.state == "starting"
         doors = {name: door.fileno() for name, door in self._front.unprotected.items()} if role == FRONT else {}
 
         def run() -> None:
             from workers.server.arbiter import run_arbiter
 
             _leave_log()
-            run_arbiter(role, config, listener, events, wishes, unprotected=doors)
+            run_arbiter(role, config, listener, events, wishes, unprotected=doors, starting=starting)
 
         pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes, *doors.values()))
         os.close(wishes)

@@ -17,7 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from supervisor.certificates import Pair, Pki, Subject
 from tests.conftest import ADMIN_TOKEN, TOKENS
 from tests.running import RunningServer, wait_for
-from tests.serving.conftest import OpenServer, shown_certificate
+from tests.serving.conftest import OpenServer, free_port, shown_certificate
+from tests.subresources.conftest import create_node, create_pod
+from tests.subresources.kubelet import FakeKubelet
 
 pytestmark = pytest.mark.e2e
 
@@ -256,3 +258,67 @@ def test_the_port_can_be_shared_when_both_say_so_and_only_then(tmp_path: Path) -
         with RunningServer(tmp_path / "two", *common, "--permit-port-sharing", f"--secure-port={port}") as two:
             shown = {shown_certificate(two, "localhost") for _ in range(40)}
             assert len(shown) == 2  # of two servers, each with a certificate of its own
+
+
+@pytest.mark.seed("S67")
+def test_an_upgrade_in_place_keeps_all_doors_and_the_loopback_certificate(tmp_path: Path) -> None:
+    port, debug = free_port(), tmp_path / "debug.sock"
+    flags = ("--advertise-address=192.0.2.10", f"--insecure-port={port}", f"--debug-socket-path={debug}")
+    with RunningServer(tmp_path, *flags) as server:
+        opened = OpenServer(server, port, debug)
+        loopback = shown_certificate(server, "apiserver-loopback-client")
+        worker = server.processes("aggregator worker")
+        over, statuses = threading.Event(), set()
+
+        def look() -> None:
+            while not over.is_set():
+                statuses.add(opened.insecure("GET", "/healthz")[0])
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            server.command("reload")
+            wait_for(lambda: server.processes("aggregator worker") not in ([], worker), 30)
+            wait_for(lambda: server.status()["settled"], 30)
+        finally:
+            over.set()
+            looking.join(20)
+        assert statuses == {200}
+        assert shown_certificate(server, "apiserver-loopback-client") == loopback
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(debug))
+            client.sendall(b"GET /debug/pprof/ HTTP/1.0\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert server.stop() == 0
+        assert not debug.exists()
+
+
+@pytest.mark.seed("S26", "S63")
+def test_the_pair_that_kubelets_see_is_renewed_too(tmp_path: Path) -> None:
+    material = Material(tmp_path)
+    authority = material.authority("kubelets")
+    client = material.put("kubelet-client", material.pair("first-client", authority=authority))
+    serving = material.pair("kubelet", authority=authority, server=True)
+    flags = (
+        "--advertise-address=192.0.2.10",
+        f"--kubelet-client-certificate={client.certificate}",
+        f"--kubelet-client-key={client.key}",
+        "--kubelet-preferred-address-types=InternalIP",
+    )
+    with (
+        FakeKubelet(serving.certificate, serving.key, client_ca=authority.certificate) as kubelet,
+        RunningServer(tmp_path, *flags) as server,
+    ):
+        create_node(server, "n", kubelet)
+        create_pod(server, "p", "n")
+        log = "/api/v1/namespaces/default/pods/p/log?container=a&tailLines=1"
+        assert server.request("GET", log)[0] == 200 and kubelet.clients[-1] == "first-client"
+        material.put("kubelet-client", material.pair("second-client", authority=authority))
+
+        def renewed() -> bool:
+            assert server.request("GET", log)[0] == 200
+            return kubelet.clients[-1] == "second-client"
+
+        wait_for(renewed, 20)
+        client.key.write_bytes(b"broken")
+        assert server.request("GET", log)[0] == 200 and kubelet.clients[-1] == "second-client"

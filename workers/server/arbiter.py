@@ -62,9 +62,18 @@ WORKERS = {
 class GroupApplication(BaseApplication):
     """gunicorn's settings for a group, and its App, loaded once before the workers are forked."""
 
-    def __init__(self, role: str, config: ServerConfig, *, tls: bool, unprotected: Mapping[str, int] = NOTHING) -> None:
+    def __init__(
+        self,
+        role: str,
+        config: ServerConfig,
+        *,
+        tls: bool,
+        unprotected: Mapping[str, int] = NOTHING,
+        starting: bool = False,
+    ) -> None:
         self.role = role
         self.config = config
+        self.starting = starting
         self.unprotected = {name: socket.socket(fileno=fd) for name, fd in unprotected.items()}
         self.tls = ServingTLS(config) if tls else None
         super().__init__()
@@ -345,10 +354,12 @@ def run_arbiter(
     control_fd: int = -1,
     *,
     unprotected: Mapping[str, int] = NOTHING,
+    starting: bool = False,
 ) -> None:
     """Run the group `role` (aggregator, core or extensions) on the listening socket `sock_fd`; never returns.
 
-    `unprotected` are further listening sockets, by the names under which the App has handlers for them.
+    `unprotected` are further listening sockets, by the names under which the App has handlers for them; while the server
+    is `starting` its first workers serve these at once.
     To be called in a process forked for it, with its output directed to the group's log. Reports go as datagrams to
     `notify_fd`: {"event": "group", "role", "pid" (the arbiter's), "serving": [pids], ...}. SIGTERM stops the group
     gracefully, SIGQUIT at once, SIGHUP replaces its workers, SIGUSR2 retires them; a line `workers N` in the pipe
@@ -359,5 +370,5 @@ def run_arbiter(
     set_title(role, "arbiter", config.instance)
     listener = socket.socket(fileno=sock_fd)
     tls = listener.family != socket.AF_UNIX
-    application = GroupApplication(role, config, tls=tls, unprotected=unprotected)
+    application = GroupApplication(role, config, tls=tls, unprotected=unprotected, starting=starting)
     GroupArbiter(application, listener, notify_fd, control_fd).run()

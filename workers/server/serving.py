@@ -15,6 +15,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,9 @@ class GroupServer(Server):
         on_retire: Callable[[], Awaitable[None]],
         front: bool,
         unprotected: Mapping[str, socket.socket],
+        first: bool = False,
     ) -> None:
+        """A `first` worker serves `unprotected` from the very start: whoever looks there sees the server start."""
         super().__init__(config)
         self.server_state = Connections()
         self._settings = settings
@@ -65,6 +68,7 @@ class GroupServer(Server):
         self._on_retire = on_retire
         self._front = front
         self._unprotected = unprotected
+        self._first = first
         self._retiring = self._told_to_stop = False
 
     # ---- signals
@@ -82,9 +86,9 @@ class GroupServer(Server):
     # ---- starting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        doors = [await self._serve_unprotected(*door) for door in self._unprotected.items()]
+        doors = await self._serve_unprotected() if self._first else []
         await super().startup(sockets=sockets)
-        self.servers += doors
+        self.servers += doors if self._first else await self._serve_unprotected()
         await self._serve_privately()
         gc.collect()
         gc.freeze()  # caches are full: what lives now lives on
@@ -93,12 +97,15 @@ class GroupServer(Server):
             LONG_RUNNING.follow(self._long_running)
         self._on_ready()
 
-    async def _serve_unprotected(self, name: str, listener: socket.socket) -> asyncio.Server:
-        """From the very start, so that whoever looks there sees the server start."""
+    async def _serve_unprotected(self) -> list[asyncio.Server]:
         loop = asyncio.get_running_loop()
-        config = SimpleNamespace(app=SimpleNamespace(handle=self._application.unprotected(name)))
-        serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
-        return await serve(lambda: HttpProtocol(config, self.server_state, _loop=loop), sock=listener)
+        servers = []
+        for name, listener in self._unprotected.items():
+            config = SimpleNamespace(app=SimpleNamespace(handle=self._application.unprotected(name)))
+            serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+            make = partial(HttpProtocol, config, self.server_state, _loop=loop)
+            servers.append(await serve(make, sock=listener))
+        return servers
 
     def _long_running(self) -> dict[Labels, float]:
         """The streams that are open, for the metrics."""

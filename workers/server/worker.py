@@ -123,6 +123,7 @@ class GroupWorker(UvicornWorker):
             on_retire=self.wsgi.retire,
             front=self.app.tls is not None,
             unprotected=self.app.unprotected,
+            first=self.app.starting and self.age <= self.cfg.workers,
         )
         asyncio.get_running_loop().add_signal_handler(RETIRE, server.retire)
         await server.serve(sockets=self.sockets)
