@@ -221,6 +221,37 @@ async def test_a_silent_connection_is_pinged_and_then_given_up(monkeypatch):
         await channel.close()
 
 
+async def test_a_write_leaves_a_member_that_hangs_for_another_one(etcd, root, monkeypatch):
+    for name, seconds in (("TICK", 0.02), ("HASTY", (0.1, 0.1))):
+        monkeypatch.setattr(connection_module, name, seconds)
+    async with scripted(silent) as url:
+        storage = EtcdStorage([url, etcd.url], timeout=5)
+        began = asyncio.get_running_loop().time()
+        assert await storage.create(f"{root}/a", value()) > 1
+        assert asyncio.get_running_loop().time() - began < 3
+        await storage.close()
+
+
+async def test_pings_are_no_more_frequent_than_etcd_allows(etcd, root, monkeypatch):
+    monkeypatch.setattr(connection_module, "TICK", 0.02)
+    monkeypatch.setattr(connection_module, "HASTY", (0.05, 5.0))
+    sent = []
+    write = connection_module.Connection._write
+    monkeypatch.setattr(
+        connection_module.Connection, "_write", lambda self, data: (sent.append(data), write(self, data))
+    )
+    storage = EtcdStorage([etcd.url, etcd.url])
+    etcd.signal(signal.SIGSTOP)
+    try:
+        call = asyncio.create_task(storage.get(f"{root}/a"))
+        await asyncio.sleep(1)
+    finally:
+        etcd.signal(signal.SIGCONT)
+    await call
+    assert sum(b"liveness" in data for data in sent) <= 1
+    await storage.close()
+
+
 async def test_a_call_ends_at_its_deadline():
     async with scripted(silent) as url:
         channel = Channel([url])

@@ -9,9 +9,10 @@ import pytest
 
 from tests.storage.objects import shape, value
 from workers.storage import history as history_module
+from workers.storage import reflector as reflector_module
 from workers.storage import subscription as subscription_module
 from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted, FutureRevision, SlowWatcher
+from workers.storage.interface import Compacted, FutureRevision, Lagging, SlowWatcher
 from workers.storage.watch_cache import EtcdWatchCache
 
 FORMS = pytest.mark.parametrize("only", [None, ("pods",)], ids=["everything", "only pods"])
@@ -247,3 +248,31 @@ async def test_a_limited_cache_can_follow_more_resources(etcd, root):
             f"{root}/example.com/widgets/a"
         ]
         assert cache.resource("example.com/widgets") is widgets
+
+
+async def test_a_watch_that_has_fallen_silent_is_opened_anew(etcd, root, monkeypatch):
+    monkeypatch.setattr(reflector_module, "FRESH_TIMEOUT", 0.3)
+    storage = EtcdStorage([etcd.url])
+    opened = []
+    open_watch = storage.watch_stream
+
+    async def first_is_silent(*arguments, **options):
+        opened.append(arguments)
+        async for answer in open_watch(*arguments, **options):
+            if len(opened) > 1 or answer.created:
+                yield answer
+
+    monkeypatch.setattr(storage, "watch_stream", first_is_silent)
+    cache = EtcdWatchCache(storage, root)
+    await cache.start()
+    pods = cache.resource("pods")
+    revision = await storage.create(f"{root}/pods/a", value())
+    with pytest.raises(Lagging):
+        await pods.fresh()
+    async with asyncio.timeout(5):
+        while pods.revision < revision:
+            await asyncio.sleep(0.02)
+    assert await pods.fresh() >= revision
+    assert len(opened) == 2
+    await cache.stop()
+    await storage.close()

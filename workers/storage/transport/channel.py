@@ -146,8 +146,10 @@ class Channel:
             raise
 
     def _judge(self, connection: Connection, error: RpcError, started: float) -> None:
-        """Leave an endpoint that is silent, or that says it cannot serve while others may."""
-        if connection.open and error.code == DEADLINE_EXCEEDED and connection.last_received < started:
+        """Leave an endpoint that is lost or silent, or that says it cannot serve while others may."""
+        if not connection.open and connection in self._connections:
+            self._turn += 1
+        elif connection.open and error.code == DEADLINE_EXCEEDED and connection.last_received < started:
             self._turn += 1
             connection.close("the server has stopped answering")  # watches on it must move as well
         elif connection.open and error.code == UNAVAILABLE and len(self._endpoints) > 1:

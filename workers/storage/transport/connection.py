@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
     def _begin(
         self, stream: Stream, path: str, metadata: Iterable[tuple[str, str]], message: bytes, flags: int
     ) -> None:
+        if not self.open:  # lost while a caller waited for it
+            raise RpcError(UNAVAILABLE, "connection lost", unsent=True)
         stream_id = stream.id
         block = self._blocks.get(path)
         if block is None:
