@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import Errors, invalid
 
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
@@ -19,6 +20,18 @@ def validate_cidr(value: str, path: str) -> Errors:
     except ValueError:
         return [invalid(path, value, CIDR)]
     return [] if "%" not in address else [invalid(path, value, CIDR)]
+
+
+def ip_faults(address: str) -> list[str]:
+    """IsValidIP, which names leading zeros as what they are."""
+    parts = address.split(".")
+    if len(parts) == 4 and all(part.isdecimal() for part in parts) and any(len(p) > 1 and p[0] == "0" for p in parts):
+        return ["must not have leading 0s"]
+    return names.is_ip(address)
+
+
+def family_of(address: str) -> str:
+    return "IPv4" if ipaddress.ip_address(address).version == 4 else "IPv6"
 
 
 def validate_endpoint_ip(address: str, path: str) -> Errors:

@@ -22,6 +22,7 @@ from workers.apimachinery.validation.field import (
 from workers.apimachinery.validation.internal import unchanged_internal
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import validate_label_selector
+from workers.apimachinery.validation.services import is_service_name
 
 GROUP = "networking.k8s.io"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -194,7 +195,7 @@ def _validate_backend(backend: dict[str, Any], path: str) -> Errors:
     if not (name := service.get("name")):
         errors.append(required(f"{path}.service.name"))
     else:
-        errors += [invalid(f"{path}.service.name", name, fault) for fault in names.is_dns1123_label(name)]
+        errors += [invalid(f"{path}.service.name", name, fault) for fault in is_service_name(name)]
     port = service.get("port") or {}
     port_name, number = port.get("name"), port.get("number")
     if port_name and number:

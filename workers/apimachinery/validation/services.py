@@ -1,13 +1,12 @@
-"""Services and endpoints (pkg/apis/core/validation ValidateService)."""
+"""Services (pkg/apis/core/validation ValidateService)."""
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from workers.apimachinery import feature_gates
 from workers.apimachinery.validation import names
-from workers.apimachinery.validation.addresses import validate_cidr, validate_endpoint_ip
+from workers.apimachinery.validation.addresses import family_of, ip_faults, validate_cidr, validate_endpoint_ip
 from workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -18,7 +17,6 @@ from workers.apimachinery.validation.field import (
     one_of,
     required,
     section,
-    unchanged,
 )
 from workers.apimachinery.validation.meta import validate_labels
 from workers.apimachinery.validation.rules import KindValidation
@@ -52,8 +50,8 @@ def validate_service(service: Object) -> Errors:
     errors += _validate_cluster_ips(spec, kind)
     errors += _validate_external_ips(spec)
     errors += one_of(kind, TYPES, "spec.type", needed=True)
-    errors += _validate_port_uniqueness(spec)
     errors += _validate_node_ports(spec, kind)
+    errors += _validate_port_uniqueness(spec)
     errors += _validate_source_ranges(service, spec, kind)
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         text = "may only be used when `type` is 'LoadBalancer'"
@@ -76,10 +74,6 @@ def _validate_ports_present(spec: Object, kind: str) -> Errors:
 def _validate_by_type(spec: Object, kind: str) -> Errors:
     errors: Errors = []
     if kind == "LoadBalancer":
-        for at, port in each("spec.ports", spec.get("ports")):
-            if port.get("port") == 10250:
-                text = "may not expose port 10250 externally since it is used by kubelet"
-                errors.append(invalid(f"{at}.port", 10250, text))
         if spec.get("clusterIP") == "None":
             text = "may not be set to 'None' for LoadBalancer services"
             errors.append(invalid("spec.clusterIPs[0]", "None", text))
@@ -123,69 +117,75 @@ def _validate_port(port: Object, path: str, name_needed: bool, seen: set[str]) -
 
 
 def _validate_affinity(spec: Object) -> Errors:
-    affinity, config = spec.get("sessionAffinity", ""), spec.get("sessionAffinityConfig")
+    affinity, config, path = (
+        spec.get("sessionAffinity", ""),
+        spec.get("sessionAffinityConfig"),
+        "spec.sessionAffinityConfig",
+    )
     errors = one_of(affinity, AFFINITIES, "spec.sessionAffinity", needed=True)
-    if affinity == "ClientIP":
-        seconds = section(spec, "sessionAffinityConfig", "clientIP").get("timeoutSeconds")
-        path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-        if config is None or seconds is None:
-            field = "spec.sessionAffinityConfig" if config is None else path
-            errors.append(required(field, "when session affinity type is ClientIP"))
-        elif not 0 < seconds <= MAX_AFFINITY_SECONDS:
-            text = f"must be greater than 0 and less than {MAX_AFFINITY_SECONDS}"
-            errors.append(invalid(path, seconds, text))
-    elif affinity == "None" and config is not None:
-        text = "must not be set when session affinity is None"
-        errors.append(forbidden("spec.sessionAffinityConfig", text))
+    if affinity == "None" and config is not None:
+        errors.append(forbidden(path, "must not be set when session affinity is None"))
+    if affinity != "ClientIP":
+        return errors
+    for field, holder in (("", config), (".clientIP", (config or {}).get("clientIP"))):
+        if holder is None:
+            return [*errors, required(path + field, "when session affinity type is ClientIP")]
+    seconds, at = (
+        section(spec, "sessionAffinityConfig", "clientIP").get("timeoutSeconds"),
+        f"{path}.clientIP.timeoutSeconds",
+    )
+    if seconds is None:
+        errors.append(required(at, "when session affinity type is ClientIP"))
+    elif not 0 < seconds <= MAX_AFFINITY_SECONDS:
+        errors.append(invalid(at, seconds, f"must be greater than 0 and less than {MAX_AFFINITY_SECONDS}"))
     return errors
 
 
 def _validate_cluster_ips(spec: Object, kind: str) -> Errors:
     """ValidateServiceClusterIPsRelatedFields."""
-    errors: Errors = []
+    if kind == "ExternalName":
+        return []
     families, ips, policy = spec.get("ipFamilies") or [], spec.get("clusterIPs") or [], spec.get("ipFamilyPolicy")
-    seen: set[str] = set()
-    for at, family in each("spec.ipFamilies", families):
+    path, first = "spec.clusterIPs", spec.get("clusterIP") or ""
+    errors: Errors = []
+    if first and not ips:
+        errors.append(required(path))
+    elif first and ips[0] != first:
+        errors.append(invalid(path, ips, "first value must match `clusterIP`"))
+    elif ips and not first:
+        errors.append(invalid(path, ips, "must be empty when `clusterIP` is not specified"))
+    for index, (at, family) in enumerate(each("spec.ipFamilies", families)):
         if family not in FAMILIES:
             errors.append(not_supported(at, family, FAMILIES))
-        if family in seen:
+        if family in families[:index]:
             errors.append(duplicate(at, family))
-        seen.add(family)
     if policy is not None and policy not in FAMILY_POLICIES:
         errors.append(not_supported("spec.ipFamilyPolicy", policy, FAMILY_POLICIES))
-    if kind == "ExternalName":
-        return errors
-    if ips and spec.get("clusterIP") != ips[0]:
-        errors.append(invalid("spec.clusterIPs", ips, "first value must match `clusterIP`"))
-    if len(ips) > 2:
-        errors.append(invalid("spec.clusterIPs", ips, "may only hold up to 2 values"))
-    if len(ips) == 2 and "None" in ips[1:]:
-        errors.append(invalid("spec.clusterIPs[1]", ips[1], "must be a valid IP address"))
-    if ips[:1] == ["None"]:
-        if len(ips) > 1:
-            errors.append(invalid("spec.clusterIPs", ips, "'None' must be the first and only value"))
-        return errors
-    for index, address in enumerate(ips):
-        at = f"spec.clusterIPs[{index}]"
-        if faults := ip_faults(address):
+    headless = ips[:1] == ["None"]
+    bad = headless and len(ips) > 1
+    if bad:
+        errors.append(invalid(path, ips, "'None' must be the first and only value"))
+    for index, (at, address) in enumerate(each(path, ips)):
+        if index or not headless:
+            faults = ip_faults(address)
+            bad = bad or bool(faults)
             errors += [invalid(at, address, fault) for fault in faults]
-        elif index < len(families) and families[index] != family_of(address):
-            errors.append(
-                invalid(at, address, f"expected an {families[index]} value as indicated by `ipFamilies[{index}]`")
-            )
+    if len(ips) > 2:
+        errors.append(invalid(path, ips, "may only hold up to 2 values"))
+    return errors if bad or headless else errors + _validate_families(ips, families, path)
+
+
+def _validate_families(ips: list[str], families: list[str], path: str) -> Errors:
+    """One address for each family, in the order that the families are listed in."""
+    errors: Errors = []
+    found = [family_of(address) for address in ips]
+    if len(ips) > 1 and len(set(found)) < 2:
+        errors.append(invalid(path, ips, "may specify no more than one IP for each IP family"))
+    for index, (address, family) in enumerate(zip(ips, families, strict=False)):
+        if family in FAMILIES and family != found[index]:
+            text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            errors.append(invalid(f"{path}[{index}]", address, text))
     return errors
-
-
-def ip_faults(address: str) -> list[str]:
-    """IsValidIP, which names leading zeros as what they are."""
-    parts = address.split(".")
-    if len(parts) == 4 and all(part.isdecimal() for part in parts) and any(len(p) > 1 and p[0] == "0" for p in parts):
-        return ["must not have leading 0s"]
-    return names.is_ip(address)
-
-
-def family_of(address: str) -> str:
-    return "IPv4" if ipaddress.ip_address(address).version == 4 else "IPv6"
 
 
 def _validate_external_ips(spec: Object) -> Errors:
@@ -220,12 +220,13 @@ def _validate_port_uniqueness(spec: Object) -> Errors:
 def _validate_node_ports(spec: Object, kind: str) -> Errors:
     errors: Errors = []
     seen: set[tuple[str, int]] = set()
+    if kind == "ClusterIP":
+        text = "may not be used when `type` is 'ClusterIP'"
+        ports = each("spec.ports", spec.get("ports"))
+        errors += [forbidden(f"{at}.nodePort", text) for at, port in ports if port.get("nodePort")]
     for at, port in each("spec.ports", spec.get("ports")):
         number = port.get("nodePort") or 0
         if not number:
-            continue
-        if kind in ("ClusterIP", "ExternalName"):
-            errors.append(forbidden(f"{at}.nodePort", f"may not be used when `type` is '{kind}'"))
             continue
         pair = port.get("protocol", ""), number
         if pair in seen:
@@ -280,20 +281,55 @@ def _validate_traffic_policies(spec: Object, kind: str) -> Errors:
 
 
 def _service_update(new: Object, old: Object) -> Errors:
-    errors: Errors = []
     spec, was = section(new, "spec"), section(old, "spec")
+    errors: Errors = []
     if "ExternalName" not in (spec.get("type"), was.get("type")):
-        before, now = was.get("clusterIPs") or [], spec.get("clusterIPs") or []
-        if before[:1] and now[:1] and before[0] != now[0]:
-            text = "may not change once set"
-            errors.append(invalid("spec.clusterIPs[0]", now[0], text))
+        errors += _validate_primary(spec, was, "clusterIPs") if not _both_headless(spec, was) else []
+        if not _headless(spec) and not _headless(was):
+            errors += _validate_primary(spec, was, "ipFamilies")
     if was.get("type") == "LoadBalancer" and spec.get("type") == "LoadBalancer":
-        classes = spec.get("loadBalancerClass"), was.get("loadBalancerClass")
-        if was.get("loadBalancerClass") is not None or classes[0] is not None:
-            if classes[0] != classes[1]:
-                text = "may not change once set"
-                errors.append(invalid("spec.loadBalancerClass", classes[0], text))
+        name, held = spec.get("loadBalancerClass"), was.get("loadBalancerClass")
+        if name != held:
+            errors.append(invalid("spec.loadBalancerClass", name, "may not change once set"))
+    if needs_health_check(spec) and needs_health_check(was):
+        if spec.get("healthCheckNodePort") != was.get("healthCheckNodePort"):
+            errors.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
     return errors + validate_service(new)
+
+
+def needs_health_check(spec: Object) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
+def _headless(spec: Object) -> bool:
+    return bool(spec.get("clusterIPs") == ["None"])
+
+
+def _both_headless(spec: Object, was: Object) -> bool:
+    return _headless(spec) and _headless(was)
+
+
+def _validate_primary(spec: Object, was: Object, field: str) -> Errors:
+    """validateUpgradeDowngradeClusterIPs and -IPFamilies: a second one may come and go, the first stays."""
+    now, before, ips = spec.get(field) or [], was.get(field) or [], spec.get("clusterIPs") or []
+    first, what = f"spec.{field}[0]", "clusterIP" if field == "clusterIPs" else "ipFamily"
+    changed = "may not change once set"
+    if len(now) == len(before):
+        return [
+            invalid(f"spec.{field}[{index}]" if field == "clusterIPs" else first, now, changed)
+            for index, value in enumerate(before)
+            if value != now[index]
+        ]
+    shown = now if len(now) < len(before) and field == "clusterIPs" else ips
+    errors: Errors = []
+    if len(now) < len(before) and not ips:
+        errors.append(invalid(first, now, f"primary {what} can not be unset"))
+    if now and before and now[0] != before[0]:
+        errors.append(invalid(first, shown, changed))
+    if len(now) < len(before) and len(now) == 1 and spec.get("ipFamilyPolicy") != "SingleStack":
+        text = f"must be set to 'SingleStack' when releasing the secondary {what}"
+        errors.append(invalid("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), text))
+    return errors
 
 
 def _service_status(new: Object, old: Object) -> Errors:
@@ -320,115 +356,6 @@ def _service_status(new: Object, old: Object) -> Errors:
     return errors
 
 
-# Endpoints
-
-
-def validate_endpoints(obj: Object) -> Errors:
-    errors: Errors = []
-    for path, subset in each("subsets", obj.get("subsets")):
-        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
-            errors.append(required(path, "must specify `addresses` or `notReadyAddresses`"))
-        for field in ("addresses", "notReadyAddresses"):
-            for at, address in each(f"{path}.{field}", subset.get(field)):
-                errors += _validate_address(address, at)
-        many = len(subset.get("ports") or ()) > 1
-        for at, port in each(f"{path}.ports", subset.get("ports")):
-            errors += _validate_endpoint_port(port, at, many)
-    return errors
-
-
-def _validate_address(address: Object, path: str) -> Errors:
-    ip = address.get("ip", "")
-    errors: Errors = []
-    if faults := ip_faults(ip):
-        errors += [invalid(f"{path}.ip", ip, fault) for fault in faults]
-    else:
-        errors += validate_endpoint_ip(ip, f"{path}.ip")
-    if host := address.get("hostname"):
-        errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
-    node = address.get("nodeName")
-    if node is not None:
-        errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
-    return errors
-
-
-def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Errors:
-    errors: Errors = []
-    name, number = port.get("name", ""), port.get("port") or 0
-    if name_needed and not name:
-        errors.append(required(f"{path}.name"))
-    elif name:
-        errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
-    errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
-    errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
-    return errors
-
-
-# EndpointSlice (pkg/apis/discovery/validation)
-
-ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-MAX_ADDRESSES, MAX_PORTS, MAX_ENDPOINTS = 100, 20000, 1000
-
-
-def validate_endpoint_slice(obj: Object) -> Errors:
-    errors: Errors = []
-    kind = obj.get("addressType", "")
-    errors += one_of(kind, ADDRESS_TYPES, "addressType", needed=True)
-    for path, endpoint in each("endpoints", obj.get("endpoints")):
-        errors += _validate_endpoint(endpoint, path, kind)
-    seen: set[str] = set()
-    for path, port in each("ports", obj.get("ports")):
-        name = port.get("name") or ""
-        if name:
-            errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
-        if name in seen:
-            errors.append(duplicate(f"{path}.name", name))
-        seen.add(name)
-        errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
-        if protocol := port.get("appProtocol"):
-            at = f"{path}.appProtocol"
-            errors += [invalid(at, protocol, fault) for fault in names.is_qualified_name(protocol)]
-    return errors
-
-
-def _validate_endpoint(endpoint: Object, path: str, kind: str) -> Errors:
-    errors: Errors = []
-    addresses = endpoint.get("addresses") or []
-    if not addresses:
-        errors.append(required(f"{path}.addresses", "must contain at least 1 address"))
-    elif len(addresses) > MAX_ADDRESSES:
-        errors.append(required(f"{path}.addresses", f"Too many: {len(addresses)}"))
-    for at, address in each(f"{path}.addresses", addresses):
-        errors += _validate_slice_address(address, at, kind)
-    if (node := endpoint.get("nodeName")) is not None:
-        errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
-    if topology := endpoint.get("deprecatedTopology"):
-        errors += validate_labels(topology, f"{path}.deprecatedTopology")
-    if (host := endpoint.get("hostname")) is not None:
-        errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
-    for field in ("forZones", "forNodes"):
-        for at, hint in each(f"{path}.hints.{field}", section(endpoint, "hints").get(field)):
-            if not hint.get("name"):
-                errors.append(required(f"{at}.name"))
-    return errors
-
-
-def _validate_slice_address(address: str, path: str, kind: str) -> Errors:
-    if kind == "FQDN":
-        return [invalid(path, address, fault) for fault in names.is_dns1123_subdomain(address)]
-    if kind not in FAMILIES:
-        return []
-    if faults := ip_faults(address):
-        return [invalid(path, address, fault) for fault in faults]
-    if family_of(address) != kind:
-        return [invalid(path, address, f"must be an {kind} address")]
-    return validate_endpoint_ip(address, path)
-
-
-def _endpoint_slice_update(new: Object, old: Object) -> Errors:
-    return validate_endpoint_slice(new) + unchanged(new.get("addressType"), old.get("addressType"), "addressType")
-
-
 def is_service_name(value: str) -> list[str]:
     """ValidateServiceName: names were DNS-1035 labels until RelaxedServiceNameValidation."""
     relaxed = feature_gates.enabled("RelaxedServiceNameValidation")
@@ -441,11 +368,5 @@ KINDS = {
         metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},
-    ),
-    ("", "Endpoints"): KindValidation(
-        create=validate_endpoints, updates={"": lambda new, old: validate_endpoints(new)}
-    ),
-    ("discovery.k8s.io", "EndpointSlice"): KindValidation(
-        metadata="M*", create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
     ),
 }
