@@ -16,6 +16,8 @@ from workers.apimachinery.resources import ResourceInfo
 from workers.apimachinery.schemas import shipped_minors
 from workers.apimachinery.types import TypeModel
 from workers.server import discovery
+from workers.server.openapi.protobuf import encode
+from workers.server.openapi.v2 import build_v2
 from workers.server.openapi.v3 import build_v3
 
 Serve = Callable[[str], TypeModel]
@@ -156,3 +158,6 @@ def test_discovery_and_openapi_describe_the_version(minor: str, serve: Serve) ->
                 if (gvk["group"], gvk["version"]) == (group, version)
             }
             assert {info.kind for info in infos} <= kinds
+    whole = build_v2(served, model, version=f"v{minor}.0")
+    assert {f"/apis/{group}/" for group in groups if group} <= whole["paths"].keys()
+    assert encode(whole)

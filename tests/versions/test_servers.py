@@ -71,6 +71,8 @@ def refusal(*flags: str) -> str:
 def test_no_alpha_and_no_beta_version_is_served_by_default(server: RunningServer) -> None:
     assert {version for version in group_versions(server) if "alpha" in version or "beta" in version} == set()
     aggregated = ask(server, "/apis", Accept="application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+    beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+    assert ask(server, "/apis", Accept=beta)["kind"] == "APIGroupList", "the beta of the aggregated form is gone"
     versions = [version["version"] for item in aggregated["items"] for version in item["versions"]]
     assert {version for version in versions if "alpha" in version or "beta" in version} == set()
 
@@ -176,6 +178,11 @@ def _check_1_30(server: RunningServer) -> None:
     served = group_versions(server)
     assert "flowcontrol.apiserver.k8s.io/v1beta3" in served
     assert "resource.k8s.io/v1" not in served
+    beta = ask(server, "/apis", Accept="application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList")
+    assert (beta["apiVersion"], len(beta["items"])) == (
+        "apidiscovery.k8s.io/v2beta1",
+        len(ask(server, "/apis")["groups"]),
+    )
     names = kubectl(server, "api-resources", "-o", "name").split()
     assert "validatingadmissionpolicies.admissionregistration.k8s.io" in names
     assert "mutatingadmissionpolicies.admissionregistration.k8s.io" not in names

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from workers.apimachinery import feature_gates
+from workers.apimachinery import feature_gates, types
 from workers.apimachinery.resources import ResourceInfo, SubresourceInfo
 from workers.apimachinery.versions import CUSTOM_PRIORITIES, api_service_priorities, version_rank
 
@@ -20,7 +20,8 @@ Document = dict[str, Any]
 # group -> version -> its resources, in the order in which they are shown
 Groups = Mapping[str, Mapping[str, Sequence[ResourceInfo]]]
 
-AGGREGATED_GROUP, AGGREGATED_VERSION = "apidiscovery.k8s.io", "v2"
+AGGREGATED_GROUP = "apidiscovery.k8s.io"
+STABLE_SINCE, BETA_SINCE = 30, 27  # minors: v2 and v2beta1 of the aggregated form
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 
 # The group of APIServices has none itself and is always first.
@@ -134,11 +135,19 @@ def _subresource(info: ResourceInfo, sub: SubresourceInfo) -> Document:
     return {**entry, "kind": sub.kind, "verbs": sorted(sub.verbs)}
 
 
-def build_aggregated(groups: Groups) -> Document:
+def aggregated_versions() -> tuple[str, ...]:
+    """The versions in which this Kubernetes version serves the aggregated form."""
+    minor = int(types.model().minor.partition(".")[2])
+    stable = ("v2",) if minor >= STABLE_SINCE else ()
+    beta = minor >= BETA_SINCE and not feature_gates.enabled("AggregatedDiscoveryRemoveBetaType")
+    return (*stable, "v2beta1") if beta else stable
+
+
+def build_aggregated(groups: Groups, version: str = "v2") -> Document:
     """An APIGroupDiscoveryList of all the groups given: the core group for /api, the others for /apis."""
     return {
         "kind": AGGREGATED_KIND,
-        "apiVersion": f"{AGGREGATED_GROUP}/{AGGREGATED_VERSION}",
+        "apiVersion": f"{AGGREGATED_GROUP}/{version}",
         "metadata": {},
         "items": [_group_discovery(group, versions) for group, versions in groups.items()],
     }

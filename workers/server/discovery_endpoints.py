@@ -25,8 +25,7 @@ from workers.server.http import Handler, Request, Response
 ANY_METHOD = re.compile(r"/apis(?:/[^/]+)?")
 VARY = ("Vary", "Accept")
 
-_AGGREGATED = {"g": discovery.AGGREGATED_GROUP, "v": discovery.AGGREGATED_VERSION, "as": discovery.AGGREGATED_KIND}
-AGGREGATED_PARAMETERS = ";".join(f"{name}={value}" for name, value in _AGGREGATED.items())
+PARAMETERS = "g={};v={};as={}"
 
 
 class Document:
@@ -70,12 +69,12 @@ class DiscoveryEndpoints:
         core: discovery.Groups = {"": groups[""]} if "" in groups else {}
         named = {group: versions for group, versions in groups.items() if group}
         self._documents = {"/apis": Document(discovery.build_group_list(named))}
-        self._aggregated = {"/apis": Document(discovery.build_aggregated(named))}
+        self._aggregated = {"/apis": _aggregated(named)}
         if core:
             self._documents["/api"] = Document(discovery.build_api_versions(core, addresses=[self._everywhere]))
             addresses = [self._everywhere, *([self._inside] if self._inside else [])]
             self._for_insiders = Document(discovery.build_api_versions(core, addresses=addresses))
-            self._aggregated["/api"] = Document(discovery.build_aggregated(core))
+            self._aggregated["/api"] = _aggregated(core)
         for group, versions in groups.items():
             root = f"/apis/{group}" if group else "/api"
             if group:
@@ -103,10 +102,10 @@ class DiscoveryEndpoints:
             raise ApiError(405, "MethodNotAllowed", message, {})
         if path == "/api" and self._is_inside(request):
             plain = self._for_insiders
-        combined = self._aggregated.get(path)
-        media_type, aggregated = negotiate_form(request.headers.get("accept", ""), aggregates=combined is not None)
-        if aggregated and combined is not None:
-            return _aggregated_response(request, combined, media_type)
+        combined = self._aggregated.get(path) or {}
+        media_type, version = negotiate_form(request.headers.get("accept", ""), tuple(combined))
+        if version:
+            return _aggregated_response(request, combined[version], media_type, version)
         pretty = media_type == JSON and is_pretty(request)
         return Response(200, plain.body(media_type, pretty=pretty), media_type, [VARY] if combined else [])
 
@@ -121,33 +120,40 @@ class DiscoveryEndpoints:
             return False
 
 
-def _aggregated_response(request: Request, document: Document, media_type: str) -> Response:
+def _aggregated(groups: discovery.Groups) -> dict[str, Document]:
+    """The aggregated form in every version in which there is one."""
+    versions = discovery.aggregated_versions()
+    return {version: Document(discovery.build_aggregated(groups, version)) for version in versions}
+
+
+def _aggregated_response(request: Request, document: Document, media_type: str, version: str) -> Response:
     """The whole document, or 304 when the client has it."""
     headers = [("ETag", document.etag), VARY, ("Cache-Control", "public")]
     if request.headers.get("if-none-match") == document.etag:
         return Response(304, headers=headers)
     pretty = media_type == JSON and is_pretty(request)
-    return Response(200, document.body(media_type, pretty=pretty), f"{media_type};{AGGREGATED_PARAMETERS}", headers)
+    parameters = PARAMETERS.format(discovery.AGGREGATED_GROUP, version, discovery.AGGREGATED_KIND)
+    return Response(200, document.body(media_type, pretty=pretty), f"{media_type};{parameters}", headers)
 
 
 @functools.lru_cache(maxsize=256)
-def negotiate_form(accept: str, *, aggregates: bool) -> tuple[str, bool]:
-    """The media type of the first clause that can be met, and whether it asks for the aggregated form.
+def negotiate_form(accept: str, offered: tuple[str, ...]) -> tuple[str, str]:
+    """The media type of the first clause that can be met, and the version of the aggregated form if it asks for that.
 
-    `aggregates` where that form exists. Raises ApiError 406.
+    `offered` are the versions of that form that there are. Raises ApiError 406.
     """
     for clause in sorted(accept.split(","), key=_weight):
         media_type, *parameters = (part.strip() for part in clause.split(";"))
-        if media_type in MEDIA_TYPES and _asks_for_aggregation(parameters):
-            if aggregates:
-                return media_type, True
+        if media_type in MEDIA_TYPES and (version := _aggregated_version(parameters)):
+            if version in offered:
+                return media_type, version
             continue
         try:
             output = negotiate(clause.strip())
         except ApiError:
             continue
         if not output.transform:
-            return output.media_type, False
+            return output.media_type, ""
     negotiate(accept)
     raise not_acceptable(MEDIA_TYPES)
 
@@ -158,6 +164,9 @@ def _weight(clause: str) -> float:
     return -float(quality[1]) if quality else -1.0
 
 
-def _asks_for_aggregation(parameters: Iterable[str]) -> bool:
+def _aggregated_version(parameters: Iterable[str]) -> str:
+    """The version of the aggregated form that a clause asks for, "" for one that does not, or asks for none we know."""
     found = dict(parameter.partition("=")[::2] for parameter in parameters)
-    return all(found.get(name) == value for name, value in _AGGREGATED.items())
+    asks = (found.get("g"), found.get("as")) == (discovery.AGGREGATED_GROUP, discovery.AGGREGATED_KIND)
+    version = found.get("v", "")
+    return version if asks and version in ("v2", "v2beta1") else ""
