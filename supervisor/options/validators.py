@@ -14,7 +14,6 @@ Validator = Callable[[str, Any], Iterator[str]]
 
 AUTHORIZATION_MODES = ("AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node")
 TLS_VERSIONS = ("VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13")
-CURVES = (23, 24, 25, 29, 4588)
 SEVERITIES = ("0", "1", "2", "3", "INFO", "WARNING", "ERROR", "FATAL")
 ETCD_SCHEMES = ("http", "https", "unix", "unixs")
 
@@ -152,9 +151,11 @@ def cipher_suites(name: str, value: tuple[str, ...]) -> Iterator[str]:
 
 
 def curves(name: str, value: tuple[int, ...]) -> Iterator[str]:
-    for curve in value:
-        if curve not in CURVES:
-            yield f"--{name}: curve {curve} is not supported, the curves are {', '.join(map(str, CURVES))}"
+    if value:
+        from workers.server.tls import curve_fault  # loads the TLS library
+
+        if fault := curve_fault(value):
+            yield f"--{name}: {fault}"
 
 
 def previous_minor(name: str, value: str) -> Iterator[str]:

@@ -240,6 +240,15 @@ def test_old_tls_is_refused_and_client_certificates_are_not_required(server: Run
         version(ssl.TLSVersion.TLSv1_1)
 
 
+@pytest.mark.skipif(hasattr(ssl.SSLContext, "set_groups"), reason="this Python can")
+@pytest.mark.parametrize(("curves", "why"), [("23,24", "Python 3.15"), ("7", "the curves are 23, 24, 25, 29")])
+def test_curves_that_cannot_be_chosen_are_refused_before_the_start(tmp_path: Path, curves: str, why: str) -> None:
+    command = [sys.executable, "-m", "supervisor.cli", "start", f"--tls-curve-preferences={curves}"]
+    refused = subprocess.run([*command, f"--data-dir={tmp_path}/d"], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1 and "--tls-curve-preferences" in refused.stderr and why in refused.stderr
+    assert not (tmp_path / "d").exists()
+
+
 @pytest.mark.seed("S84")
 def test_the_port_can_be_shared_when_both_say_so_and_only_then(tmp_path: Path) -> None:
     common = ("--advertise-address=192.0.2.10", "--bind-address=127.0.0.1")

@@ -57,7 +57,9 @@ CIPHERS = {
 }
 TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
 # TLS's numbers of curves, which the flag takes, to OpenSSL's names.
-CURVES = {23: "prime256v1", 24: "secp384r1", 25: "secp521r1", 29: "X25519"}
+SINGLE_CURVES = {23: "prime256v1", 24: "secp384r1", 25: "secp521r1", 29: "X25519"}
+CURVES = SINGLE_CURVES | {4588: "X25519MLKEM768"}
+CHOOSES_GROUPS = hasattr(ssl.SSLContext, "set_groups")  # since Python 3.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +138,25 @@ class ServingTLS:
         return self._by_name.get(name) or self._by_name.get(wildcard) or self._default
 
 
-def limit_curves(context: ssl.SSLContext, ids: Sequence[int]) -> None:
-    """Let the context agree on no other key exchange. Raises ValueError for what this TLS library cannot do."""
-    unknown = [number for number in ids if number not in CURVES]
+def curve_fault(ids: Sequence[int]) -> str:
+    """Why the contexts of this Python cannot be limited to these curves, or nothing."""
+    known = CURVES if CHOOSES_GROUPS else SINGLE_CURVES
+    unknown = [number for number in ids if number not in known]
     if unknown:
-        raise ValueError(f"--tls-curve-preferences: {unknown[0]} is no curve of this TLS library")
-    if len(ids) == 1:
-        context.set_ecdh_curve(CURVES[ids[0]])
-    elif ids and hasattr(context, "set_groups"):  # Python 3.15
-        context.set_groups(":".join(CURVES[number] for number in ids))
+        return f"curve {unknown[0]} is not supported, the curves are {', '.join(map(str, known))}"
+    if len(ids) > 1 and not CHOOSES_GROUPS:
+        return "more than one curve needs Python 3.15"
+    return ""
+
+
+def limit_curves(context: ssl.SSLContext, ids: Sequence[int]) -> None:
+    """Let the context agree on no other key exchange. Raises ValueError for what this Python cannot do."""
+    if fault := curve_fault(ids):
+        raise ValueError(f"--tls-curve-preferences: {fault}")
+    if ids and CHOOSES_GROUPS:
+        context.set_groups(":".join(CURVES[number] for number in ids))  # type: ignore[attr-defined]
     elif ids:
-        raise ValueError("--tls-curve-preferences: more than one curve needs Python 3.15")
+        context.set_ecdh_curve(CURVES[ids[0]])
 
 
 def _named_pair(entry: str) -> NamedPair:
