@@ -140,7 +140,7 @@ GROUP = FlagGroup(
             "storage-initialization-timeout",
             DURATION,
             60.0,
-            "Longest wait for the watch caches before the server says that it is ready.",
+            "How long a start waits for the watch caches to fill before it fails, a minute at least; it is never ready before.",
             not_negative,
         ),
         Flag(
