@@ -54,12 +54,13 @@ class Flag:
     @property
     def warning(self) -> str:
         """What is printed once when the flag is given; nothing for most flags."""
+        lacking = (
+            f"has no effect{'' if self.legacy else ' yet'}: this server has no {self.missing}" if self.missing else ""
+        )
         if self.deprecated or self.legacy:
             why = self.deprecated or f"kube-apiserver {self.legacy} dropped it"
-            return f"Flag --{self.name} has been deprecated, {why}"
-        if self.missing:
-            return f"Flag --{self.name} has no effect yet: this server has no {self.missing}"
-        return ""
+            return f"Flag --{self.name} has been deprecated, {why}" + (f"; it {lacking}" if lacking else "")
+        return f"Flag --{self.name} {lacking}" if lacking else ""
 
 
 @dataclass(frozen=True, slots=True)
