@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 from supervisor.processes import kill, reap
 from workers.server.backoff import Backoff
+
+SETTLED = 1.0  # seconds after which a process has been of use
 
 
 class Child:
@@ -35,7 +38,8 @@ class Child:
                 return False
             self.last_exit = status
             self.pid = 0
-            self.backoff.died(now, now - self._started)
+            lived = now - self._started
+            self.backoff.died(now, lived, killed=status == -signal.SIGKILL and lived > SETTLED)
         if now < self.backoff.due:
             return False
         self.restarts += 1

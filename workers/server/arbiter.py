@@ -295,7 +295,8 @@ class GroupArbiter(Arbiter):
             self.log.info("worker %s %s, as it should", worker.pid, how)
             return
         now = time.monotonic()
-        self._backoff.died(now, now - worker.started)
+        killed = code == -signal.SIGKILL and worker.serving and not worker.aborted
+        self._backoff.died(now, now - worker.started, killed=killed)
         wait = max(0.0, self._backoff.due - now)
         self._last_end = how
         self.log.error(
