@@ -33,7 +33,14 @@ from supervisor.crash_loops import CrashLoops
 from supervisor.groups import WorkerGroup
 from supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
 from supervisor.options.parsing import CompletedOptions
-from supervisor.preparation import local_host, local_url, server_config, with_certificates, write_kubeconfig
+from supervisor.preparation import (
+    keep_encryption_config,
+    local_host,
+    local_url,
+    server_config,
+    with_certificates,
+    write_kubeconfig,
+)
 from supervisor.processes import fork, kill
 from supervisor.progress import Progress
 from supervisor.readiness import Notifier, failing, reachable, serves
@@ -163,6 +170,7 @@ class Master:
 
     def _prepare(self) -> ServerConfig:
         self.options = with_certificates(self.options)
+        keep_encryption_config(self.options)
         config = server_config(self.options)
         if self._inherited:
             certificate, key = self._inherited["loopback"]

@@ -33,6 +33,14 @@ def with_certificates(options: CompletedOptions) -> CompletedOptions:
     return _with_own_certificates(options) if options.profile.provides else options
 
 
+def keep_encryption_config(options: CompletedOptions) -> None:
+    """Keep what --encryption-provider-config says now for all workers of this start. Raises OSError."""
+    if options.encryption_provider_config:
+        from workers.storage.encryption.kept import keep_file
+
+        keep_file(options)
+
+
 def _with_own_certificates(options: CompletedOptions) -> CompletedOptions:
     """What was not given is of our own authorities in the data folder."""
     from supervisor.certificates import PROXY_CLIENT, Pki, serving_subject

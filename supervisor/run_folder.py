@@ -19,7 +19,7 @@ PID_FILE = "master.pid"
 # what exists only while a master runs
 _TRANSIENT = (
     *("*.sock", "workers/*.sock", "*.sock.*", "*.lock", "hooks*", STOPPING, CRASH_LOOPS),
-    *("verbosity", "etcd/*:0"),
+    *("verbosity", "etcd/*:0", "encryption-config*"),
 )
 
 

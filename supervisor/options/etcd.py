@@ -69,7 +69,8 @@ GROUP = FlagGroup(
             "encryption-provider-config",
             STRING,
             "",
-            "File that says which resources are encrypted in etcd, and how (EncryptionConfiguration).",
+            "File that says which resources are encrypted in etcd, and how (EncryptionConfiguration): by aescbc, aesgcm or "
+            "secretbox; there is no KMS.",
         ),
         Flag(
             "encryption-provider-config-automatic-reload",
@@ -157,7 +158,7 @@ GROUP = FlagGroup(
             "watch-cache-sizes",
             STRINGS,
             (),
-            "Whether single resources are cached: resource[.group]#size, where size 0 is no.",
+            "How many events back a watch of single resources may begin: resource[.group]#size; 0 is not cached at all.",
             watch_cache_sizes,
         ),
     ),

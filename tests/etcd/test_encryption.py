@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -141,6 +143,11 @@ def test_a_wrong_file_changes_nothing(server: RunningServer, place: Place) -> No
     wait_for(lambda: "--encryption-provider-config is not reloaded" in server.logs(), 10, "the complaint")
     assert ask(server, "GET", f"{SECRETS}/s")["data"] == {"a": SENTINEL}
     assert "bm90IGEga2V5" not in server.logs()
+    (worker, *_) = server.processes("core worker")
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: worker not in server.processes("core worker") and server.status()["ready"], 30, "the new worker")
+    for _ in range(6):
+        assert ask(server, "GET", f"{SECRETS}/s")["data"] == {"a": SENTINEL}, "by a worker that has started since too"
     place.file.write_text(good)
 
 

@@ -1,10 +1,12 @@
 """Encryption at rest: what each provider writes, and what may read it."""
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 
 from workers.storage.encryption.config import load_encryption_config
+from workers.storage.encryption.kept import keep_file, load_rules
 from workers.storage.encryption.reload import WatchedFile
 from workers.storage.encryption.transformers import AESCBC, AESGCM, Secretbox, TransformError
 from workers.storage.formats import Formats, Unreadable
@@ -181,7 +183,7 @@ def test_rules_change_for_entries_that_are_in_memory_already(formats, tmp_path):
     entry = found.entry(KEY, found.write(KEY, SECRET), 1)
     unread = found.entry(KEY, found.write(KEY, SECRET), 2)
     assert not found.stale(entry)
-    file = WatchedFile(str(tmp_path / "encryption.yaml"), found.digest)
+    file = WatchedFile(str(tmp_path / "encryption.yaml"), found.digest, str(tmp_path))
     assert file.changed() is None
     formats(('"secrets"', [provider("aescbc", ("k2", K2), ("k1", K1))]))
     found.use(file.changed())
@@ -191,3 +193,25 @@ def test_rules_change_for_entries_that_are_in_memory_already(formats, tmp_path):
     (tmp_path / "encryption.yaml").write_text("kind: Nonsense")
     assert file.changed() is None
     assert found.write(KEY, SECRET).startswith(b"k8s:enc:aescbc:v1:k2:")
+    settings = SimpleNamespace(
+        encryption_provider_config=str(tmp_path / "encryption.yaml"),
+        encryption_provider_config_automatic_reload=True,
+        run_dir=str(tmp_path),
+    )
+    later = load_rules(settings).rules["", "secrets"]
+    assert later.encrypt(SECRET, b"").startswith(b"k8s:enc:aescbc:v1:k2:"), (
+        "a worker that starts now has the good rules"
+    )
+    assert (tmp_path / "encryption-config").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_reload_a_worker_has_the_rules_of_the_servers_start(formats, tmp_path):
+    formats(('"secrets"', [provider("aescbc", ("k1", K1))]))
+    settings = SimpleNamespace(
+        encryption_provider_config=str(tmp_path / "encryption.yaml"),
+        encryption_provider_config_automatic_reload=False,
+        run_dir=str(tmp_path),
+    )
+    keep_file(settings)
+    formats(('"secrets"', [provider("aescbc", ("k2", K2))]))
+    assert load_rules(settings).rules["", "secrets"].encrypt(SECRET, b"").startswith(b"k8s:enc:aescbc:v1:k1:")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.apimachinery.resources import catalogue
-from workers.storage.encryption.config import load_encryption_config
+from workers.storage.encryption.kept import load_rules
 from workers.storage.encryption.reload import WatchedFile
 from workers.storage.etcd import EtcdStorage
 from workers.storage.formats import Formats
@@ -74,12 +74,11 @@ class Clusters:
 
 def storage_formats(settings: Any) -> Formats:
     """How objects lie in etcd. Raises EncryptionConfigError, ValueError."""
-    path = settings.encryption_provider_config
     formats = Formats(
         settings.etcd_prefix, media_type=settings.storage_media_type, storage_versions=settings.storage_versions
     )
-    if path:
-        config = load_encryption_config(path, reload=settings.encryption_provider_config_automatic_reload)
+    if settings.encryption_provider_config:
+        config = load_rules(settings)
         formats.use(config.rules, config.digest)
     return formats
 
@@ -88,7 +87,7 @@ def watched_rules(settings: Any, formats: Formats) -> WatchedFile | None:
     """The file that the encryption's rules are read from again, None if they are to stay as they are."""
     if not settings.encryption_provider_config_automatic_reload:
         return None
-    return WatchedFile(settings.encryption_provider_config, formats.digest)
+    return WatchedFile(settings.encryption_provider_config, formats.digest, settings.run_dir)
 
 
 def etcd_tls(settings: Any, servers: Sequence[str]) -> ssl.SSLContext | None:

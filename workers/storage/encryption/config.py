@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workers.apimachinery import codec
@@ -38,10 +38,12 @@ class EncryptionConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EncryptionConfig:
-    """What a file says: the transformers by group and resource ("*" for all), and a digest of the file's content."""
+    """What a file says: the transformers by group and resource ("*" for all); the file's content, which holds keys, and
+    a digest of it."""
 
     rules: Mapping[GroupResource, Transformers]
     digest: str
+    content: bytes = field(repr=False)
 
 
 def load_encryption_config(path: str, *, reload: bool = False) -> EncryptionConfig:
@@ -54,7 +56,7 @@ def load_encryption_config(path: str, *, reload: bool = False) -> EncryptionConf
     found = [f"{fault.field}: {fault.body}" for fault in faults(document, reload=reload)]
     if found:
         raise EncryptionConfigError(_parsing(found[0] if len(found) == 1 else f"[{', '.join(found)}]"))
-    return EncryptionConfig(_rules(document), hashlib.sha256(data).hexdigest())
+    return EncryptionConfig(_rules(document), hashlib.sha256(data).hexdigest(), data)
 
 
 def _parsing(why: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from workers.apimachinery.metrics import MAX, REGISTRY
 from workers.storage.encryption.config import EncryptionConfigError, load_encryption_config
+from workers.storage.encryption.kept import keep
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ RELOADED = REGISTRY.gauge(
 class WatchedFile:
     """The file of --encryption-provider-config; `changed` gives its rules when its content is new."""
 
-    def __init__(self, path: str, digest: str) -> None:
+    def __init__(self, path: str, digest: str, run_dir: str) -> None:
         self._path = path
+        self._run_dir = run_dir  # where workers that start later find what is in use
         self._digest = digest  # of what is in use
         self._failed = ""
 
@@ -54,6 +56,7 @@ class WatchedFile:
         if config.digest == self._digest:
             return None
         self._digest = config.digest
+        keep(config.content, self._run_dir)
         log.info("--encryption-provider-config has changed and is in use")
         self._count("success")
         return config.rules
