@@ -272,6 +272,22 @@ def test_a_server_stays_listed_while_etcd_members_come_and_go(recorded: Recorded
     assert ips(recorded.views["/cluster"].get(ENDPOINTS)) == [A]
 
 
+def test_a_server_goes_on_when_etcd_has_a_quorum_again(recorded: Recorded) -> None:
+    server, lost = recorded.servers["cluster"], recorded.cluster.members[:2]
+    (reconciler,) = server.processes("reconciler")
+    for member in lost:
+        member.signal(signal.SIGSTOP)
+    wait_for(lambda: "reconciling:" in recorded.reconciler_log("cluster"), 20, "it says that etcd does not answer")
+    for member in lost:
+        member.signal(signal.SIGCONT)
+    back = time.monotonic()
+    written = wait_for(
+        lambda: [one for one in recorded.changes("/cluster", f"masterleases/{A}") if one.at > back], 15, "its key"
+    )
+    assert written[0].value is not None, "the key did not run out: without a leader no lease does"
+    assert server.processes("reconciler") == [reconciler]
+
+
 @pytest.mark.seed("S94")
 def test_servers_that_stop_leave_at_once_and_the_last_one_empties_the_list(recorded: Recorded) -> None:
     view = recorded.views["/registry"]

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,36 @@ def test_two_servers_are_listed_and_one_that_stops_goes_at_once(store: Store) ->
     second.remove(stopping=True)
     assert listed(store) == ([], [])
     assert store.get(ENDPOINTS_KEY)[0] is not None
+
+
+def test_a_server_that_leaves_meanwhile_is_not_listed_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = LeaseReconciler(store, A, 6443), LeaseReconciler(store, B, 6443)
+    for reconciler in (first, second):
+        reconciler.reconcile()
+    store.put_for(f"masterleases/{C}", lease_value(C, None), 15)
+    leases = store.list
+
+    def slowly(prefix: str) -> list[dict[str, Any]]:
+        monkeypatch.setattr(store, "list", leases)
+        found = leases(prefix)
+        first.remove(stopping=True)
+        return found
+
+    monkeypatch.setattr(store, "list", slowly)
+    second.reconcile()
+    assert listed(store) == ([C, B], [C, B])
+
+
+def test_a_start_empties_no_endpoints(store: Store) -> None:
+    first = LeaseReconciler(store, A, 6443)
+    first.remove(stopping=False)
+    assert store.get(ENDPOINTS_KEY)[0] is None
+    first.reconcile()
+    with pytest.raises(ReconcileError, match="refusing to erase all endpoints"):
+        first.remove(stopping=False)
+    assert listed(store) == ([A], [A])
+    first.remove(stopping=False)  # there is nothing stale any more
+    assert listed(store) == ([A], [A])
 
 
 def test_a_lease_made_by_hand_is_listed_and_one_without_addresses_is_not(store: Store) -> None:
