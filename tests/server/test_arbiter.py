@@ -36,6 +36,11 @@ class App:
 
     async def handle(self, request):
         request.info = request_info(request.method, request.path, request.raw_query)
+        if request.hijack is not None:
+            transport, _ = request.hijack()
+            transport.set_protocol(Echo(transport))
+            transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            return Response(101)
         if request.path == "/block":
             time.sleep(60)
         if request.path == "/grow":
@@ -60,6 +65,14 @@ class App:
 
     async def shutdown(self):
         pass
+
+
+class Echo(asyncio.Protocol):
+    def __init__(self, transport):
+        self._transport = transport
+
+    def data_received(self, data):
+        self._transport.write(data)
 
 
 class Group:
@@ -297,6 +310,35 @@ def test_a_retired_worker_finishes_what_it_has_begun(group):
         assert idle.recv(1000) == b""
         answer = busy.recv(1000)
         assert b"Connection: close" in answer and answer.endswith(str(first).encode())
+    assert gone(first)
+
+
+def test_a_tunnel_goes_on_in_a_retired_worker(group):
+    first = group.ready()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(group.path)
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert b"101" in client.recv(1000)
+        os.kill(group.pid, signal.SIGHUP)
+        assert group.ready() == group.ask() != first
+        time.sleep(1)
+        client.sendall(b"still there?")
+        assert client.recv(1000) == b"still there?"
+        assert not gone(first, 0)
+    assert gone(first)
+
+
+@pytest.mark.parametrize("group", [{"worker_drain_timeout": 1.0}], indirect=True)
+def test_what_a_retired_worker_still_does_may_not_take_for_ever(group):
+    first = group.ready()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(group.path)
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert b"101" in client.recv(1000)
+        os.kill(group.pid, signal.SIGHUP)
+        assert client.recv(1000) == b""
     assert gone(first)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.server.backoff import DELAYS, JITTER, KILLED_AT_MOST, Backoff
+from workers.server.backoff import DELAYS, JITTER, KILLED_AT_MOST, OVER, QUICK, Backoff
 
 
 def waits(deaths: int, *, killed: bool, lived: float = 1.0) -> list[float]:
@@ -33,3 +33,26 @@ def test_three_quick_deaths_are_a_loop_until_one_lives(deaths: int, loop: bool) 
         backoff.died(100.0, 1.0)
     assert backoff.loops(101.0) is loop
     assert not backoff.loops(1000.0)
+
+
+def test_a_death_after_a_long_life_begins_a_new_row() -> None:
+    backoff = Backoff()
+    for moment in (100.0, 102.0, 104.0):
+        backoff.died(moment, 1.0)
+    backoff.died(104.0 + QUICK + 50, QUICK + 50)
+    assert backoff.crashes == 1
+
+
+def test_of_workers_side_by_side_a_long_life_does_not_hide_the_others_deaths() -> None:
+    backoff = Backoff()
+    backoff.died(100.0, 1.0)
+    backoff.died(101.0, 500.0)
+    assert backoff.crashes == 2
+
+
+def test_a_crash_loop_is_over_when_nothing_has_died_for_a_while() -> None:
+    backoff = Backoff()
+    for moment in (100.0, 101.0, 102.0):
+        backoff.died(moment, 1.0)
+    assert backoff.loops(backoff.due + OVER - 0.1)
+    assert not backoff.loops(backoff.due + OVER + 0.1)

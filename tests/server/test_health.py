@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from workers.server.health import LIVE, READY, HealthChecks, parse_verbose
+from workers.server.health import LIVE, READY, HealthChecks, crash_loops, parse_verbose
 from workers.server.http import Request
 
 
@@ -86,3 +86,15 @@ def test_checks_of_the_servers_behind_are_merged(checks):
     assert ask(checks, "/readyz/etcd")[0] == 500
     checks.add_remote("extensions-server", gone)
     assert "[-]extensions-server failed" in ask(checks, "/readyz")[1]
+
+
+def test_a_crash_loop_is_a_check_of_readiness_while_it_lasts(checks, tmp_path):
+    file = tmp_path / "crash-loops"
+    checks.add_group(lambda: crash_loops(file), kinds=READY)
+    assert "crash-loop" not in ask(checks, "/readyz?verbose")[1]
+    file.write_text('{"core": "workers of core died 3 times in a row"}')
+    status, text = ask(checks, "/readyz?verbose")
+    assert status == 500 and "[-]crash-loop/core failed: reason withheld" in text
+    assert ask(checks, "/livez")[0] == 200
+    file.unlink()
+    assert ask(checks, "/readyz")[0] == 200

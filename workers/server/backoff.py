@@ -6,6 +6,7 @@ import random
 
 QUICK = 10.0  # a process that lived shorter than this is on its way to a crash loop
 LOOP = 3  # so many quick deaths in a row are one
+OVER = 20.0  # a crash loop is over when nothing has died for so long
 DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 JITTER = (0.75, 1.25)
 KILLED_AT_MOST = 0.5  # whoever kills a process that served does so from outside: it can serve again at once
@@ -32,4 +33,4 @@ class Backoff:
 
     def loops(self, now: float) -> bool:
         """Whether this is a crash loop that goes on: the last death was not long ago."""
-        return self.crashes >= LOOP and now - max(self._last, self.due) < QUICK
+        return self.crashes >= LOOP and now - max(self._last, self.due) < OVER
