@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ import orjson
 import pytest
 
 from tests.etcd.outside import ask, config_map, merge, refused, watched
-from tests.running import RunningServer
+from tests.running import COMMAND, RunningServer, wait_for
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -126,7 +129,15 @@ def test_an_uncached_watch_begins_with_what_there_is_when_asked_to(server: Runni
 
 
 def test_without_any_watch_cache_everything_comes_from_etcd(tmp_path) -> None:
-    with RunningServer(tmp_path, "--watch-cache=false") as server:
+    """And nothing is polled, and etcd's health has the time that the flags give it."""
+    flags = (
+        "--watch-cache=false",
+        "--etcd-count-metric-poll-period=0",
+        "--etcd-db-metric-poll-interval=0",
+        "--etcd-healthcheck-timeout=300ms",
+        "--etcd-readycheck-timeout=1s",
+    )
+    with RunningServer(tmp_path, *flags) as server:
         first = ask(server, "POST", SECRETS, {"metadata": {"name": "s"}})["metadata"]["resourceVersion"]
         change(server, f"{SECRETS}/s", 3)
         assert [event["type"] for event in watched(server, SECRETS, first)] == ["MODIFIED"] * 3
@@ -135,15 +146,29 @@ def test_without_any_watch_cache_everything_comes_from_etcd(tmp_path) -> None:
         assert ask(server, "GET", SECRETS)["items"] == []
         # an object of the server's own kinds, whose admission looks things up in memory
         assert refused(server, "POST", "/api/v1/namespaces/nowhere/secrets", {"metadata": {"name": "s"}})["code"] == 404
+        metrics = server.request("GET", "/metrics")[1]
+        assert b"apiserver_resource_objects{" not in metrics
+        assert b"apiserver_storage_size_bytes{" not in metrics
+        _health_of_a_hung_etcd(server)
+
+
+def _health_of_a_hung_etcd(server: RunningServer) -> None:
+    (etcd,) = server.processes("etcd")
+    os.kill(etcd, signal.SIGSTOP)
+    try:
+        for path, seconds in (("/livez/etcd", "0.3"), ("/readyz/etcd-readiness", "1")):
+            began = time.monotonic()
+            status, answer = server.request("GET", path)
+            assert (status, answer.decode()) == (500, f"internal server error: no answer within {seconds} s\n")
+            assert float(seconds) <= time.monotonic() - began < 4
+    finally:
+        os.kill(etcd, signal.SIGCONT)
+    wait_for(lambda: server.request("GET", "/readyz")[0] == 200, 10, "recovery")
 
 
 @pytest.mark.seed("S38")
 @pytest.mark.parametrize("entry", ["pods#x", "pods#-1", "pods", "#5"])
 def test_a_size_that_is_none_is_an_error_at_the_start(tmp_path, entry) -> None:
-    import subprocess
-
-    from tests.running import COMMAND
-
     folders = (f"--run-dir={tmp_path}/r", f"--data-dir={tmp_path}/d")
     done = subprocess.run([*COMMAND, "start", *folders, f"--watch-cache-sizes={entry}"], capture_output=True, text=True)
     assert done.returncode == 1
