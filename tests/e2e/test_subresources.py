@@ -316,3 +316,33 @@ def test_a_token_in_protobuf(api: Api, server: RunningServer) -> None:
     _, known = api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
     assert known["status"]["authenticated"] and known["status"]["audiences"] == ["me"]
     assert known["status"]["user"]["username"] == f"system:serviceaccount:{NAMESPACE}:default"
+
+
+def test_bindings_evictions_and_deletions_in_protobuf(api: Api, server: RunningServer) -> None:
+    info = resource("", "v1", "pods")
+    assert info is not None
+    wire = Wire(server, info)
+
+    def post(path: str, group: str, kind: str, obj: dict[str, Any]) -> Any:
+        body = {"apiVersion": f"{group}/v1" if group else "v1", "kind": kind, **obj}
+        message = protobuf.encode_object(model().kind(group, "v1", kind), body)
+        status, media_type, answer = wire.ask("POST", f"{ROOT}/{path}", message)
+        assert (status, media_type) == (201, PROTOBUF), answer
+        return wire.decoded(answer, "Status" if "/" in path else kind)
+
+    for name in ("wire-a", "wire-b", "wire-c"):
+        spec = {"containers": [{"name": "c", "image": "i"}], "automountServiceAccountToken": False}
+        post("pods", "", "Pod", {"metadata": {"name": name, "labels": {"wire": "yes"}}, "spec": spec})
+    target = {"kind": "Node", "name": "n"}
+    assert (
+        post("pods/wire-a/binding", "", "Binding", {"metadata": {"name": "wire-a"}, "target": target})["status"]
+        == "Success"
+    )
+    assert api("GET", f"{ROOT}/pods/wire-a")[1]["spec"]["nodeName"] == "n"
+    eviction = {"metadata": {"name": "wire-b"}, "deleteOptions": {"gracePeriodSeconds": 0}}
+    assert post("pods/wire-b/eviction", "policy", "Eviction", eviction)["code"] == 201
+    options = wire.message("DeleteOptions", {"gracePeriodSeconds": 0})
+    status, media_type, body = wire.ask("DELETE", f"{ROOT}/pods?labelSelector=wire%3Dyes", options)
+    assert (status, media_type) == (200, PROTOBUF)
+    assert [one["metadata"]["name"] for one in wire.decoded(body, "PodList")["items"]] == ["wire-a", "wire-c"]
+    assert api("GET", f"{ROOT}/pods?labelSelector=wire%3Dyes")[1]["items"] == []
