@@ -149,6 +149,7 @@ class ControlPlane:
         now = time.monotonic()
         for part in self.parts.values():
             part.check(now)
+        self._notifier.beat(now)
         if self.state == "starting":
             self._follow_start(now)
 
