@@ -14,6 +14,7 @@ from workers.core.bootstrap.address_repair import AddressRepair
 from workers.core.bootstrap.objects import Objects
 from workers.core.bootstrap.port_repair import PortRepair, node_ports_of
 from workers.registry.node_ports import KEY, NodePorts
+from workers.registry.service_ip import ip_address_object
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
 
@@ -83,6 +84,8 @@ def test_every_cluster_ip_gets_its_address_and_conflicts_are_told(config, monkey
         await repair.round()
         await settled(objects)
         assert addresses(objects) == {"10.0.0.9": "first"}
+        monkeypatch.setattr(address_repair, "RESYNC", 0.0)
+        await repair.round()
         await repair.round()
         await settled(objects)
         told = events(objects)
@@ -95,7 +98,36 @@ def test_every_cluster_ip_gets_its_address_and_conflicts_are_told(config, monkey
         assert first["message"] == "Cluster IP [IPv4]: 10.0.0.9 is not allocated; repairing"
         assert first["reportingComponent"] == "ipallocator-repair-controller" and first["type"] == "Warning"
         assert first["action"] == "ClusterIPAllocation" and first["eventTime"]
-        assert told["outside", "ClusterIPOutOfRange"]["series"]["count"] == 2
+        assert told["outside", "ClusterIPOutOfRange"]["series"]["count"] == 3
+
+    run(config, scenario)
+
+
+def test_a_round_without_changes_looks_at_nothing_and_one_that_waits_looks_again(config, monkeypatch):
+    async def scenario(backend: Backend, objects: Objects) -> None:
+        await begin(objects, config)
+        await put(backend, config, service("mine", **at("10.0.0.9")))
+        await settled(objects)
+        repair = AddressRepair(objects)
+        walks = 0
+        go_through = repair._go_through
+
+        async def counted() -> None:
+            nonlocal walks
+            walks += 1
+            await go_through()
+
+        monkeypatch.setattr(repair, "_go_through", counted)
+        for expected in (1, 2, 2, 2):  # the second sees the address that the first has made
+            await repair.round()
+            await settled(objects)
+            assert walks == expected
+        ref = {"resource": "services", "namespace": "default", "name": "coming"}
+        await objects.create(NETWORKING, "ipaddresses", ip_address_object("10.0.0.8", ref))
+        await settled(objects)
+        for expected in (3, 4):
+            await repair.round()
+            assert walks == expected
 
     run(config, scenario)
 

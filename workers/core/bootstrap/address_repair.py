@@ -6,9 +6,11 @@ so what refers to nothing is removed only when it is older than a request can la
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +24,9 @@ Object = dict[str, Any]
 ADDRESSES, CIDRS = "ipaddresses", "servicecidrs"
 COMPONENT = "ipallocator-repair-controller"
 GRACE = 60.0
+RESYNC = 180.0  # the interval of upstream's
+WATCHED = (("", "services"), (GROUP, ADDRESSES), (GROUP, CIDRS))
+AT_A_TIME = 100
 
 
 class AddressRepair:
@@ -31,19 +36,33 @@ class AddressRepair:
         self._objects = objects
         self._services = Recorder(objects, COMPONENT, "ClusterIPAllocation")
         self._addresses = Recorder(objects, COMPONENT, "IPAddressAllocation")
+        self._seen: tuple[tuple[int, int], ...] | None = None  # the versions of what was right
+        self._resync = 0.0
+        self._waits = False
 
     async def round(self) -> None:
-        """Go through all services and all addresses. Raises ApiError."""
+        """Go through all services and all addresses, if any has changed since. Raises ApiError."""
+        now = time.monotonic()
+        version = tuple(self._objects.version(*kind) for kind in WATCHED)
+        if version == self._seen and now < self._resync:
+            return
+        self._waits = False
+        await self._go_through()
+        self._seen, self._resync = None if self._waits else version, now + RESYNC
+
+    async def _go_through(self) -> None:
         networks = [
             ipaddress.ip_network(cidr)
             for found in self._objects.list(GROUP, CIDRS)
             for cidr in found["spec"].get("cidrs") or ()
         ]
-        for service in self._objects.list("", "services"):
+        for number, service in enumerate(self._objects.list("", "services")):
             if service["spec"].get("clusterIP") not in (None, "", "None"):
                 for ip in service["spec"].get("clusterIPs") or ():
                     await self._check(service, ip, networks)
-        for address in self._objects.list(GROUP, ADDRESSES):
+            await others_first(number)
+        for number, address in enumerate(self._objects.list(GROUP, ADDRESSES)):
+            await others_first(number)
             if address["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY:
                 await self._check_owner(address)
 
@@ -84,7 +103,8 @@ class AddressRepair:
             text = f"IPAddress {name} appears to have been modified, not referencing a Service: cleaning up"
             await self._drop(address, "IPAddressNotAllocated", text)
         elif _age(address) <= GRACE:
-            return
+            # its service may be about to be stored; one that does have it need not be looked at again
+            self._waits = self._waits or not _holds(self._owner(address), name)
         elif (owner := self._owner(address)) is None:
             text = f"IPAddress: {name} for Service {full} appears to have leaked: cleaning up"
             await self._drop(address, "IPAddressNotAllocated", text)
@@ -116,6 +136,12 @@ class AddressRepair:
     async def _warn(self, service: Object, reason: str, message: str) -> None:
         log.warning("service %s/%s: %s", service["metadata"]["namespace"], service["metadata"]["name"], message)
         await self._services.warn("Service", service, reason, message)
+
+
+async def others_first(number: int) -> None:
+    """Let requests go on now and then during a long walk through objects."""
+    if number % AT_A_TIME == AT_A_TIME - 1:
+        await asyncio.sleep(0)
 
 
 def _refers(address: Object, service: Object) -> bool:

@@ -40,6 +40,12 @@ class Objects:
         store = self._registry.store(group, resource)
         return [entry.obj for entry in store.cache.list(store.prefix(namespace))]
 
+    def version(self, group: str, resource: str) -> tuple[int, int]:
+        """Something that is another whenever the objects are."""
+        store = self._registry.store(group, resource)
+        entries = store.cache.list(store.prefix(""))
+        return len(entries), max((entry.mod_revision for entry in entries), default=0)
+
     async def ensure(self, group: str, resource: str, obj: Object) -> None:
         """Create the object unless there is one of its name; the cache has it afterwards. Raises ApiError."""
         metadata = obj["metadata"]

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from workers.core.bootstrap.address_repair import others_first
 from workers.core.bootstrap.objects import Objects
 from workers.core.bootstrap.recorder import Recorder
 from workers.registry.node_ports import NodePorts
@@ -49,7 +50,8 @@ class PortRepair:
 
     async def _used(self, stored: frozenset[int]) -> set[int]:
         used: set[int] = set()
-        for service in self._objects.list("", "services"):
+        for number, service in enumerate(self._objects.list("", "services")):
+            await others_first(number)
             for port in node_ports_of(service["spec"]):
                 if not self._ports.first <= port <= self._ports.last:
                     text = f"Port {port} is not within the port range {self._ports.text}; please recreate service"

@@ -9,7 +9,7 @@ from workers.core.bootstrap.objects import Objects
 from workers.core.bootstrap.port_repair import PortRepair
 from workers.registry.node_ports import NodePorts
 
-INTERVAL = 10.0  # of cluster IPs, which upstream repairs when something changes
+INTERVAL = 10.0  # of looking whether cluster IPs have changed
 PORTS_INTERVAL = 180.0
 
 
