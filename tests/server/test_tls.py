@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from tests.server.serving import read_answer, serving
 from workers.server.config import ServerConfig
 from workers.server.http import text_response
+from workers.server.peer import UNTRUSTED
 from workers.server.tls import ServingTLS
 
 
@@ -106,7 +107,21 @@ def test_client_certificates_are_asked_for_but_not_required(make, authority, tmp
             assert ask(connection) == "nobody"
 
 
-def test_a_client_certificate_of_another_authority_is_refused(make, tmp_path):
+def test_a_client_certificate_of_another_authority_is_known_to_be_worth_nothing(make, tmp_path, authority):
+    mallory, alice = Pair(tmp_path, "mallory"), Pair(tmp_path, "alice", issuer=authority)
+
+    async def tell(request):
+        return text_response(repr(request.peer_certificates == UNTRUSTED))
+
+    with serving(tell, tls=make().listening) as served:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for client, untrusted in ((mallory, "True"), (alice, "False"), (None, "False"), (mallory, "True")):
+                with connect(served, client=client, maximum=version) as connection:
+                    assert ask(connection) == untrusted
+
+
+def test_where_that_does_not_work_the_handshake_breaks(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("workers.server.untrusted.can_accept", lambda: False)
     mallory = Pair(tmp_path, "mallory")
     with serving(handle, tls=make().listening) as served:
         with pytest.raises((ssl.SSLError, ConnectionError, EOFError)), connect(served, client=mallory) as connection:

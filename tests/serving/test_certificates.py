@@ -171,14 +171,14 @@ def test_a_pair_for_a_server_name_is_renewed_too(renewing: RunningServer, materi
     assert clients.failures == []
 
 
-def client_status(server: RunningServer, pair: Pair) -> int:
+def client_status(server: RunningServer, pair: Pair, token: str = "") -> int:
     """What an administrator with that client certificate is answered; 0 if the connection is refused."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.load_cert_chain(pair.certificate, pair.key)
     connection = http.client.HTTPSConnection(*address(server), timeout=20, context=context)
     try:
-        connection.request("GET", "/api/v1/namespaces")
+        connection.request("GET", "/api/v1/namespaces", headers={"Authorization": f"Bearer {token}"} if token else {})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return 0
@@ -201,6 +201,16 @@ def test_a_new_client_authority_counts_without_a_restart(renewing: RunningServer
         wait_for(lambda: 200 not in [client_status(renewing, old) for _ in range(6)], 20)
         assert client_status(renewing, new) == 200
     assert clients.failures == []
+
+
+@pytest.mark.seed("S17")
+def test_a_client_certificate_of_an_unknown_authority_is_answered_and_a_token_beside_it_counts(
+    renewing: RunningServer, material: Material
+) -> None:
+    stranger = material.pair("stranger")
+    assert client_status(renewing, stranger) == 401
+    assert client_status(renewing, stranger, token=ADMIN_TOKEN) == 200
+    assert client_status(renewing, stranger, token="wrong") == 401
 
 
 @pytest.mark.seed("S67")

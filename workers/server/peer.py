@@ -5,9 +5,16 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+UNTRUSTED = (b"",)
+
 
 def peer_certificates(connection: ssl.SSLObject) -> tuple[bytes, ...]:
-    """In DER form, the client's own first, then those that it sent to lead to an authority; none if it has none."""
+    """In DER form, the client's own first, then those that it sent to lead to an authority; none if it has none.
+
+    UNTRUSTED for what the TLS library does not trust, so that nobody takes it for anything.
+    """
+    if not getattr(connection, "trusted", True):
+        return UNTRUSTED
     own = connection.getpeercert(True)
     if own is None:
         return ()

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from workers.server import watched_files
 from workers.server.config import ServerConfig
 from workers.server.pem import Authorities, Pair
+from workers.server.untrusted import accept_untrusted
 from workers.server.watched_files import WatchedFiles
 
 # The server asks itself under this name, and shows a certificate that is in no file.
@@ -86,6 +87,8 @@ class ServingTLS:
         self._default, self._by_name = self._contexts()
         self.listening = self._context(self._main.value)
         self.listening.sni_callback = self._choose
+        if self._authorities:
+            accept_untrusted(self.listening)
 
     async def watch(self) -> None:
         """Take up files whenever they change."""

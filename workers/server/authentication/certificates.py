@@ -19,6 +19,7 @@ from workers.server.authentication.chains import chain_to, is_for_clients
 from workers.server.authentication.interface import AuthenticationError, Response, as_authenticated
 from workers.server.http import Request
 from workers.server.metrics import CERTIFICATE_LIFE
+from workers.server.peer import UNTRUSTED
 from workers.server.watched_files import WatchedFiles
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
@@ -46,6 +47,8 @@ class CertificateVerifier:
 
     def verify(self, shown: tuple[bytes, ...]) -> ClientCertificate:
         """What the first certificate says; the others may lead to an authority. Raises AuthenticationError."""
+        if shown == UNTRUSTED:
+            raise AuthenticationError("x509: certificate signed by unknown authority")
         authorities = self._authorities.current()
         if authorities is not self._known_by or len(self._known) >= MAX_REMEMBERED:
             self._known, self._known_by = {}, authorities
