@@ -17,6 +17,7 @@ from workers.apimachinery.types import model
 from workers.server.http import Request
 from workers.server.openapi.endpoints import OpenAPIEndpoints
 from workers.server.openapi.protobuf import encode
+from workers.server.openapi.protobuf_v3 import encode as encode_v3
 from workers.server.openapi.v2 import build_v2, fnv1_64
 from workers.server.openapi.v3 import build_v3
 
@@ -281,3 +282,37 @@ def test_requests_during_the_build_share_it(endpoints: OpenAPIEndpoints, monkeyp
 
     asyncio.run(run())
     assert built == ["apis/policy/v1"]
+
+
+def test_fields_with_few_values_name_them(v3: dict[str, Object]) -> None:
+    container = v3["api/v1"]["components"]["schemas"]["io.k8s.api.core.v1.Container"]["properties"]
+    policy = container["imagePullPolicy"]
+    assert policy["enum"] == ["Always", "IfNotPresent", "Never"]
+    assert (
+        '\n\nPossible enum values:\n - `"Always"` means that kubelet always attempts to pull' in policy["description"]
+    )
+    schemas = v3["apis/batch/v1"]["components"]["schemas"]
+    restart = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"]
+    assert restart["description"].endswith('values:\n - `"Always"`\n - `"Never"`\n - `"OnFailure"`')
+
+
+def test_v3_in_protobuf_has_every_schema_path_and_value(v3: dict[str, Object]) -> None:
+    document = v3["apis/batch/v1"]
+    found = dict(fields(encode_v3(document)))
+    assert found[1] == b"3.0.0"
+    paths = {dict(fields(entry))[1].decode() for _, entry in fields(found[4])}
+    assert paths == set(document["paths"])
+    named = [dict(fields(entry)) for _, entry in fields(dict(fields(found[5]))[1])]
+    assert {entry[1].decode() for entry in named} == set(document["components"]["schemas"])
+    (spec,) = (entry[2] for entry in named if entry[1] == b"io.k8s.api.batch.v1.CronJobSpec")
+    properties = dict(fields(dict(fields(spec))[1]))[31]
+    (policy,) = (dict(fields(e))[2] for _, e in fields(properties) if dict(fields(e))[1] == b"concurrencyPolicy")
+    values = [dict(fields(value))[2] for number, value in fields(dict(fields(policy))[1]) if number == 24]
+    assert values == [b'"Allow"\n', b'"Forbid"\n', b'"Replace"\n']
+
+
+def test_v3_is_json_or_protobuf(endpoints: OpenAPIEndpoints) -> None:
+    accept = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+    status, _, body, given = answer(endpoints, asked("/openapi/v3/apis/batch/v1", accept=accept))
+    assert (status, given) == (200, accept)
+    assert body[:7] == b"\x0a\x053.0.0"

@@ -19,6 +19,14 @@ Schema = dict[str, Any]
 
 DESCRIPTIONS: dict[str, Any] = orjson.loads((Path(__file__).parent / "data" / "descriptions.json").read_bytes())
 
+# (type, field) -> its values, each with what Go's comment says of it; the package has no enumerations.
+ENUMS: dict[tuple[str, str], dict[str, str]] = {
+    (place.partition(".")[0], place.partition(".")[2]): enum["values"]
+    for enum in orjson.loads((Path(__file__).parent / "data" / "enums.json").read_bytes()).values()
+    for place in enum["fields"]
+}
+ENUM_PACKAGE = "io.k8s.api."
+
 PACKAGE_REF = "#/$defs/"
 GVK = "x-kubernetes-group-version-kind"
 DROPPED = frozenset(("$ref", "enum", "type", "items", "additionalProperties"))
@@ -94,7 +102,7 @@ class Definitions:
                 "format": "int-or-string",
                 "oneOf": [{"type": "integer"}, {"type": "string"}],
             }
-        schema = _converted(self.package[name], "#/components/schemas/")
+        schema = _with_enums(name, _converted(self.package[name], "#/components/schemas/"))
         if "properties" in schema:
             fields = self.model.type(name).fields
             short = name.rpartition(".")[2]
@@ -110,7 +118,19 @@ class Definitions:
         if name in (QUANTITY, INT_OR_STRING):
             schema = {"description": DESCRIPTIONS["schemas"][name], "type": "string"}
             return {**schema, "format": "int-or-string"} if name == INT_OR_STRING else schema
-        return _converted(self.package[name], "#/definitions/")
+        return _with_enums(name, _converted(self.package[name], "#/definitions/"))
+
+
+def _with_enums(name: str, schema: Schema) -> Schema:
+    """The schema of a type, in place, with the values that its fields may have."""
+    short = name.rpartition(".")[2]
+    for key, value in schema.get("properties", {}).items() if name.startswith(ENUM_PACKAGE) else ():
+        values = ENUMS.get((short, key))
+        if values is not None and value.get("type") == "string":
+            listed = "".join(f'\n - `"{choice}"` {text}'.rstrip() for choice, text in values.items())
+            value["description"] = f"{value.get('description', '')}\n\nPossible enum values:{listed}"
+            value["enum"] = list(values)
+    return schema
 
 
 def _converted(schema: Schema, prefix: str) -> Schema:

@@ -18,6 +18,7 @@ from workers.apimachinery.types import TypeModel
 from workers.server.http import JSON, TEXT, Handler, Request, Response
 from workers.server.openapi.definitions import Definitions
 from workers.server.openapi.protobuf import encode
+from workers.server.openapi.protobuf_v3 import encode as encode_v3
 from workers.server.openapi.v2 import build_v2
 from workers.server.openapi.v3 import build_document, build_index, document_hash, document_names
 
@@ -32,7 +33,14 @@ V2_TYPES = {
     PROTOBUF: PROTOBUF,
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": PROTOBUF,
 }
-V3_TYPES = {JSON: JSON, "application/*": JSON, "*/*": JSON}
+V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+V3_TYPES = {
+    JSON: JSON,
+    "application/*": JSON,
+    "*/*": JSON,
+    V3_PROTOBUF: V3_PROTOBUF,
+    "application/com.github.proto-openapi.spec.v3@v1.0+protobuf": V3_PROTOBUF,
+}
 
 IMMUTABLE = ("Cache-Control", "public, immutable")
 VARY = ("Vary", "Accept")
@@ -122,7 +130,8 @@ class OpenAPIEndpoints:
 
     def _build_v3(self, name: str, media_type: str) -> bytes:
         definitions = Definitions(self._model)
-        return build_document(name, self._resources, self._model, definitions, version=self._version)
+        document = build_document(name, self._resources, self._model, definitions, version=self._version)
+        return document if media_type == JSON else encode_v3(orjson.loads(document))
 
     def _build_v2(self, name: str, media_type: str) -> bytes:
         document = build_v2(self._resources, self._model, version=self._version)

@@ -1,32 +1,12 @@
-"""The v2 document in protobuf, as gnostic's OpenAPIv2.proto lays it out.
-
-A table says for every member of a JSON object which field it becomes; what JSON leaves implicit (oneofs, maps as lists of
-names and values, extensions as YAML) is in the table too, as the chain of field numbers to the value.
-"""
+"""The v2 document in protobuf, as gnostic's OpenAPIv2.proto lays it out."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
+from workers.server.openapi.messages import BOOL, STRING, YAML, Layout, To, field, wrapped
 
 Object = dict[str, Any]
-
-
-class To(NamedTuple):
-    """Where a member goes: the field numbers that lead to the value, and what the value is.
-
-    `type` is "string", "bool", "yaml" or a message of the table. For a map `entry` is the number of the repeated field
-    that holds its entries, and `value` the path to the value in one.
-    """
-
-    path: tuple[int, ...]
-    type: str
-    entry: int = 0
-    value: tuple[int, ...] = (2,)
-
-
-STRING, BOOL, YAML = "string", "bool", "yaml"
 
 MESSAGES: dict[str, dict[str, To]] = {
     "Document": {
@@ -66,6 +46,7 @@ MESSAGES: dict[str, dict[str, To]] = {
         "description": To((4,), STRING),
         "default": To((5,), YAML),
         "required": To((19,), STRING),
+        "enum": To((20,), YAML),
         "additionalProperties": To((21, 1), "Schema"),
         "type": To((22, 1), STRING),
         "items": To((23, 1), "Schema"),
@@ -111,65 +92,26 @@ EXTENSIONS = {"Operation": 13, "Schema": 31, "PathItem": 10}
 PARAMETERS = {"body": ((1,), "BodyParameter"), "query": ((2, 3), "QueryParameter"), "path": ((2, 4), "PathParameter")}
 
 
+def _security(layout: Layout, obj: Object) -> bytes:
+    return b"".join(field(1, key.encode()) + field(2, b"") for key in obj)
+
+
+def _parameter(layout: Layout, obj: Object) -> bytes:
+    path, name = PARAMETERS[obj["in"]]
+    return wrapped(path, layout.message(obj, name))
+
+
+def _parameters_item(layout: Layout, obj: Object) -> bytes:
+    return field(2, layout.message(obj, "Reference")) if "$ref" in obj else field(1, _parameter(layout, obj))
+
+
+LAYOUT = Layout(
+    MESSAGES,
+    EXTENSIONS,
+    {"SecurityRequirement": _security, "Parameter": _parameter, "ParametersItem": _parameters_item},
+)
+
+
 def encode(document: Object) -> bytes:
     """The v2 document (as `build_v2` makes it) in protobuf."""
-    return _message(document, "Document")
-
-
-def _message(obj: Object, name: str) -> bytes:
-    if name == "SecurityRequirement":
-        return b"".join(_field(1, key.encode()) + _field(2, b"") for key in obj)
-    if name == "ParametersItem":
-        return _field(2, _message(obj, "Reference")) if "$ref" in obj else _field(1, _message(obj, "Parameter"))
-    if name == "Parameter":
-        path, name = PARAMETERS[obj["in"]]
-        return _wrapped(path, _message(obj, name))
-    table = MESSAGES[name]
-    parts = []
-    for key, value in obj.items():
-        to = table.get(key)
-        if to is not None:
-            parts.append(_member(to, value))
-        elif key.startswith("x-"):
-            parts.append(_field(EXTENSIONS[name], _field(1, key.encode()) + _field(2, _yaml(value))))
-    return b"".join(parts)
-
-
-def _member(to: To, value: Any) -> bytes:
-    if to.entry:
-        entries = [_field(1, key.encode()) + _wrapped(to.value, _value(to.type, item)) for key, item in value.items()]
-        return _wrapped(to.path, b"".join(_field(to.entry, entry) for entry in entries))
-    if to.type == BOOL:
-        return _varint(to.path[0] << 3) + (b"\1" if value else b"\0")
-    items = value if isinstance(value, list) else [value]
-    return b"".join(_wrapped(to.path, _value(to.type, item)) for item in items)
-
-
-def _value(type: str, value: Any) -> bytes:
-    if type == STRING:
-        return value.encode()
-    return _yaml(value) if type == YAML else _message(value, type)
-
-
-def _yaml(value: Any) -> bytes:
-    """An Any that holds the value as YAML; JSON is YAML."""
-    return _field(2, orjson.dumps(value) + b"\n")
-
-
-def _wrapped(path: tuple[int, ...], payload: bytes) -> bytes:
-    for number in reversed(path):
-        payload = _field(number, payload)
-    return payload
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return LAYOUT.message(document, "Document")
