@@ -6,7 +6,9 @@ import orjson
 import pytest
 import yaml
 
+from tests.kinds import kinds
 from workers.apimachinery import codec, protobuf, types
+from workers.apimachinery.resources import builtin_resources
 from workers.storage import serializer
 from workers.storage.entry import StoredEntry
 from workers.storage.formats import Formats, Unreadable
@@ -65,6 +67,26 @@ def test_what_is_written_in_any_form_is_read_by_whoever_writes_another(media_typ
     assert entry.size == len(stored)
     later = entry.at(9)
     assert (later.obj["metadata"]["resourceVersion"], later.size, later.value) == ("9", entry.size, entry.value)
+
+
+STORED = {
+    (info.group, info.version, info.kind): info
+    for info in builtin_resources().values()
+    if info.stored_as == (info.group, info.version) and "update" in info.verbs
+}
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@pytest.mark.parametrize("name", [name for name, filled in kinds().items() if filled.gvk in STORED])
+def test_every_kind_comes_back_whole(name, media_type):
+    filled = kinds()[name]
+    info = STORED[filled.gvk]
+    value = normal(filled.object)
+    key = f"/registry/{info.storage_prefix}/namespace/name"
+    stored = Formats(media_type=media_type).write(key, value)
+    entry = Formats(media_type=media_type).entry(key, stored, 1)
+    assert orjson.loads(entry.value) == orjson.loads(value)
+    assert not Formats(media_type=media_type).stale(entry)
 
 
 def test_strings_that_look_like_something_else_survive_yaml():
