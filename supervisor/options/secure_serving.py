@@ -50,7 +50,7 @@ GROUP = FlagGroup(
             "tls-curve-preferences",
             INTS,
             (),
-            "Allowed key exchanges by their IANA numbers: 23, 24, 25 (the NIST curves), 29 (X25519), 4588 (X25519MLKEM768).",
+            "Allowed key exchanges by their IANA numbers: 23, 24, 25 (the NIST curves), 29 (X25519), 4588 (X25519MLKEM768). Before Python 3.15 it can be one of the first four.",
             curves,
         ),
         Flag(

@@ -7,9 +7,12 @@ every other request goes on to the core server, or straight to the extensions se
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
+from cryptography import x509
 
 from workers.apimachinery import feature_gates, types
 from workers.apimachinery.errors import ApiError, service_unavailable
@@ -143,7 +146,7 @@ class AggregatorServer:
     def _add_checks(self) -> None:
         stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS
         self.backend.add_checks(self.health)
-        self.health.add("loopback-serving-certificate", lambda: "", kinds=LIVE)
+        self.health.add("loopback-serving-certificate", loopback_check(self.config.loopback_certificate), kinds=LIVE)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
         self.health.add_group(lambda: crash_loops(looping), kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
@@ -163,6 +166,12 @@ class AggregatorServer:
             paths.add(f"/{kind}")
             paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}
         return Response(body=orjson.dumps({"paths": sorted(paths)}, option=orjson.OPT_INDENT_2))
+
+
+def loopback_check(certificate: bytes) -> Callable[[], str]:
+    """The health check that fails once the certificate for the server itself has expired: only a new start makes another."""
+    expires = x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
+    return lambda: "" if time.time() < expires else "loopback serving certificate is expired"
 
 
 async def remote_checks(target: DelegationTarget, kind: str) -> dict[str, str]:
