@@ -277,6 +277,10 @@ class Objects:
     async def get(self, resource: str, namespace: str, name: str) -> dict[str, Any] | None:
         return self.stored.get((resource, namespace, name))
 
+    async def label(self, resource: str, namespace: str, name: str, label: str, value: str) -> None:
+        metadata = self.stored[(resource, namespace, name)]["metadata"]
+        metadata["labels"] = {**metadata.get("labels", {}), label: value}
+
 
 @pytest.fixture
 def objects() -> Objects:
@@ -308,7 +312,7 @@ def claims(**more: Any) -> dict[str, Any]:
 
 def accounts(tmp_path: Path, objects: Objects) -> ServerAuthenticator:
     settings = config(tmp_path, service_account_issuer=(ISSUER,), service_account_key_file=(str(tmp_path / "sa.key"),))
-    return server_authenticator(settings, objects.get)
+    return server_authenticator(settings, objects)
 
 
 def test_a_service_account_token_names_its_account(tmp_path, objects, signer):

@@ -238,6 +238,9 @@ def test_tokens_of_old_are_accepted_while_their_secret_is_there(all_ways):
     }  # fmt: skip
     assert server.request("POST", "/api/v1/namespaces/default/secrets", secret)[0] == 201
     assert whoami(server, token=old)["username"] == "system:serviceaccount:default:robot"
+    kept = json.loads(server.request("GET", "/api/v1/namespaces/default/secrets/old")[1])
+    assert "kubernetes.io/legacy-token-last-used" in kept["metadata"]["labels"]
+    assert base64.b64decode(kept["data"]["token"]).decode() == old
 
 
 @pytest.mark.seed("S62")

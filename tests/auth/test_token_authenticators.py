@@ -18,7 +18,7 @@ from tests.auth.test_authentication import bearer, config, find, request
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.interface import AuthenticationError, Response
-from workers.server.authentication.legacy_service_account import INVALID_SINCE, PREFIX
+from workers.server.authentication.legacy_service_account import INVALID_SINCE, LAST_USED, PREFIX
 from workers.server.authentication.token_cache import TokenCache
 from workers.server.authentication.union import ServerAuthenticator, server_authenticator
 from workers.server.filters.authentication import Authentication
@@ -50,7 +50,7 @@ def bootstrap(objects: Objects, **changes: str) -> None:
 
 
 def with_bootstrap_tokens(tmp_path: Path, objects: Objects) -> ServerAuthenticator:
-    return server_authenticator(config(tmp_path, enable_bootstrap_token_auth=True), objects.get)
+    return server_authenticator(config(tmp_path, enable_bootstrap_token_auth=True), objects)
 
 
 def test_a_bootstrap_token_names_its_user(tmp_path, objects):
@@ -83,7 +83,7 @@ def test_a_secret_that_is_no_good_bootstrap_token_lets_nobody_in(tmp_path, objec
 def test_bootstrap_tokens_are_off_by_default(tmp_path, objects):
     bootstrap(objects)
     with pytest.raises(AuthenticationError):
-        find(server_authenticator(config(tmp_path), objects.get), headers=bearer(TOKEN))
+        find(server_authenticator(config(tmp_path), objects), headers=bearer(TOKEN))
 
 
 def basic(name: str, password: str) -> dict[str, str]:
@@ -152,7 +152,7 @@ def legacy(tmp_path: Path) -> Legacy:
 
 def accepts(tmp_path: Path, objects: Objects, **fields: Any) -> ServerAuthenticator:
     files = (str(tmp_path / "sa.key"),)
-    return server_authenticator(config(tmp_path, service_account_key_file=files, **fields), objects.get)
+    return server_authenticator(config(tmp_path, service_account_key_file=files, **fields), objects)
 
 
 def test_a_token_of_old_is_good_while_its_secret_is_there(tmp_path, objects, legacy):
@@ -168,6 +168,13 @@ def test_a_token_of_old_is_good_while_its_secret_is_there(tmp_path, objects, leg
     with pytest.raises(AuthenticationError, match="service account token has been invalidated"):
         find(accepts(tmp_path, objects), headers=bearer(token))
     assert find(accepts(tmp_path, objects, service_account_lookup=False), headers=bearer(token)) == user
+
+
+def test_the_secret_tells_when_a_token_of_old_was_used_last(tmp_path, objects, legacy):
+    token, today = legacy.token(), str(datetime.datetime.now(datetime.UTC).date())
+    objects.secret("robot-token", "ns", labels={LAST_USED: "2024-01-01", "other": "x"}, token=token)
+    find(accepts(tmp_path, objects), headers=bearer(token))
+    assert objects.stored[("secrets", "ns", "robot-token")]["metadata"]["labels"] == {LAST_USED: today, "other": "x"}
 
 
 def test_a_token_of_old_that_is_marked_as_unused_is_refused(tmp_path, objects, legacy):

@@ -18,7 +18,8 @@ from workers.apimachinery.user import UserInfo
 from workers.core.bootstrap import system
 from workers.core.bootstrap.objects import Objects
 from workers.core.token_request import EXTENDED_REQUEST, EXTENSION, token_endpoint
-from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authentication.stored import StoredObjects
+from workers.server.authentication.union import server_authenticator
 from workers.server.backend import Backend
 from workers.server.config import ServerConfig
 from workers.server.endpoints.served import Served
@@ -92,7 +93,7 @@ def test_a_token_is_for_the_account_and_the_server_accepts_it(config, signing):
         assert claims["sub"] == "system:serviceaccount:default:robot"
         assert claims["exp"] - claims["iat"] == 3600
         settings = dataclasses.replace(config, **signing)
-        authenticator = server_authenticator(settings, stored_objects(issuer.backend.storage, config.etcd_prefix))
+        authenticator = server_authenticator(settings, StoredObjects(issuer.backend.storage, config.etcd_prefix))
         response = await authenticator.review_token(answer["status"]["token"], None)
         assert response.user.name == "system:serviceaccount:default:robot"
         assert response.user.uid == answer["metadata"]["uid"]

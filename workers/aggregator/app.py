@@ -16,7 +16,8 @@ from cryptography import x509
 
 from workers.apimachinery import feature_gates, types
 from workers.apimachinery.errors import ApiError, service_unavailable
-from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authentication.stored import StoredObjects
+from workers.server.authentication.union import server_authenticator
 from workers.server.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
 from workers.server.backend import Backend
 from workers.server.chain import build_chain, build_insecure_chain
@@ -85,7 +86,7 @@ class AggregatorServer:
         followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
         self.backend = backend = Backend(config, only=followed)
         await backend.start()
-        self.authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()

@@ -14,7 +14,8 @@ from workers.core.kubelet.connect import ConnectEndpoints
 from workers.core.openid import openid_routes
 from workers.core.reviews import Reviews
 from workers.core.token_request import token_endpoint
-from workers.server.authentication.union import server_authenticator, stored_objects
+from workers.server.authentication.stored import StoredObjects
+from workers.server.authentication.union import server_authenticator
 from workers.server.authorization.escalation import EscalationGuard
 from workers.server.authorization.union import ServerAuthorizer, server_authorizer
 from workers.server.backend import Backend
@@ -51,7 +52,7 @@ class CoreServer:
         config = self.config
         backend = self.backend = Backend(config)
         await backend.start()
-        self.authenticator = server_authenticator(config, stored_objects(backend.storage, config.etcd_prefix))
+        self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()

@@ -1,26 +1,30 @@
 """Service account tokens of old: signed by the controller manager and kept in secrets (pkg/serviceaccount/legacy.go).
 
-They have no end; they die with their secret.
+They have no end; they die with their secret, which tells by a label on which day its token was used last: the controller
+manager cleans up what nobody uses.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import hmac
+import logging
 from typing import Any
 
 from workers.apimachinery.user import UserInfo
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.service_account import (
     Claims,
-    Getter,
     check_account,
     group_names,
     split_user_name,
     user_name,
 )
+from workers.server.authentication.stored import NamedObjects
 from workers.server.metrics import LEGACY_TOKENS
+from workers.storage.interface import StorageError
 
 ISSUER = "kubernetes/serviceaccount"
 PREFIX = "kubernetes.io/serviceaccount/"
@@ -31,25 +35,39 @@ REQUIRED = {
     "service-account.uid": "serviceAccountUID",
 }
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+
+log = logging.getLogger(__name__)
 
 
 class LegacyTokens:
     """The validator of such tokens. Without `lookup` (--service-account-lookup=false) the claims are believed."""
 
-    def __init__(self, get: Getter, *, lookup: bool) -> None:
-        self._get = get
+    def __init__(self, objects: NamedObjects, *, lookup: bool) -> None:
+        self._objects = objects
         self._lookup = lookup
 
     async def validate(self, token: str, claims: Claims) -> UserInfo:
         namespace, secret, name, uid = _private(claims)
         if self._lookup:
-            kept = await self._get("secrets", namespace, secret)
-            check_secret(kept, token)
-            account = await self._get("serviceaccounts", namespace, name)
+            kept = check_secret(await self._objects.get("secrets", namespace, secret), token)
+            account = await self._objects.get("serviceaccounts", namespace, name)
             check_account(account, namespace, name, uid, float("inf"))
+            await self._mark_used(kept, namespace, secret)
             check_marked(kept, namespace, secret, name)
         LEGACY_TOKENS.inc()
         return UserInfo(user_name(namespace, name), uid, group_names(namespace))
+
+    async def _mark_used(self, secret: dict[str, Any], namespace: str, name: str) -> None:
+        """Once a day. That it fails is no reason to refuse the token."""
+        today = datetime.datetime.now(datetime.UTC).date()
+        known = (secret["metadata"].get("labels") or {}).get(LAST_USED)
+        if known in (str(today), str(today + datetime.timedelta(days=1))):
+            return
+        try:
+            await self._objects.label("secrets", namespace, name, LAST_USED, str(today))
+        except StorageError as error:
+            log.error("cannot label a service account token's secret as used: %s", error)
 
 
 def _private(claims: Claims) -> tuple[str, str, str, str]:
@@ -67,8 +85,8 @@ def _private(claims: Claims) -> tuple[str, str, str, str]:
     return namespace, secret, name, uid
 
 
-def check_secret(secret: dict[str, Any] | None, token: str) -> None:
-    """Raises AuthenticationError unless the secret is there, stays, and holds this token."""
+def check_secret(secret: dict[str, Any] | None, token: str) -> dict[str, Any]:
+    """The secret. Raises AuthenticationError unless it is there, stays, and holds this token."""
     if secret is None or secret["metadata"].get("deletionTimestamp"):
         raise AuthenticationError("service account token has been invalidated")
     try:
@@ -77,12 +95,12 @@ def check_secret(secret: dict[str, Any] | None, token: str) -> None:
         kept = b""
     if not hmac.compare_digest(kept, token.encode()):
         raise AuthenticationError("service account token does not match server's copy")
+    return secret
 
 
-def check_marked(secret: dict[str, Any] | None, namespace: str, name: str, account: str) -> None:
+def check_marked(secret: dict[str, Any], namespace: str, name: str, account: str) -> None:
     """Raises AuthenticationError if the secret is marked as unused for too long."""
-    labels = (secret or {}).get("metadata", {}).get("labels") or {}
-    if labels.get(INVALID_SINCE):
+    if (secret["metadata"].get("labels") or {}).get(INVALID_SINCE):
         raise AuthenticationError(
             f"the token in secret {namespace}/{name} for service account {namespace}/{account} has been marked "
             "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "

@@ -29,7 +29,8 @@ from workers.server.authentication.jwt_set import FileJwtSet, JwtSet
 from workers.server.authentication.legacy_service_account import ISSUER as LEGACY_ISSUER
 from workers.server.authentication.legacy_service_account import LegacyTokens
 from workers.server.authentication.request_header import RequestHeader
-from workers.server.authentication.service_account import BoundTokens, Getter, ServiceAccountTokens
+from workers.server.authentication.service_account import BoundTokens, ServiceAccountTokens
+from workers.server.authentication.stored import NamedObjects
 from workers.server.authentication.token_cache import TokenCache
 from workers.server.authentication.token_file import FixedToken, TokenFile
 from workers.server.authentication.tokens import BearerToken, TokenUnion
@@ -39,13 +40,11 @@ from workers.server.client.kubeconfig import load_kubeconfig
 from workers.server.client.webhook import Webhook
 from workers.server.config import ServerConfig
 from workers.server.http import Request
-from workers.storage.interface import Storage
 
 CACHE_SECONDS = 10.0
 BASIC_CHALLENGE = 'Basic realm="kubernetes-master"'
 LOOPBACK_USER = UserInfo("system:apiserver", "", (MASTERS,))
 ANONYMOUS_USER = UserInfo(ANONYMOUS, "", (UNAUTHENTICATED,))
-STORAGE_PREFIXES = {"nodes": "minions"}
 
 
 class ServerAuthenticator:
@@ -103,14 +102,14 @@ class ServerAuthenticator:
         return response
 
 
-def server_authenticator(config: ServerConfig, get: Getter | None = None) -> ServerAuthenticator:
-    """The authenticator that the configuration asks for; `get` finds what tokens name, which are refused without it.
+def server_authenticator(config: ServerConfig, objects: NamedObjects | None = None) -> ServerAuthenticator:
+    """The authenticator that the configuration asks for. Without `objects`, tokens that name any are nobody's.
 
     Raises OSError or ValueError for files that cannot be read.
     """
     audiences = config.api_audiences or config.service_account_issuer
     jwt = _jwt_set(config, audiences)
-    tokens = TokenCache(TokenUnion(_token_authenticators(config, audiences, get, jwt)), success=CACHE_SECONDS)
+    tokens = TokenCache(TokenUnion(_token_authenticators(config, audiences, objects, jwt)), success=CACHE_SECONDS)
     authenticators: list[RequestAuthenticator] = []
     if config.requestheader_client_ca_file:
         authenticators.append(_request_header(config))
@@ -131,22 +130,22 @@ def server_authenticator(config: ServerConfig, get: Getter | None = None) -> Ser
 
 
 def _token_authenticators(
-    config: ServerConfig, audiences: Audiences, get: Getter | None, jwt: JwtSet | None
+    config: ServerConfig, audiences: Audiences, objects: NamedObjects | None, jwt: JwtSet | None
 ) -> Iterator[TokenAuthenticator]:
     """In upstream's order: what costs no request to others first."""
     if config.loopback_token:
         yield FixedToken(config.loopback_token, LOOPBACK_USER, audiences)
     if config.token_auth_file:
         yield TokenFile(config.token_auth_file, audiences)
-    if get is not None:
+    if objects is not None:
         key_files = config.service_account_key_file or tuple(filter(None, [config.service_account_signing_key_file]))
         if key_files:
-            legacy = LegacyTokens(get, lookup=config.service_account_lookup)
+            legacy = LegacyTokens(objects, lookup=config.service_account_lookup)
             yield ServiceAccountTokens((LEGACY_ISSUER,), key_files, audiences, legacy)
         if key_files and config.service_account_issuer:
-            yield ServiceAccountTokens(config.service_account_issuer, key_files, audiences, BoundTokens(get))
+            yield ServiceAccountTokens(config.service_account_issuer, key_files, audiences, BoundTokens(objects.get))
         if config.enable_bootstrap_token_auth:
-            yield BootstrapTokens(get, audiences)
+            yield BootstrapTokens(objects.get, audiences)
     if jwt is not None:
         yield jwt
     if config.authentication_token_webhook_config_file:
@@ -172,19 +171,3 @@ def _request_header(config: ServerConfig) -> RequestHeader:
         uid_headers=config.requestheader_uid_headers if feature_gates.enabled("RemoteRequestHeaderUID") else (),
         extra_prefixes=config.requestheader_extra_headers_prefix,
     )
-
-
-def stored_objects(storage: Storage, prefix: str) -> Getter:
-    """A Getter that reads etcd: for servers that do not keep service accounts, pods and secrets in their cache.
-
-    `prefix` is config.etcd_prefix. A token's answer is kept for a while, so this costs little.
-    """
-
-    async def get(resource: str, namespace: str, name: str) -> dict | None:
-        parts = (prefix, STORAGE_PREFIXES.get(resource, resource), *((namespace,) if namespace else ()), name)
-        if not name or "/" in namespace or "/" in name:
-            return None
-        entry = await storage.get("/".join(parts))
-        return entry.obj if entry else None
-
-    return get
