@@ -1,6 +1,6 @@
 """A small kubelet: the HTTPS server that logs, exec, attach and port-forward end at, with made-up containers.
 
-A container's log counts lines; `echo`, `cat`, `much BYTES`, `exit N` and `tar` are the commands there are; a forwarded port says what it got
+A container's log counts lines; `echo`, `cat`, `much BYTES`, `size`, `exit N` and `tar` are its commands; a forwarded port says what it got
 in capitals. What a client sees is thus known, whatever stood between.
 """
 
@@ -25,7 +25,7 @@ from tests.subresources.spdy import Session
 from tests.subresources.spdy import Stream as SpdyStream
 
 WEBSOCKET_MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-CHANNELS = {"stdin": 0, "stdout": 1, "stderr": 2, "error": 3}
+CHANNELS = {"stdin": 0, "stdout": 1, "stderr": 2, "error": 3, "resize": 4}
 PARAMETERS = {"input": "stdin", "output": "stdout", "error": "stderr"}
 CLOSE = 255
 COPIED: dict[str, bytes] = {}  # what was copied into containers, by path
@@ -199,6 +199,12 @@ class WebSocketStreams:
             elif message == bytes([CLOSE, CHANNELS["stdin"]]):
                 return
 
+    def resized(self) -> bytes:
+        """The first size that the client says its terminal has."""
+        while (message := self._receive()) is not None and message[:1] != bytes([CHANNELS["resize"]]):
+            pass
+        return (message or b"")[1:]
+
     def _receive(self) -> bytes | None:
         while len(head := self._handler.rfile.read(2)) == 2:
             length = head[1] & 0x7F
@@ -244,6 +250,11 @@ class SpdyStreams:
             if stream.ended or next(self._frames, None) is None:
                 return
 
+    def resized(self) -> bytes:
+        """The first size that the client says its terminal has."""
+        stream = next(stream for stream in self._frames if stream.headers["streamtype"] == "resize" and stream.data)
+        return stream.data.pop(0)
+
     def write(self, stream: str, data: bytes) -> None:
         self._session.send(self._streams[stream], data)
 
@@ -264,6 +275,8 @@ def run(streams: WebSocketStreams | SpdyStreams, action: str, command: list[str]
     if action == "attach" or command[0] == "cat":
         for data in streams.stdin():
             streams.write("stdout", data)
+    elif command[0] == "size":
+        streams.write("stdout", streams.resized())
     elif command[0] == "much":
         for _ in range(0, int(command[1]), 50_000):
             streams.write("stdout", b"m" * 50_000)

@@ -93,6 +93,13 @@ def test_an_exit_code_is_a_status(cluster: Cluster, pod: str) -> None:
     assert one.status["message"].startswith("command terminated with non-zero exit code: ")
 
 
+def test_a_terminal_has_a_size(cluster: Cluster, pod: str) -> None:
+    one = Channels(connect(cluster, exec_path(pod, "size", flags="stdin=1&stdout=1&tty=1"), V5))
+    one.send(4, b'{"Width":80,"Height":24}')
+    one.read()
+    assert one.received[1] == b'{"Width":80,"Height":24}' and one.status["status"] == "Success"
+
+
 def test_a_slow_client_gets_all_of_a_long_output(cluster: Cluster) -> None:
     one = Channels(connect(cluster, exec_path("p", "much", "20000000", flags="stdout=1"), V5))
     time.sleep(1)
