@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from tests.e2e.connection import Watcher
 from tests.etcd.outside import ask, config_map, merge, refused, watched
 from tests.running import COMMAND, RunningServer, wait_for
 
@@ -126,6 +127,29 @@ def test_an_uncached_watch_begins_with_what_there_is_when_asked_to(server: Runni
     assert [event["type"] for event in told][:2] == ["ADDED", "BOOKMARK"]
     assert told[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     assert told[0]["object"]["metadata"]["name"] == "a"
+
+
+def test_uncached_watches_outlive_the_worker_that_serves_them(server: RunningServer) -> None:
+    ask(server, "POST", "/api/v1/namespaces", {"metadata": {"name": "outlived"}})
+    path = "/api/v1/namespaces/outlived/configmaps"
+    start = ask(server, "POST", path, config_map("first"))["metadata"]["resourceVersion"]
+    watchers = [Watcher(server, f"{path}?watch=1"), Watcher(server, f"{path}?watch=1&resourceVersion={start}")]
+    names = [f"c{number:02}" for number in range(30)]
+    try:
+        for number, name in enumerate(names):
+            if number in (10, 20):
+                for pid in server.processes("core worker"):
+                    os.kill(pid, signal.SIGKILL)
+                wait_for(lambda: server.request("GET", f"{path}/first")[0] == 200, 20, "new workers")
+            ask(server, "POST", path, config_map(name))
+        for watcher, expected in zip(watchers, (["first", *names], names), strict=True):
+            wait_for(lambda w=watcher, e=expected: len(w.names()) >= len(e), 10, f"{len(expected)} events")
+            assert watcher.names() == expected
+            assert watcher.outcome == ""
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    wait_for(lambda: server.status()["ready"], 20, "everything to be back")
 
 
 def test_without_any_watch_cache_everything_comes_from_etcd(tmp_path) -> None:

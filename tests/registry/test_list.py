@@ -9,6 +9,7 @@ import pytest
 from tests.registry.api import CONFIG_MAPS, Answer, Api, running
 from tests.storage.etcd_process import EtcdProcess
 from workers.registry import continue_token
+from workers.registry.options import ListOptions
 
 
 def names(answer: Answer) -> list[str]:
@@ -177,3 +178,18 @@ async def test_what_is_not_served_is_not_acceptable(etcd: EtcdProcess, root: str
         answer = await api.call("GET", CONFIG_MAPS, accept=accept)
         assert answer.status == 406
         assert message in answer.message
+
+
+async def test_pages_from_etcd_hold_the_entries_that_the_cache_has_read_already(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        for number in range(5):
+            await api.create(f"c{number}")
+        store = api.backend.registry.store("", "configmaps")
+        page = await store.list("default", ListOptions(limit=2))
+        rest = await store.list("default", ListOptions(limit=2, continue_token=page.continue_token))
+        assert [entry.key.rsplit("/", 1)[1] for entry in rest.entries] == ["c2", "c3"]
+        assert all(entry is store.cache.get(entry.key) for entry in rest.entries)
+        # what has changed since the first page is shown as it was then
+        await api.merge(f"{CONFIG_MAPS}/c3", {"data": {"new": "yes"}})
+        again = await store.list("default", ListOptions(limit=2, continue_token=page.continue_token))
+        assert "data" not in again.entries[1].obj

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workers.apimachinery.errors import resource_expired
 from workers.registry.interpret import interpret, parse_revision, unreadable_revision
-from workers.registry.list import Selects, selection
+from workers.registry.list import Selects, remembered, selection
 from workers.registry.options import ListOptions
 from workers.storage.direct import DirectSubscription
 from workers.storage.interface import Compacted, Entry, FutureRevision, StorageError, Subscription
@@ -64,7 +64,7 @@ async def _uncached(store: Store, prefix: str, options: ListOptions, selects: Se
     if options.send_initial_events:
         listing = await storage.list(prefix)
         revision = listing.revision
-        found = [entry for entry in listing.entries if below(entry.key, prefix)]
+        found = [entry for entry in remembered(store, listing.entries) if below(entry.key, prefix)]
         initial = [entry for entry in found if selects is None or selects(entry.obj)]
     else:
         revision = await storage.current_revision()
