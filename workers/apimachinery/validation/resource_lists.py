@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from workers.apimachinery.quantity import parse, write
@@ -16,6 +17,7 @@ from workers.apimachinery.validation.field import (
     invalid,
     key,
     not_found,
+    not_supported,
     required,
 )
 
@@ -56,6 +58,7 @@ INTEGER_RESOURCES = frozenset(
 )
 NATIVE_PREFIX = "kubernetes.io/"
 POD_LEVEL_RESOURCES = ("cpu", "memory")
+CLAIM_NAMES = "must be one of the names in pod.spec.resourceClaims"
 
 
 NANO = 10**9
@@ -67,6 +70,10 @@ def _nano(value: str) -> int:
 
 def is_hugepages(name: str) -> bool:
     return name.startswith("hugepages-")
+
+
+def is_quota_hugepages(name: str) -> bool:
+    return name.startswith(("hugepages-", "requests.hugepages-"))
 
 
 def is_native(name: str) -> bool:
@@ -81,11 +88,16 @@ def is_extended(name: str) -> bool:
     return not names.is_qualified_name(f"requests.{name}")
 
 
+def overcommit_allowed(name: str) -> bool:
+    """Whether limits may exceed requests."""
+    return is_native(name) and not is_hugepages(name)
+
+
 def validate_resource_name(name: str, path: str) -> Errors:
     """ValidateResourceName: any resource."""
     if faults := names.is_qualified_name(name):
         return [invalid(path, name, fault) for fault in faults]
-    if "/" not in name and name not in STANDARD_RESOURCES and not is_hugepages(name):
+    if "/" not in name and name not in STANDARD_RESOURCES and not is_quota_hugepages(name):
         return [invalid(path, name, "must be a standard resource type or fully qualified")]
     return []
 
@@ -102,11 +114,11 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
 
 def validate_quantity(name: str, value: str, path: str) -> Errors:
     """ValidateResourceQuantityValue: not negative, whole where the resource counts things."""
-    nano = parse(value).nano
-    if nano < 0:
-        return [invalid(path, value, NOT_NEGATIVE)]
-    whole = name in INTEGER_RESOURCES or is_extended(name)
-    return [] if not whole or nano % NANO == 0 else [invalid(path, value, "must be an integer")]
+    quantity = parse(value)
+    errors = [invalid(path, value, NOT_NEGATIVE)] if quantity.nano < 0 else []
+    if quantity.nano % NANO and (name in INTEGER_RESOURCES or is_extended(name)):
+        errors.append(invalid(path, write(quantity.nano, quantity.format), "must be an integer"))
+    return errors
 
 
 def validate_requirements(resources: dict[str, Any], path: str, *, claims: frozenset[str] = frozenset()) -> Errors:
@@ -121,43 +133,67 @@ def _validate_requirements(
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for name, value in sorted(limits.items()):
         at = key(f"{path}.limits", name)
-        errors += check_name(name, at) + validate_quantity(name, value, at)
+        errors += check_name(name, at) + validate_quantity(name, value, at) + _validate_pages(name, value, at)
     for name, value in sorted(requests.items()):
         at = key(f"{path}.requests", name)
         errors += check_name(name, at) + validate_quantity(name, value, at)
-        errors += _validate_within_limit(name, value, limits.get(name), f"{path}.requests")
+        errors += _validate_within_limit(name, value, limits.get(name), path)
+        errors += _validate_pages(name, value, at)
     huge = any(map(is_hugepages, (*limits, *requests)))
     if huge and not {"cpu", "memory"} & {*limits, *requests}:
         errors.append(forbidden(path, "HugePages require cpu or memory"))
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for at, claim in each(f"{path}.claims", resources.get("claims")):
         errors += _validate_claim(claim, at, claims, seen)
     return errors
 
 
+def _validate_pages(name: str, value: str, path: str) -> Errors:
+    """Huge pages come whole."""
+    if not is_hugepages(name):
+        return []
+    try:
+        size = _nano(name.removeprefix("hugepages-"))
+    except ValueError:
+        size = 0
+    if size > 0 and size % NANO == 0 and -(-_nano(value) // NANO) % (size // NANO) == 0:
+        return []
+    return [invalid(path, value, f"{value} is not positive integer multiple of {name}")]
+
+
 def _validate_within_limit(name: str, request: str, limit: str | None, path: str) -> Errors:
-    overcommit = name in CONTAINER_RESOURCES
+    overcommit = overcommit_allowed(name)
     if limit is None:
-        if not overcommit and (is_extended(name) or is_hugepages(name)):
-            return [required("limits", "Limit must be set for non overcommitable resources")]
+        if not overcommit:
+            return [required(f"{path}.limits", "Limit must be set for non overcommitable resources")]
         return []
     if not overcommit and _nano(request) != _nano(limit):
-        return [invalid(path, request, f"must be equal to {name} limit of {limit}")]
+        return [invalid(f"{path}.requests", request, f"must be equal to {name} limit of {limit}")]
     if overcommit and _nano(request) > _nano(limit):
-        return [invalid(path, request, f"must be less than or equal to {name} limit of {limit}")]
+        return [invalid(f"{path}.requests", request, f"must be less than or equal to {name} limit of {limit}")]
     return []
 
 
-def _validate_claim(claim: dict[str, Any], path: str, known: frozenset[str], seen: set[tuple[str, str]]) -> Errors:
+def _validate_claim(claim: dict[str, Any], path: str, known: frozenset[str], seen: set[str]) -> Errors:
     name, request = claim.get("name", ""), claim.get("request", "")
     if not name:
-        return [required(f"{path}.name")]
+        return [required(path)]
     errors: Errors = []
-    if (name, request) in seen:
-        errors.append(duplicate(path, name if not request else f"{name}/{request}"))
+    if name in seen:
+        errors.append(duplicate(path, name))
+    else:
+        whole = f"{name}/{request}" if request else name
+        if request:
+            errors += [invalid(f"{path}.request", request, fault) for fault in names.is_dns1123_label(request)]
+        if whole in seen:
+            errors.append(duplicate(path, whole))
+        elif not request:
+            errors += [duplicate(path, name) for other in seen if other.startswith(f"{name}/")]
+        seen.add(whole)
     if name not in known:
-        errors.append(not_found(f"{path}.name", name))
-    seen.add((name, request))
+        listed = f": {', '.join(sorted(known))}" if known else " which is empty"
+        missing = not_found(path, name)
+        errors.append(replace(missing, body=f"{missing.body}: {CLAIM_NAMES}{listed}"))
     return errors
 
 
@@ -165,9 +201,10 @@ def validate_pod_resources(spec: dict[str, Any], path: str, *, claims: frozenset
     """Pod-level resources: of a few names, and not below what the containers ask for together."""
 
     def check_name(name: str, at: str) -> Errors:
-        if name in POD_LEVEL_RESOURCES or is_hugepages(name):
-            return []
-        return [invalid(at, name, "must be a standard resource for pods")]
+        errors = validate_resource_name(name, at)
+        if not errors and name not in POD_LEVEL_RESOURCES and not is_hugepages(name):
+            errors.append(not_supported(at, name, POD_LEVEL_RESOURCES))
+        return errors
 
     resources = spec["resources"]
     errors = _validate_requirements(resources, path, check_name, claims)
