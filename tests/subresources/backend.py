@@ -31,12 +31,19 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that go away are what is tested: they are counted."""
+        self.broken[0] += 1  # type: ignore[attr-defined]
+
+
 class Backend:
     """Serves while it is entered, by TLS if it is given a certificate."""
 
     def __init__(self, address: str, certificate: tuple[Path, Path] | None = None) -> None:
-        self._server = ThreadingHTTPServer((address, 0), Handler)
-        self._server.daemon_threads = True
+        self._server = QuietServer((address, 0), Handler)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
@@ -46,6 +53,7 @@ class Backend:
         self.address, self.port = self._server.server_address[:2]
         self.go_on = self._server.go_on = threading.Event()  # type: ignore[attr-defined]
         self.taken = self._server.taken = [0]  # type: ignore[attr-defined]
+        self.broken = self._server.broken = [0]  # type: ignore[attr-defined]
 
     def __enter__(self) -> Backend:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -91,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         while left:
             pieces.append(self.rfile.read(min(PIECE, left)))
             if not pieces[-1]:
-                raise ConnectionError("the body broke off")
+                raise ConnectionAbortedError("the body broke off")
             left -= len(pieces[-1])
             self.server.taken[0] += len(pieces[-1])  # type: ignore[attr-defined]
         return pieces
@@ -129,6 +137,13 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             left -= len(piece)
             self.server.taken[0] += len(piece)  # type: ignore[attr-defined]
+
+    def _half(self, query: dict[str, str]) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Length", str(10 * PIECE))
+        self.end_headers()
+        self.wfile.write(b"h" * 5 * PIECE)
 
     def _page(self, query: dict[str, str]) -> None:
         body = PAGE.replace("{authority}", self.headers["Host"]).encode()

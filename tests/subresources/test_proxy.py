@@ -400,3 +400,43 @@ def test_nodes_that_cannot_be_reached(cluster: Cluster, path: str, code: int, me
         assert cluster.server.request("POST", "/api/v1/nodes", node)[0] in (201, 409)
     status, _, answer = ask(cluster, "GET", f"/api/v1/{path}/proxy/x")
     assert (status, json.loads(answer)["message"]) == (code, message)
+
+
+def begun(web: Cluster, backend: Backend, *lines: str) -> ssl.SSLSocket:
+    """A connection on which an upload's head has gone."""
+    one = connection(web)
+    one.putrequest("POST", pod_path(backend.port, "digest"))
+    for line in lines:
+        name, _, value = line.partition(": ")
+        one.putheader(name, value)
+    one.endheaders()
+    assert isinstance(one.sock, ssl.SSLSocket)
+    return one.sock
+
+
+@pytest.mark.parametrize("broken", [b"5\r\nhello\r\nzz\r\n", b"5\r\nhello world", b"-5\r\n", b"5\nhello\n0\n\n" * 2000])
+def test_a_body_that_is_none_ends_the_connection(web: Cluster, backend: Backend, broken: bytes) -> None:
+    one = begun(web, backend, "Transfer-Encoding: chunked")
+    one.sendall(broken)
+    answer = http.client.HTTPResponse(one)
+    answer.begin()
+    assert (answer.status, json.loads(answer.read())["reason"]) == (503, "ServiceUnavailable")
+    assert answer.headers["Connection"] == "close"
+    one.close()
+
+
+def test_a_client_that_goes_away_takes_its_request_to_the_backend_with_it(web: Cluster, backend: Backend) -> None:
+    before = backend.broken[0]
+    one = begun(web, backend, f"Content-Length: {MEGA}")
+    one.sendall(b"z" * 100_000)
+    one.close()
+    wait_for(lambda: backend.broken[0] == before + 1, 10, "the end of the backend's connection")
+    assert ask(web, "GET", pod_path(backend.port, "echo"))[0] == 200
+
+
+def test_a_backend_that_goes_away_breaks_the_answer_off(web: Cluster, backend: Backend) -> None:
+    one = connection(web)
+    one.request("GET", pod_path(backend.port, "half"))
+    with pytest.raises((http.client.IncompleteRead, OSError)):
+        one.getresponse().read()
+    one.close()
