@@ -74,12 +74,15 @@ def make(tmp_path, authority):
     return make_tls
 
 
-def connect(served, *, name="localhost", client=None, maximum=None, curve=None):
+def connect(served, *, name="localhost", client=None, maximum=None, curve=None, ciphers=""):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])
     if client:
         context.load_cert_chain(client.certificate_file, client.key_file)
+    if ciphers:
+        context.set_ciphers(ciphers)
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if curve:
         context.set_ecdh_curve(curve)
     if maximum:
@@ -136,6 +139,17 @@ def test_old_protocol_versions_are_refused(make):
             connect(served, maximum=ssl.TLSVersion.TLSv1_2)
         with connect(served) as connection:
             assert connection.version() == "TLSv1.3"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_old_protocol_versions_are_accepted_when_asked_for(make):
+    old = ssl.TLSVersion.TLSv1_1
+    everything = "ALL:@SECLEVEL=0"
+    tls = make(tls_min_version="VersionTLS11").listening
+    with serving(handle, tls=tls) as served, connect(served, maximum=old, ciphers=everything) as connection:
+        assert connection.version() == "TLSv1.1" and ask(connection) == "nobody"
+    with serving(handle, tls=make().listening) as served, pytest.raises(ssl.SSLError):
+        connect(served, maximum=old, ciphers=everything)
 
 
 def test_cipher_suites_by_their_go_names(make):

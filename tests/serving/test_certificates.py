@@ -228,6 +228,7 @@ def test_the_server_s_own_name_has_a_certificate_that_is_in_no_file_and_the_same
     assert names.get_values_for_type(x509.DNSName) == ["apiserver-loopback-client"]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 @pytest.mark.seed("S15")
 def test_old_tls_is_refused_and_client_certificates_are_not_required(server: RunningServer) -> None:
     def version(highest: ssl.TLSVersion) -> str:

@@ -130,6 +130,8 @@ def test_the_verbosity_is_set_in_all_workers_and_stays_for_new_ones(opened: Open
     assert server.request("GET", "/api/v1/namespaces/loud")[0] == 404
     wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/loud"'), 5)
     assert not logged("aggregator", 'URI="/api/v1/namespaces/quiet"')
+    assert opened.insecure("GET", "/api/v1/namespaces/loud-and-plain")[0] == 404
+    wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/loud-and-plain"'), 5)
     server.command("restart", "aggregator")
     assert server.request("GET", "/api/v1/namespaces/still-loud")[0] == 404
     wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/still-loud"'), 5)

@@ -18,7 +18,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from workers.apimachinery.errors import ApiError, internal_error, request_entity_too_large
@@ -203,10 +203,9 @@ class HttpProtocol(asyncio.Protocol):
                 self._task.cancel()
             self._loop.call_later(CLOSE_WITHIN, self._transport.abort)
 
-    def exchange(self, handler: Handler, other: Handler) -> None:
-        """Let `other` answer in the place of `handler` from the next request on."""
-        if self._handler is handler:
-            self._handler = other
+    def exchange(self, others: Mapping[Handler, Handler]) -> None:
+        """Let another handler answer in the place of the present one from the next request on."""
+        self._handler = others.get(self._handler, self._handler)
 
     def abort(self) -> None:
         """Close at once, whatever goes on."""

@@ -26,6 +26,7 @@ from workers.apimachinery.errors import service_unavailable
 from workers.apimachinery.metrics import Labels
 from workers.server.config import ServerConfig
 from workers.server.connections import Connections
+from workers.server.filters.http_logging import logged
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response, status_response, text_response
 from workers.server.metrics import LONG_RUNNING, long_running_labels
@@ -69,6 +70,7 @@ class GroupServer(Server):
         self._front = front
         self._unprotected = unprotected
         self._first = first
+        self._doors: dict[str, SimpleNamespace] = {}
         self._retiring = self._told_to_stop = False
 
     # ---- signals
@@ -101,7 +103,8 @@ class GroupServer(Server):
         loop = asyncio.get_running_loop()
         servers = []
         for name, listener in self._unprotected.items():
-            config = SimpleNamespace(app=SimpleNamespace(handle=self._application.unprotected(name)))
+            door = self._doors[name] = SimpleNamespace(handle=self._application.unprotected(name))
+            config = SimpleNamespace(app=door)
             serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
             make = partial(HttpProtocol, config, self.server_state, _loop=loop)
             servers.append(await serve(make, sock=listener))
@@ -134,10 +137,13 @@ class GroupServer(Server):
 
     def _log_requests(self, verbosity: int) -> None:
         """As much as --v says now; open connections too."""
-        before = self._application.handle
+        before = [self._application.handle, *(door.handle for door in self._doors.values())]
         self._application.log_requests(verbosity)
+        for name, door in self._doors.items():
+            door.handle = logged(self._application.unprotected(name), verbosity)
+        after = [self._application.handle, *(door.handle for door in self._doors.values())]
         for connection in self._connections():
-            connection.exchange(before, self._application.handle)
+            connection.exchange(dict(zip(before, after, strict=True)))
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:

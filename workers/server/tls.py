@@ -55,6 +55,11 @@ CIPHERS = {
     "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
     "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
     "TLS_RSA_WITH_AES_128_CBC_SHA256": "AES128-SHA256",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA": "ECDHE-RSA-DES-CBC3-SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA": "DES-CBC3-SHA",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA": "ECDHE-ECDSA-RC4-SHA",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA": "ECDHE-RSA-RC4-SHA",
+    "TLS_RSA_WITH_RC4_128_SHA": "RC4-SHA",
 }
 TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
 # TLS's numbers of curves, which the flag takes, to OpenSSL's names.
@@ -113,10 +118,13 @@ class ServingTLS:
     def _context(self, pair: Pair) -> ssl.SSLContext:
         config = self._config
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = VERSIONS[config.tls_min_version]
+        minimum = VERSIONS[config.tls_min_version]
+        context.minimum_version = minimum
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.num_tickets = 0
         ciphers = [CIPHERS[name] for name in config.tls_cipher_suites if name not in TLS13_SUITES]
+        if minimum < ssl.TLSVersion.TLSv1_2:
+            ciphers = [*(ciphers or ["DEFAULT"]), "@SECLEVEL=0"]  # else OpenSSL has no use for the old versions
         if ciphers:
             context.set_ciphers(":".join(ciphers))
         limit_curves(context, config.tls_curve_preferences)

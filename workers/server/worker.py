@@ -21,7 +21,7 @@ from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
 from workers.server.app import App, FrontApp
-from workers.server.filters.http_logging import VERBOSITY, HTTPLogging
+from workers.server.filters.http_logging import logged
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response
 from workers.server.identity import behind_the_front
@@ -45,7 +45,7 @@ class Application:
 
     def log_requests(self, verbosity: int) -> None:
         """Whether each request has a line in the log, from now on."""
-        self.handle = HTTPLogging(self._quiet) if verbosity >= VERBOSITY else self._quiet
+        self.handle = logged(self._quiet, verbosity)
 
     def unprotected(self, name: str) -> Handler:
         """The handler for a further socket of the front."""

@@ -34,6 +34,11 @@ class HTTPLogging:
             _write(request, status, perf_counter() - started)
 
 
+def logged(handler: Handler, verbosity: int) -> Handler:
+    """The handler, with a line for each request if -v is high enough."""
+    return HTTPLogging(handler) if verbosity >= VERBOSITY else handler
+
+
 def _write(request: Request, status: int, seconds: float) -> None:
     verb = request.info.verb if request.info is not None else request.method.lower()
     uri = request.path + ("?" + request.raw_query if request.raw_query else "")
