@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from supervisor.control import request
 from tests.chaos.records import EVERYWHERE, HIDDEN, OPEN, PLANNED, Fault, Records
 from tests.reconcilers.members import EtcdCluster, Member, healthy
 from tests.running import RunningServer, wait_for
@@ -36,6 +37,27 @@ def _signal(role: str, number: int) -> Callable[[Scene, RunningServer], None]:
         if pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(scene.chance.choice(pids), number)
+
+    return strike
+
+
+def _kill_all(role: str) -> Callable[[Scene, RunningServer], None]:
+    def strike(scene: Scene, server: RunningServer) -> None:
+        for pid in server.processes(role):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    return strike
+
+
+def _killed_while_rolling(role: str) -> Callable[[Scene, RunningServer], None]:
+    """Old and new workers die in the middle of a rolling restart."""
+
+    def strike(scene: Scene, server: RunningServer) -> None:
+        request(server.run_dir, "restart", role=role)
+        for _ in range(3):
+            time.sleep(scene.chance.uniform(0.1, 0.8))
+            _signal(f"{role} worker", signal.SIGKILL)(scene, server)
 
     return strike
 
@@ -91,6 +113,17 @@ def _kill_member(scene: Scene, member: Member) -> None:
     member.start()
 
 
+def _kill_the_majority(scene: Scene, _: Member) -> None:
+    """Nobody can write until they are back."""
+    assert scene.etcd is not None
+    members = scene.chance.sample(scene.etcd.members, len(scene.etcd.members) // 2 + 1)
+    for member in members:
+        member.kill()
+    time.sleep(scene.chance.uniform(1, 3))
+    for member in members:
+        member.start()
+
+
 def _pause_member(scene: Scene, member: Member) -> None:
     member.signal(signal.SIGSTOP)
     time.sleep(scene.chance.uniform(1, 3))
@@ -107,6 +140,8 @@ TABLE: dict[str, tuple[str, Strike]] = {
     **{f"SIGSTOP of a worker of {role}": (_REACH[role], _signal(f"{role} worker", signal.SIGSTOP)) for role in GROUPS},
     **{f"kill -9 of the arbiter of {role}": (_REACH[role], _signal(role, signal.SIGKILL)) for role in GROUPS},
     **{f"SIGSTOP of the arbiter of {role}": (PLANNED, _signal(role, signal.SIGSTOP)) for role in GROUPS},
+    **{f"kill -9 of all workers of {role}": (_REACH[role], _kill_all(f"{role} worker")) for role in GROUPS},
+    **{f"kills in a rolling restart of {role}": (_REACH[role], _killed_while_rolling(role)) for role in GROUPS},
     "reload": (PLANNED, _command("reload")),
     "SIGSTOP of the master for a while": (PLANNED, _pause_master),
     "kill -9 of the reconciler": (PLANNED, _signal("reconciler", signal.SIGKILL)),
@@ -115,6 +150,7 @@ TABLE: dict[str, tuple[str, Strike]] = {
 }
 WITH_ETCD: dict[str, tuple[str, Strike]] = {
     "kill -9 of an etcd member": (OPEN, _member(_kill_member)),
+    "kill -9 of most etcd members": (OPEN, _member(_kill_the_majority)),
     "SIGSTOP of an etcd member": (OPEN, _member(_pause_member)),
 }
 
