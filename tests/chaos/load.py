@@ -20,7 +20,9 @@ NAMESPACE = "chaos"
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+LONG = f"/api/v1/namespaces/{NAMESPACE}-long/configmaps"  # an answer that no socket's buffer holds
 READS = (
+    LONG,
     f"{CONFIG_MAPS}?limit=20",
     f"{CONFIG_MAPS}?resourceVersion=0&labelSelector=none",
     f"/api/v1/namespaces/{NAMESPACE}",
@@ -29,6 +31,7 @@ READS = (
     "/apis",
     "/version",
 )
+LONG_OBJECTS = 60
 KEYS = ("k0", "k1", "k2")
 TIMEOUT = 40.0
 PAUSE = (0.02, 0.15)  # between the requests of a client

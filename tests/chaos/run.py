@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.chaos import linearizability
 from tests.chaos.faults import Scene, kinds, strike
-from tests.chaos.load import CONFIG_MAPS, KEYS, NAMESPACE, SECRETS, Maker, Reader, Swapper, Watcher
+from tests.chaos.load import CONFIG_MAPS, KEYS, LONG, LONG_OBJECTS, NAMESPACE, SECRETS, Maker, Reader, Swapper, Watcher
 from tests.chaos.records import Records, judge
 from tests.reconcilers.members import EtcdCluster
 from tests.running import RunningServer, wait_for
@@ -126,6 +126,10 @@ def _load_and_faults(plan: Plan, scene: Scene) -> None:
 def _prepare(server: RunningServer) -> int:
     """The namespace and the keys; the resourceVersion after which the watches begin."""
     assert server.request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})[0] == 201
+    assert server.request("POST", "/api/v1/namespaces", {"metadata": {"name": f"{NAMESPACE}-long"}})[0] == 201
+    for number in range(LONG_OBJECTS):
+        obj = {"metadata": {"name": f"long-{number}"}, "data": {"x": "x" * 10_000}}
+        assert server.request("POST", LONG, obj)[0] == 201
     for key in KEYS:
         assert server.request("POST", CONFIG_MAPS, {"metadata": {"name": key}, "data": {"value": "0"}})[0] == 201
     return int(json.loads(server.request("GET", CONFIG_MAPS)[1])["metadata"]["resourceVersion"])

@@ -15,6 +15,7 @@ from workers.apimachinery.user import UserInfo
 from workers.server.http import Request, Response
 from workers.server.http1 import HeaderBlock, end_to_end_lines
 from workers.server.identity import CLIENT_HEADER, IMPERSONATOR_HEADER, PREFIX, USER_HEADER, encode_user
+from workers.server.resuming import resumable
 from workers.server.tunnel import tunnel
 from workers.server.upstream import Relay, Upstream, UpstreamLost
 from workers.server.watch_stream import Key, WatchStream, open_watch
@@ -51,7 +52,7 @@ class DelegationTarget:
         if response.status == 101 and request.hijack is not None:
             assert isinstance(response.body, Relay)
             return tunnel(request, response, response.body.upstream)
-        return response
+        return resumable(self, request, response)
 
     async def ask(self, message: bytes, *, method: str) -> Response:
         """Send a message made by `message`, again where that is safe. Raises ApiError (503)."""
