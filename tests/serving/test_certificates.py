@@ -35,6 +35,9 @@ class Material:
         self.clients = self.authority("clients-first")
         self.client_ca = folder / "client-ca.crt"
         self.client_ca.write_bytes(self.clients.certificate.read_bytes())
+        self.proxies = self.authority("proxies-first")
+        self.proxy_ca = folder / "proxy-ca.crt"
+        self.proxy_ca.write_bytes(self.proxies.certificate.read_bytes())
 
     def pki(self) -> Pki:
         self._number += 1
@@ -77,6 +80,9 @@ def renewing(material: Material, tmp_path_factory: pytest.TempPathFactory) -> It
         f"--tls-private-key-file={material.serving.key}",
         f"--tls-sni-cert-key={material.named.certificate},{material.named.key}:named.test",
         f"--client-ca-file={material.client_ca}",
+        f"--requestheader-client-ca-file={material.proxy_ca}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
     )
     with RunningServer(folder, *flags) as server:
         yield server
@@ -171,14 +177,16 @@ def test_a_pair_for_a_server_name_is_renewed_too(renewing: RunningServer, materi
     assert clients.failures == []
 
 
-def client_status(server: RunningServer, pair: Pair, token: str = "") -> int:
+def client_status(server: RunningServer, pair: Pair, token: str = "", **named: str) -> int:
     """What an administrator with that client certificate is answered; 0 if the connection is refused."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.load_cert_chain(pair.certificate, pair.key)
     connection = http.client.HTTPSConnection(*address(server), timeout=20, context=context)
+    headers = {name.replace("_", "-"): value for name, value in named.items()}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        connection.request("GET", "/api/v1/namespaces", headers={"Authorization": f"Bearer {token}"} if token else {})
+        connection.request("GET", "/api/v1/namespaces", headers=headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return 0
@@ -201,6 +209,21 @@ def test_a_new_client_authority_counts_without_a_restart(renewing: RunningServer
         wait_for(lambda: 200 not in [client_status(renewing, old) for _ in range(6)], 20)
         assert client_status(renewing, new) == 200
     assert clients.failures == []
+
+
+def test_a_new_front_proxy_authority_counts_without_a_restart(renewing: RunningServer, material: Material) -> None:
+    old = material.pair("old-proxy", authority=material.proxies)
+    fresh = material.authority("proxies-second")
+    new = material.pair("new-proxy", authority=fresh)
+
+    def statuses(pair: Pair) -> set[int]:
+        user = {"X_Remote_User": "jane", "X_Remote_Group": "system:masters"}
+        return {client_status(renewing, pair, **user) for _ in range(6)}
+
+    assert (statuses(old), statuses(new)) == ({200}, {401})
+    material.proxy_ca.write_bytes(fresh.certificate.read_bytes())
+    wait_for(lambda: statuses(new) == {200}, 20)
+    wait_for(lambda: statuses(old) == {401}, 20)
 
 
 @pytest.mark.seed("S17")
