@@ -27,6 +27,12 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 SENTINEL = "c2VudGluZWwtb2YtdGhlLXRlc3Q="  # sentinel-of-the-test
 FORMS = (SENTINEL.encode(), b"sentinel-of-the-test")
 
+PLAIN = ('"secrets"', [provider("identity"), provider("aesgcm", ("k2", K2))])
+ENCRYPTED = (
+    ('"secrets"', [provider("aesgcm", ("k2", K2)), provider("aescbc", ("k1", K1)), provider("identity")]),
+    ('"*.*"', [provider("secretbox", ("b", K1)), provider("identity")]),
+)
+
 
 class Place:
     def __init__(self, folder: Path) -> None:
@@ -58,7 +64,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def server(place: Place) -> Iterator[RunningServer]:
-    place.configure(('"secrets"', [provider("identity")]))
+    place.configure(PLAIN)
     flags = ("--encryption-provider-config-automatic-reload", "--etcd-compaction-interval=1s", "--core-workers=2")
     with place.server(*flags) as running:
         yield running
@@ -70,6 +76,14 @@ def reloaded(server: RunningServer, place: Place, *sections: tuple[str, list[str
     place.configure(*sections)
     wait_for(lambda: count_reloads(server) >= reloads + 2, 10, "the reload in both workers of the core")
     time.sleep(0.3)
+
+
+@pytest.fixture
+def encrypting(server: RunningServer, place: Place) -> RunningServer:
+    """The server once it encrypts everything."""
+    if place.file.read_text() != document(*ENCRYPTED):
+        reloaded(server, place, *ENCRYPTED)
+    return server
 
 
 def count_reloads(server: RunningServer) -> float:
@@ -84,6 +98,8 @@ def secret(name: str) -> dict:
 
 
 def test_keys_are_rotated_while_the_server_runs(server: RunningServer, place: Place) -> None:
+    if place.file.read_text() != document(PLAIN):
+        reloaded(server, place, PLAIN)
     ask(server, "POST", SECRETS, secret("s"))
     assert place.secret("s").startswith(b"k8s\0")
     assert any(form in place.secret("s") for form in FORMS)
@@ -97,8 +113,7 @@ def test_keys_are_rotated_while_the_server_runs(server: RunningServer, place: Pl
     again = ask(server, "PUT", f"{SECRETS}/s", after)
     assert again["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
-    gcm = provider("aesgcm", ("k2", K2))
-    reloaded(server, place, ('"secrets"', [gcm, provider("aescbc", ("k1", K1))]), ('"*.*"', [provider("secretbox", ("b", K1)), provider("identity")]))  # fmt: skip
+    reloaded(server, place, *ENCRYPTED)
     merge(server, f"{SECRETS}/s", {"metadata": {"labels": {"n": "1"}}})
     stored = place.secret("s")
     prefix = b"k8s:enc:aesgcm:v1:k2:"
@@ -118,7 +133,8 @@ def test_keys_are_rotated_while_the_server_runs(server: RunningServer, place: Pl
     assert ask(server, "GET", "/api/v1/namespaces/default/endpoints/kubernetes")["subsets"]
 
 
-def test_a_value_whose_key_is_gone_is_a_500_that_says_so(server: RunningServer, place: Place) -> None:
+def test_a_value_whose_key_is_gone_is_a_500_that_says_so(encrypting: RunningServer, place: Place) -> None:
+    server = encrypting
     made = ask(server, "POST", SECRETS, secret("lost"))
     foreign = place.secret("lost")
     place.view.client.put("/x/secrets/default/moved", foreign)  # belongs to another key
@@ -135,19 +151,26 @@ def test_a_value_whose_key_is_gone_is_a_500_that_says_so(server: RunningServer, 
     finally:
         place.view.client.delete("/x/secrets/default/moved")
     assert ask(server, "GET", SECRETS)["items"]
+    text = server.request("GET", "/metrics")[1].decode()
+    name = "apiserver_storage_transformation_operations_total"
+    labels = 'resource="secrets",status="{}",transformation_type="{}",transformer_prefix="k8s:enc:aesgcm:v1:"'
+    for status, direction in (("OK", "to_storage"), ("Unknown", "from_storage")):
+        assert f"{name}{{{labels.format(status, direction)}}} " in text
 
 
-def test_a_wrong_file_changes_nothing(server: RunningServer, place: Place) -> None:
+def test_a_wrong_file_changes_nothing(encrypting: RunningServer, place: Place) -> None:
+    server = encrypting
+    ask(server, "POST", SECRETS, secret("w"))
     good = place.file.read_text()
     place.file.write_text(good.replace(K2, "bm90IGEga2V5"))
     wait_for(lambda: "--encryption-provider-config is not reloaded" in server.logs(), 10, "the complaint")
-    assert ask(server, "GET", f"{SECRETS}/s")["data"] == {"a": SENTINEL}
+    assert ask(server, "GET", f"{SECRETS}/w")["data"] == {"a": SENTINEL}
     assert "bm90IGEga2V5" not in server.logs()
     (worker, *_) = server.processes("core worker")
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: worker not in server.processes("core worker") and server.status()["ready"], 30, "the new worker")
     for _ in range(6):
-        assert ask(server, "GET", f"{SECRETS}/s")["data"] == {"a": SENTINEL}, "by a worker that has started since too"
+        assert ask(server, "GET", f"{SECRETS}/w")["data"] == {"a": SENTINEL}, "by a worker that has started since too"
     place.file.write_text(good)
 
 
@@ -172,19 +195,16 @@ def is_compacted(url: str, revision: int) -> bool:
     return asyncio.run(ask_etcd())
 
 
-def test_transformations_are_counted(server: RunningServer) -> None:
-    text = server.request("GET", "/metrics")[1].decode()
-    name = "apiserver_storage_transformation_operations_total"
-    labels = 'resource="secrets",status="{}",transformation_type="{}",transformer_prefix="k8s:enc:aesgcm:v1:"'
-    for status, direction in (("OK", "to_storage"), ("Unknown", "from_storage")):
-        assert f"{name}{{{labels.format(status, direction)}}} " in text
-
-
-def test_no_secret_is_in_any_log(server: RunningServer) -> None:
+def test_no_secret_is_in_any_log(encrypting: RunningServer) -> None:
+    server = encrypting
+    ask(server, "POST", SECRETS, secret("logged"))
+    merge(server, f"{SECRETS}/logged", {"data": {"b": SENTINEL}})
+    refused(server, "POST", SECRETS, {**secret("Invalid!"), "type": "kubernetes.io/tls"})
     logs = b"".join(path.read_bytes() for path in (server.run_dir / "logs").iterdir())
     assert not any(form in logs for form in (*FORMS, K1.encode(), K2.encode()))
 
 
+@pytest.mark.seed("S42")
 def test_what_is_wrong_with_the_file_is_said_before_anything_starts(tmp_path: Path) -> None:
     file = tmp_path / "encryption.yaml"
     file.write_text(document(('"secrets"', [provider("aescbc", ("k", "c2hvcnQ="))])))
@@ -199,4 +219,10 @@ def test_what_is_wrong_with_the_file_is_said_before_anything_starts(tmp_path: Pa
     lone = subprocess.run(
         [*COMMAND, "start", *folders, "--encryption-provider-config-automatic-reload"], capture_output=True, text=True
     )
+    assert lone.returncode == 1
     assert "must be set with --encryption-provider-config" in lone.stderr
+    form = subprocess.run(
+        [*COMMAND, "start", *folders, "--storage-media-type=text/plain"], capture_output=True, text=True
+    )
+    assert form.returncode == 1
+    assert "--storage-media-type" in form.stderr

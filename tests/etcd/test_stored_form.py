@@ -244,7 +244,7 @@ def _restarted_with_yaml(place: Place) -> None:
         ]
 
 
-@pytest.mark.seed("S42")
+@pytest.mark.seed("S42", "S58")
 def test_the_endpoints_are_published_where_they_are_read(tmp_path: Path) -> None:
     main, other = etcd_in(tmp_path / "main"), etcd_in(tmp_path / "other")
     views = EtcdView(main.url), EtcdView(other.url)
@@ -259,8 +259,18 @@ def test_the_endpoints_are_published_where_they_are_read(tmp_path: Path) -> None
             assert views[1].keys("endpointslices/") == ["default/kubernetes"]
             assert views[0].keys("services/endpoints/") == []
             assert views[0].keys("masterleases/") == ["192.0.2.10"]
+            _events_share_a_lease(server, views[0])
     finally:
         for view in views:
             view.close()
         main.kill()
         other.kill()
+
+
+def _events_share_a_lease(server: RunningServer, view: EtcdView) -> None:
+    """An hour, and a minute in which the same lease is taken."""
+    for name in ("e1", "e2"):
+        ask(server, "POST", "/api/v1/namespaces/default/events", {**EVENT, "metadata": {"name": name}})
+    leases = {lease(view, f"/registry/events/default/{name}") for name in ("e1", "e2")}
+    assert len(leases) == 1
+    assert view.time_to_live(leases.pop())[0] == 3660
