@@ -454,6 +454,15 @@ def test_who_is_no_authority_cannot_lead_to_one(tmp_path, authority, limits):
         shown(authenticator, low.client("jane"), low.der, middle.der)
 
 
+def test_a_certificate_in_the_file_that_is_no_authority_vouches_for_nobody_else(tmp_path, authority):
+    leaf = Intermediate("leaf", authority, ca=False)
+    leaf.write(tmp_path / "ca.crt")
+    authenticator = server_authenticator(config(tmp_path, client_ca_file=str(tmp_path / "ca.crt")))
+    assert shown(authenticator, leaf.der) is not None
+    with pytest.raises(AuthenticationError, match="signed by unknown authority"):
+        shown(authenticator, leaf.client("jane"))
+
+
 def test_a_file_of_intermediate_authorities_ends_chains(tmp_path, authority):
     middle = Intermediate("middle", authority)
     middle.write(tmp_path / "ca.crt")

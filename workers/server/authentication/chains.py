@@ -1,6 +1,6 @@
 """From a client's certificate to an authority that we trust, as crypto/x509 in Go finds the way.
 
-Every certificate of a CA file ends a chain, whether or not it signed itself.
+Every authority of a CA file ends a chain, whether or not it signed itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def chain_to(
     if certificate in authorities:
         return [certificate]
     for authority in authorities:
-        if _issued_by(certificate, authority):
+        if may_issue(authority, below) and _issued_by(certificate, authority):
             return [certificate, authority]
     if below >= MAX_BETWEEN:
         return None
@@ -49,7 +49,9 @@ def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bo
 
 
 def may_issue(certificate: x509.Certificate, below: int) -> bool:
-    """Whether it is an authority's, with room for that many authorities below it."""
+    """Whether it is an authority's, with room for that many authorities below it. Before version 3 none could tell."""
+    if certificate.version is x509.Version.v1:
+        return True
     extensions = certificate.extensions
     try:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
