@@ -1,5 +1,6 @@
 """/logs/: the files of /var/log, when that is asked for."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -17,6 +18,11 @@ def test_the_list_is_that_of_the_folder(opened: OpenServer) -> None:
     assert status == 200
     listed = {unescape(name).rstrip("/") for name in re.findall(r'<a href="[^"]*">([^<]*)</a>', body.decode())}
     assert listed == {entry.name for entry in Path("/var/log").iterdir()}
+
+
+def test_the_index_of_the_server_names_it(opened: OpenServer) -> None:
+    paths = json.loads(opened.server.request("GET", "/")[1])["paths"]
+    assert "/logs" in paths and not [path for path in paths if path.startswith("/debug")]
 
 
 def test_files_are_served_whole(opened: OpenServer) -> None:

@@ -163,6 +163,7 @@ class AggregatorServer:
     async def _answer_index(self, request: Request) -> Response:
         """The paths that exist, for the curious."""
         paths = {*self._discovery.paths, *self.server.paths, *OPENID_PATHS} - {"/"}
+        paths |= {prefix for prefix in self.server.prefixes if not prefix.startswith("/debug")}  # as upstream
         for kind in KINDS:
             paths.add(f"/{kind}")
             paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}
