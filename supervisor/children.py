@@ -53,6 +53,11 @@ class Child:
         return f"{self.role} died {self.backoff.crashes} times in a row, last with {exit_text(self.last_exit)}"
 
     @property
+    def down(self) -> bool:
+        """Whether what the role does is not done, or not by as many as should."""
+        return not self.pid
+
+    @property
     def waiting(self) -> float:
         """Seconds until a dead process is started again; infinite while it lives."""
         return float("inf") if self.pid else max(0.0, self.backoff.due - time.monotonic())

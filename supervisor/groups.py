@@ -173,6 +173,10 @@ class WorkerGroup(Child):
         return len(self.serving) >= self.workers
 
     @property
+    def down(self) -> bool:
+        return not self.ready
+
+    @property
     def settled(self) -> bool:
         """Whether a restart or a change of scale is complete: the workers wanted serve, and they are the ones wanted."""
         serving = self.serving
