@@ -17,7 +17,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from tests.auth.remote import Answer, Authority, Remote, as_json
 from tests.auth.test_authentication import bearer, config, request
 from workers.apimachinery.user import UserInfo
-from workers.server.authentication import jwt_set
+from workers.server import config_reload
 from workers.server.authentication.configuration import load_authentication_config
 from workers.server.authentication.interface import AuthenticationError
 from workers.server.authentication.union import ServerAuthenticator, server_authenticator
@@ -319,7 +319,7 @@ def test_anonymous_requests_may_be_let_in_at_some_paths_only(tmp_path):
 
 
 def test_a_changed_configuration_counts_once_its_issuers_are_found(tmp_path, provider, monkeypatch, caplog):
-    monkeypatch.setattr(jwt_set, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(config_reload, "CHECK_SECONDS", 0.02)
     path = Path(written(tmp_path, document(jwt=[])))
 
     async def scenario(find: Find) -> None:
@@ -337,7 +337,7 @@ def test_a_changed_configuration_counts_once_its_issuers_are_found(tmp_path, pro
         assert (await find(provider.token(uid="8", team="a"))).uid == "8"
 
     with_server(config(tmp_path, authentication_config=str(path)), scenario)
-    assert "failed to update authentication config" in caplog.text
+    assert "cannot reload" in caplog.text
     assert "anonymous: Forbidden: changed from initial configuration file" in caplog.text
 
 

@@ -1,13 +1,23 @@
-"""What metrics tell of configuration files that are read again while the server runs."""
+"""Configuration files that are read again while the server runs, and what metrics tell of that."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import logging
 import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from workers.apimachinery.metrics import MAX, REGISTRY
+from workers.server.config import ServerConfig
+from workers.server.server_id import server_id_hash
 
 SUCCESS, FAILURE = "success", "failure"
+CHECK_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class ReloadMetrics:
@@ -59,3 +69,60 @@ class ReloadMetrics:
 
 AUTHENTICATION = ReloadMetrics("authentication")
 AUTHORIZATION = ReloadMetrics("authorization")
+
+
+class NotYet(ValueError):
+    """What the file says is sound, but cannot be in force yet: it is tried again."""
+
+
+class FollowedFile:
+    """A file whose new content goes to `change`, which raises ValueError for what is not sound: that changes nothing."""
+
+    def __init__(
+        self, path: str, config: ServerConfig, metrics: ReloadMetrics, change: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """Raises OSError."""
+        self._path = Path(path)
+        self._server = server_id_hash(config)
+        self._metrics = metrics
+        self._change = change
+        self._content = self._path.read_bytes()
+        self._fault = ""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._metrics.applied(self._server, self._content)
+        self._task = asyncio.ensure_future(self._follow())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                content = self._path.read_bytes()
+                if content != self._content:
+                    await self._take(content)
+            except (OSError, ValueError) as error:
+                self._failed(error)
+
+    async def _take(self, content: bytes) -> None:
+        known, self._content = self._content, content
+        try:
+            await self._change(content)
+        except NotYet:
+            self._content = known
+            raise
+        self._fault = ""
+        self._metrics.reloaded(self._server, content)
+        log.info("reloaded %s", self._path)
+
+    def _failed(self, error: Exception) -> None:
+        if str(error) != self._fault:  # told once, however often it is tried
+            self._fault = str(error)
+            self._metrics.failed(self._server)
+            log.error("cannot reload %s, what was read before stays: %s", self._path, error)

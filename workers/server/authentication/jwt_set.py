@@ -6,13 +6,9 @@ A new file counts once all its issuers have been found; until then, and if it is
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from workers.server.authentication.configuration import (
-    AuthenticationConfig,
     JwtConfig,
     load_authentication_config,
     parse_authentication_config,
@@ -20,13 +16,10 @@ from workers.server.authentication.configuration import (
 from workers.server.authentication.interface import Audiences, AuthenticationError, Response
 from workers.server.authentication.oidc import JwtTokens
 from workers.server.config import ServerConfig
-from workers.server.config_reload import AUTHENTICATION
-from workers.server.server_id import server_id_hash
+from workers.server.config_reload import AUTHENTICATION, FollowedFile, NotYet
 
-CHECK_SECONDS = 1.0
 READY_WITHIN = 60.0
-
-log = logging.getLogger(__name__)
+READY_CHECK = 0.1
 
 
 class JwtSet:
@@ -67,70 +60,39 @@ class FileJwtSet(JwtSet):
 
     def __init__(self, config: ServerConfig, api_audiences: Audiences) -> None:
         """Raises OSError, or ValueError that names the file."""
-        self._path = Path(config.authentication_config)
+        path = config.authentication_config
         self._issuers = config.service_account_issuer
-        self._server = server_id_hash(config)
-        self._content = self._path.read_bytes()
-        self._fault = ""
-        found = load_authentication_config(config.authentication_config, self._issuers)
+        self._file = FollowedFile(path, config, AUTHENTICATION, self._change)
+        found = load_authentication_config(path, self._issuers)
         self.anonymous = found.anonymous
-        self._following: asyncio.Task[None] | None = None
         super().__init__(found.jwt, api_audiences)
 
     async def start(self) -> None:
         await super().start()
-        AUTHENTICATION.applied(self._server, self._content)
-        self._following = asyncio.ensure_future(self._follow())
+        self._file.start()
 
     async def stop(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+        await self._file.stop()
         await super().stop()
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                content = self._path.read_bytes()
-                if content != self._content:
-                    await self._change(content)
-            except (OSError, ValueError) as error:
-                self._failed(error)
-
     async def _change(self, content: bytes) -> None:
-        """Raises ValueError for a file that is not sound, which is not tried again."""
-        self._content = content
+        """Raises ValueError for a file that is not sound, NotYet while not all issuers are found."""
         found = parse_authentication_config(content, self._issuers)
-        self._check(found)
+        if found.anonymous != self.anonymous:
+            raise ValueError("anonymous: Forbidden: changed from initial configuration file")
         fresh = self._build(found.jwt)
         for tokens in fresh:
             tokens.start()
         try:
             async with asyncio.timeout(READY_WITHIN):
                 while not all(tokens.ready for tokens in fresh):
-                    await asyncio.sleep(CHECK_SECONDS / 10)
+                    await asyncio.sleep(READY_CHECK)
         except BaseException as error:
             for tokens in fresh:
                 tokens.stop()
             if isinstance(error, TimeoutError):
-                self._content = b""  # the issuers may be found later: tried again
-                raise ValueError("not all issuers were found in time") from None
+                raise NotYet("not all issuers were found in time") from None
             raise
         self._current, old = fresh, self._current
         for tokens in old:
             tokens.stop()
-        self._fault = ""
-        AUTHENTICATION.reloaded(self._server, content)
-        log.info("reloaded authentication config")
-
-    def _check(self, found: AuthenticationConfig) -> None:
-        if found.anonymous != self.anonymous:
-            raise ValueError("anonymous: Forbidden: changed from initial configuration file")
-
-    def _failed(self, error: Exception) -> None:
-        if str(error) != self._fault:  # told once, however often it is tried
-            self._fault = str(error)
-            AUTHENTICATION.failed(self._server)
-            log.error("failed to update authentication config: %s: %s", self._path, error)

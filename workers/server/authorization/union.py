@@ -6,11 +6,7 @@ when they have all of them. A chain from --authorization-config is made anew whe
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from workers.apimachinery.user import UserInfo
@@ -20,15 +16,10 @@ from workers.server.authorization.configuration import authorizer_configs, autho
 from workers.server.authorization.rbac import RBACAuthorizer, aggregate
 from workers.server.authorization.rules import HeldRules
 from workers.server.config import ServerConfig
-from workers.server.config_reload import AUTHORIZATION
+from workers.server.config_reload import AUTHORIZATION, FollowedFile
 from workers.server.informer import Informer
 from workers.server.metrics import AUTHORIZATION_DECISIONS
-from workers.server.server_id import server_id_hash
 from workers.storage.interface import WatchCache
-
-CHECK_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 
 class ServerAuthorizer:
@@ -94,57 +85,29 @@ class ServerAuthorizer:
 
 
 class FileAuthorizer(ServerAuthorizer):
-    """The authorizer of --authorization-config. What is not sound in a changed file is told, and the last chain stays."""
+    """The authorizer of --authorization-config, which follows its file."""
 
     def __init__(self, config: ServerConfig, builder: Builder, informers: Sequence[Informer]) -> None:
         """Raises OSError, or ValueError that names the file."""
-        self._path = Path(config.authorization_config)
-        self._server = server_id_hash(config)
+        self._file = FollowedFile(config.authorization_config, config, AUTHORIZATION, self._change)
         self._builder = builder
-        self._content = self._path.read_bytes()
-        self._fault = ""
-        self._following: asyncio.Task[None] | None = None
-        chain = authorizer_configs(config)
         self._types = authorizer_types(config)
-        super().__init__(builder.build(chain), rbac=builder.rbac, informers=informers)
+        super().__init__(builder.build(authorizer_configs(config)), rbac=builder.rbac, informers=informers)
 
     async def start(self) -> None:
         await super().start()
-        AUTHORIZATION.applied(self._server, self._content)
-        self._following = asyncio.ensure_future(self._follow())
+        self._file.start()
 
     async def stop(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+        await self._file.stop()
         await super().stop()
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                content = self._path.read_bytes()
-                if content != self._content:
-                    self._change(content)
-            except (OSError, ValueError) as error:
-                self._failed(error)
-
-    def _change(self, content: bytes) -> None:
-        self._content = content
+    async def _change(self, content: bytes) -> None:
+        """Raises OSError or ValueError for a file that is not sound, or names files that are not."""
         fresh = self._builder.build(parse_authorization_config(content, self._types))
         old = self._authorizers
         self.use(fresh)
         close_webhooks(old)
-        self._fault = ""
-        AUTHORIZATION.reloaded(self._server, content)
-        log.info("reloaded authz config")
-
-    def _failed(self, error: Exception) -> None:
-        if str(error) != self._fault:  # told once, however often it is tried
-            self._fault = str(error)
-            AUTHORIZATION.failed(self._server)
-            log.error("reloading authorization config: %s: %s", self._path, error)
 
 
 def _names(authorizer: Any) -> tuple[str, str]:
