@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from typing import Any
 
@@ -9,18 +10,25 @@ from workers.apimachinery.label_selectors import label_selector_matches
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.cron import schedule_fault
 from workers.apimachinery.validation.field import (
+    IMMUTABLE,
     Errors,
     at_least_zero,
     duplicate,
     each,
     invalid,
+    invalid_unshown,
     key,
     not_supported,
     one_of,
     required,
     section,
+    shown,
+    too_long,
+    too_many,
     unchanged,
 )
+from workers.apimachinery.validation.job_status import count_indexes, validate_job_status
+from workers.apimachinery.validation.networking import validate_domain_prefixed_path
 from workers.apimachinery.validation.pod_spec import validate_pod_template
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import validate_label_selector
@@ -32,7 +40,8 @@ MODES = ("NonIndexed", "Indexed")
 REPLACEMENT = ("Failed", "TerminatingOrFailed")
 CONCURRENCY = ("Allow", "Forbid", "Replace")
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-MAX_INDEXED_PARALLELISM, MAX_COMPLETIONS = 100_000, 2**31 - 1
+MAX_INDEXED, MANY_COMPLETIONS, MAX_WITH_MANY = 100_000, 100_000, 10_000
+MAX_MANAGER, MAX_RULES, MAX_EXIT_CODES, MAX_INDEXES_TEXT = 63, 20, 255, 64 * 1024
 UID_LABEL, OLD_UID_LABEL = "batch.kubernetes.io/controller-uid", "controller-uid"
 NAME_LABEL, OLD_NAME_LABEL = "batch.kubernetes.io/job-name", "job-name"
 
@@ -73,18 +82,23 @@ def _validate_generated_selector(job: Object, spec: Object) -> Errors:
 def validate_job_spec(spec: Object, path: str, *, in_template: bool = False) -> Errors:
     """ValidateJobSpec; a job template (of a CronJob) has no selector yet."""
     errors = _validate_numbers(spec, path)
-    errors += one_of(spec.get("completionMode"), MODES, f"{path}.completionMode")
+    if (manager := spec.get("managedBy")) is not None:
+        errors += validate_domain_prefixed_path(manager, f"{path}.managedBy")
+        if len(manager) > MAX_MANAGER:
+            errors.append(too_long(f"{path}.managedBy", MAX_MANAGER))
+    mode = spec.get("completionMode")
+    if mode is not None and mode not in MODES:
+        errors.append(not_supported(f"{path}.completionMode", mode, MODES))
     errors += _validate_indexed(spec, path)
-    if policy := spec.get("podFailurePolicy"):
+    if (policy := spec.get("podFailurePolicy")) is not None:
         errors += _validate_failure_policy(spec, policy, f"{path}.podFailurePolicy")
-    if policy := spec.get("successPolicy"):
+    if (policy := spec.get("successPolicy")) is not None:
         errors += _validate_success_policy(spec, policy, f"{path}.successPolicy")
     replacement = spec.get("podReplacementPolicy")
     if replacement is not None:
         choices = REPLACEMENT if spec.get("podFailurePolicy") is None else REPLACEMENT[:1]
-        errors += one_of(replacement, choices, f"{path}.podReplacementPolicy", needed=True)
-    if (manager := spec.get("managedBy")) is not None:
-        errors += [invalid(f"{path}.managedBy", manager, fault) for fault in names.is_qualified_name(manager)]
+        if replacement not in choices:
+            errors.append(not_supported(f"{path}.podReplacementPolicy", replacement, choices))
     if not in_template:
         errors += _validate_selector(spec, path)
     return errors + _validate_template(spec, path)
@@ -112,6 +126,8 @@ def _validate_numbers(spec: Object, path: str) -> Errors:
 def _validate_indexed(spec: Object, path: str) -> Errors:
     errors: Errors = []
     mode, completions, parallelism = spec.get("completionMode"), spec.get("completions"), spec.get("parallelism")
+    if mode not in (None, "NonIndexed", "Indexed"):
+        return errors
     if mode != "Indexed":
         for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if (value := spec.get(field)) is not None:
@@ -119,49 +135,79 @@ def _validate_indexed(spec: Object, path: str) -> Errors:
         return errors
     if completions is None:
         errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
-    if parallelism is not None and parallelism > MAX_INDEXED_PARALLELISM:
-        text = f"must be less than or equal to {MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
+    if parallelism is not None and parallelism > MAX_INDEXED:
+        text = f"must be less than or equal to {MAX_INDEXED} when completion mode is Indexed"
         errors.append(invalid(f"{path}.parallelism", parallelism, text))
     limit = spec.get("maxFailedIndexes")
     if limit is not None and completions is not None and limit > completions:
         errors.append(invalid(f"{path}.maxFailedIndexes", limit, "must be less than or equal to completions"))
+    if limit is not None and limit > MAX_INDEXED:
+        errors.append(invalid(f"{path}.maxFailedIndexes", limit, f"must be less than or equal to {MAX_INDEXED}"))
+    if (completions or 0) > MANY_COMPLETIONS and spec.get("backoffLimitPerIndex") is not None:
+        errors += _validate_many_indexes(limit, parallelism, path)
+    return errors
+
+
+def _validate_many_indexes(limit: int | None, parallelism: int | None, path: str) -> Errors:
+    """With very many completions and a limit for each, few may run or fail."""
+    errors: Errors = []
+    if limit is None:
+        text = f"must be specified when completions is above {MANY_COMPLETIONS}"
+        errors.append(required(f"{path}.maxFailedIndexes", text))
+    for field, value in (("parallelism", parallelism), ("maxFailedIndexes", limit)):
+        if value is not None and value > MAX_WITH_MANY:
+            text = f"must be less than or equal to {MAX_WITH_MANY} when completions are above {MANY_COMPLETIONS} and used with backoff limit per index"
+            errors.append(invalid(f"{path}.{field}", value, text))
     return errors
 
 
 def _validate_failure_policy(spec: Object, policy: Object, path: str) -> Errors:
     errors: Errors = []
     rules = policy.get("rules") or []
-    if len(rules) > 20:
-        errors.append(invalid(f"{path}.rules", len(rules), "must have at most 20 items"))
+    if len(rules) > MAX_RULES:
+        errors.append(too_many(f"{path}.rules", len(rules), MAX_RULES))
     containers = {
         container.get("name", "")
         for field in ("containers", "initContainers")
         for container in section(spec, "template", "spec").get(field) or ()
     }
     for at, rule in each(f"{path}.rules", rules):
-        errors += _validate_failure_rule(rule, at, containers)
+        errors += _validate_failure_rule(spec, rule, at, containers)
     return errors
 
 
-def _validate_failure_rule(rule: Object, path: str, containers: set[str]) -> Errors:
-    errors = one_of(rule.get("action"), ACTIONS, f"{path}.action", needed=True)
-    exit_codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
+def _choice(value: str | None, choices: tuple[str, ...], path: str) -> Errors:
+    """One of the choices, which are listed if nothing was chosen."""
+    if not value:
+        return [required(path, f"valid values: [{' '.join(map(shown, choices))}]")]
+    return [] if value in choices else [not_supported(path, value, choices)]
+
+
+def _validate_failure_rule(spec: Object, rule: Object, path: str, containers: set[str]) -> Errors:
+    errors: Errors = []
+    if rule.get("action") != "FailIndex":
+        errors += _choice(rule.get("action"), ACTIONS, f"{path}.action")
+    elif spec.get("backoffLimitPerIndex") is None:
+        errors.append(invalid(f"{path}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
+    exit_codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions") or ()
     if exit_codes is not None:
         at = f"{path}.onExitCodes"
-        errors += one_of(exit_codes.get("operator"), ("In", "NotIn"), f"{at}.operator", needed=True)
+        errors += _choice(exit_codes.get("operator"), ("In", "NotIn"), f"{at}.operator")
         name = exit_codes.get("containerName")
         if name is not None and name not in containers:
             text = "must be one of the container or initContainer names in the pod template"
             errors.append(invalid(f"{at}.containerName", name, text))
         errors += _validate_exit_codes(exit_codes, f"{at}.values")
+    if len(conditions) > MAX_RULES:
+        errors.append(too_many(f"{path}.onPodConditions", len(conditions), MAX_RULES))
     for at, condition in each(f"{path}.onPodConditions", conditions):
         kind = condition.get("type", "")
         errors += [invalid(f"{at}.type", kind, fault) for fault in names.is_qualified_name(kind)]
-        errors += one_of(condition.get("status"), ("False", "True", "Unknown"), f"{at}.status", needed=True)
+        errors += _choice(condition.get("status"), ("False", "True", "Unknown"), f"{at}.status")
     if exit_codes is not None and conditions:
-        errors.append(invalid(path, "", "specifying both OnExitCodes and OnPodConditions is not supported"))
+        errors.append(invalid_unshown(path, "specifying both OnExitCodes and OnPodConditions is not supported"))
     if exit_codes is None and not conditions:
-        errors.append(invalid(path, "", "specifying one of OnExitCodes and OnPodConditions is required"))
+        errors.append(invalid_unshown(path, "specifying one of OnExitCodes and OnPodConditions is required"))
     return errors
 
 
@@ -169,7 +215,9 @@ def _validate_exit_codes(requirement: Object, path: str) -> Errors:
     errors: Errors = []
     values = requirement.get("values") or []
     if not values:
-        errors.append(invalid(path, values, "at least one value is required"))
+        errors.append(invalid(path, requirement.get("values"), "at least one value is required"))
+    elif len(values) > MAX_EXIT_CODES:
+        errors.append(too_many(path, len(values), MAX_EXIT_CODES))
     for index, value in enumerate(values):
         if requirement.get("operator") == "In" and value == 0:
             errors.append(invalid(f"{path}[{index}]", value, "must not be 0 for the In operator"))
@@ -183,22 +231,47 @@ def _validate_exit_codes(requirement: Object, path: str) -> Errors:
 def _validate_success_policy(spec: Object, policy: Object, path: str) -> Errors:
     rules = policy.get("rules") or []
     if spec.get("completionMode") != "Indexed":
-        shown = [
+        listed = [
             {"SucceededIndexes": rule.get("succeededIndexes"), "SucceededCount": rule.get("succeededCount")}
             for rule in rules
         ]
-        return [invalid(path, {"Rules": shown}, "requires indexed completion mode")]
-    if not rules:
-        return [required(f"{path}.rules", "at least one rules must be specified when the successPolicy is specified")]
+        return [invalid(path, {"Rules": listed}, "requires indexed completion mode")]
     errors: Errors = []
+    if not rules:
+        text = "at least one rules must be specified when the successPolicy is specified"
+        errors.append(required(f"{path}.rules", text))
+    if len(rules) > MAX_RULES:
+        errors.append(too_many(f"{path}.rules", len(rules), MAX_RULES))
     for at, rule in each(f"{path}.rules", rules):
-        count = rule.get("succeededCount")
-        if count is None and rule.get("succeededIndexes") is None:
-            errors.append(required(at, "at least one of succeededCount or succeededIndexes must be specified"))
-        errors += at_least_zero(count, f"{at}.succeededCount")
-        if count is not None and count > (spec.get("completions") or 0):
-            text = f"must be less than or equal to {spec.get('completions') or 0} (the number of specified completions)"
-            errors.append(invalid(f"{at}.succeededCount", count, text))
+        errors += _validate_success_rule(rule, spec.get("completions") or 0, at)
+    return errors
+
+
+def _validate_success_rule(rule: Object, completions: int, path: str) -> Errors:
+    errors: Errors = []
+    count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
+    if count is None and indexes is None:
+        errors.append(required(path, "at least one of succeededCount or succeededIndexes must be specified"))
+    total = 0
+    if indexes is not None:
+        at = f"{path}.succeededIndexes"
+        if len(indexes) > MAX_INDEXES_TEXT:
+            errors.append(too_long(at, MAX_INDEXES_TEXT))
+        try:
+            total = count_indexes(indexes, completions)
+        except ValueError as fault:
+            errors.append(invalid(at, indexes, f"error parsing succeededIndexes: {fault}"))
+    if count is not None:
+        at = f"{path}.succeededCount"
+        errors += at_least_zero(count, at)
+        if count > completions:
+            text = f"must be less than or equal to {completions} (the number of specified completions)"
+            errors.append(invalid(at, count, text))
+        if indexes is not None and count > total:
+            text = (
+                f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
+            )
+            errors.append(invalid(at, count, text))
     return errors
 
 
@@ -231,11 +304,13 @@ def _job_update(new: Object, old: Object) -> Errors:
     spec, was = section(new, "spec"), section(old, "spec")
     errors = validate_job_spec(spec, "spec")
     completions = spec.get("completions"), was.get("completions")
-    elastic = spec.get("completionMode") == "Indexed" and completions[0] == spec.get("parallelism")
-    if not elastic:
+    if spec.get("completionMode") != "Indexed":
         errors += unchanged(*completions, "spec.completions")
+    elif completions[0] not in (None, completions[1], spec.get("parallelism")):
+        text = "can only be modified in tandem with spec.parallelism"
+        errors.append(invalid("spec.completions", completions[0], text))
     errors += unchanged(spec.get("selector"), was.get("selector"), "spec.selector")
-    errors += _template_unchanged(spec, was)
+    errors += _template_unchanged(spec, old)
     for field in (
         "completionMode",
         "podFailurePolicy",
@@ -247,59 +322,64 @@ def _job_update(new: Object, old: Object) -> Errors:
     return errors
 
 
-# Scheduling directives that a suspended job's template may change.
-MUTABLE_WHEN_SUSPENDED = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
+# What a suspended job's template may change, besides where it prefers nodes.
+MUTABLE_METADATA = ("labels", "annotations")
+MUTABLE_SPEC = ("nodeSelector", "tolerations", "schedulingGates")
 
 
-def _template_unchanged(spec: Object, was: Object) -> Errors:
+def _template_unchanged(spec: Object, old: Object) -> Errors:
+    """Only where the pods of a job that waits suspended and never ran are scheduled may change."""
+    was = section(old, "spec")
     now, before = spec.get("template") or {}, was.get("template") or {}
-    if was.get("suspend"):
-        pod = {**section(now, "spec")}
-        for field in MUTABLE_WHEN_SUSPENDED:
-            if field in section(before, "spec"):
-                pod[field] = before["spec"][field]
-            else:
-                pod.pop(field, None)
-        meta = {**section(now, "metadata")}
-        for field in ("labels", "annotations"):
-            if field in section(before, "metadata"):
-                meta[field] = before["metadata"][field]
-            else:
-                meta.pop(field, None)
-        now = {**now, "metadata": meta, "spec": pod} if meta or "metadata" in now else {**now, "spec": pod}
-    return unchanged(now, before, "spec.template")
+    compared = now, before
+    if was.get("suspend") and section(old, "status").get("startTime") is None:
+        compared = _without_scheduling(now, before), _without_scheduling(before, now)
+    return [] if compared[0] == compared[1] else [invalid("spec.template", now, IMMUTABLE)]
 
 
-def _job_status(new: Object, old: Object) -> Errors:
-    status = section(new, "status")
-    return [
-        e for field in ("active", "succeeded", "failed") for e in at_least_zero(status.get(field), f"status.{field}")
-    ]
+def _without_scheduling(template: Object, other: Object) -> Object:
+    meta = {name: value for name, value in section(template, "metadata").items() if name not in MUTABLE_METADATA}
+    spec = {name: value for name, value in section(template, "spec").items() if name not in MUTABLE_SPEC}
+    affinity, others = spec.get("affinity"), section(other, "spec").get("affinity")
+    if affinity is not None:
+        rest = {name: value for name, value in affinity.items() if name != "nodeAffinity"}
+        # An affinity that only prefers nodes may come and go.
+        spec["affinity"] = rest if rest or others is not None else None
+    return {"metadata": meta, "spec": {name: value for name, value in spec.items() if value is not None}}
 
 
 # CronJob
 
-
-def cron_job_name(name: str) -> list[str]:
-    """A CronJob's name leaves room for the time that its jobs' names get."""
-    return [names.too_long(52)] if len(name) > 52 else names.is_dns1123_subdomain(name)
+MAX_CRON_JOB = 52
+_zone_part = re.compile(r"[A-Za-z._0-9+-]{1,14}")
 
 
 def validate_cron_job(obj: Object) -> Errors:
-    spec = section(obj, "spec")
+    errors = _validate_cron_job(obj, None)
+    name = obj["metadata"].get("name", "")
+    if len(name) > MAX_CRON_JOB:
+        # The names of its jobs end with the time.
+        errors.append(invalid("metadata.name", name, f"must be no more than {MAX_CRON_JOB} characters"))
+    return errors
+
+
+def _validate_cron_job(obj: Object, old: Object | None) -> Errors:
+    spec, was = section(obj, "spec"), section(old or {}, "spec")
     errors: Errors = []
     schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     if not schedule:
         errors.append(required("spec.schedule"))
     else:
-        errors += _validate_schedule(schedule, zone)
-    if zone is not None:
-        errors += _validate_time_zone(zone)
+        errors += _validate_schedule(schedule, zone, zone_allowed="TZ" in was.get("schedule", ""))
     errors += at_least_zero(spec.get("startingDeadlineSeconds"), "spec.startingDeadlineSeconds")
+    if zone is not None and (old is None or zone != was.get("timeZone")):
+        errors += _validate_time_zone(zone)
     errors += one_of(spec.get("concurrencyPolicy"), CONCURRENCY, "spec.concurrencyPolicy", needed=True)
     template = section(spec, "jobTemplate", "spec")
     path = "spec.jobTemplate.spec"
     errors += validate_job_spec(template, path, in_template=True)
+    if (selector := template.get("selector")) is not None:
+        errors.append(invalid(f"{path}.selector", selector, "`selector` will be auto-generated"))
     if template.get("manualSelector"):
         errors.append(not_supported(f"{path}.manualSelector", True, ("nil", "false")))
     for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
@@ -307,15 +387,15 @@ def validate_cron_job(obj: Object) -> Errors:
     return errors
 
 
-def _validate_schedule(schedule: str, zone: str | None) -> Errors:
+def _validate_schedule(schedule: str, zone: str | None, *, zone_allowed: bool) -> Errors:
     errors: Errors = []
     if fault := schedule_fault(schedule):
         errors.append(invalid("spec.schedule", schedule, fault))
-    if "TZ" in schedule and zone is not None:
-        text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
-        errors.append(invalid("spec.schedule", schedule, text))
-    elif "TZ" in schedule:
+    if "TZ" in schedule and not zone_allowed:
         text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        errors.append(invalid("spec.schedule", schedule, text))
+    elif "TZ" in schedule and zone is not None:
+        text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
         errors.append(invalid("spec.schedule", schedule, text))
     return errors
 
@@ -324,20 +404,23 @@ def _validate_time_zone(zone: str) -> Errors:
     path = "spec.timeZone"
     if not zone:
         return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    unknown = invalid(path, zone, f"unknown time zone {zone}")
+    if any(part in (".", "..") or part[:1] == "-" or not _zone_part.fullmatch(part) for part in zone.split("/")):
+        return [unknown]
+    errors: Errors = []
     if zone.lower() == "local":
-        return [
-            invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
-        ]
+        text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        errors.append(invalid(path, zone, text))
+    if zone == "Local":
+        return errors
     try:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return [invalid(path, zone, f"unknown time zone {zone}")]
-    return []
+        errors.append(unknown)
+    return errors
 
 
 KINDS = {
-    (GROUP, "Job"): KindValidation(create=validate_job, updates={"": _job_update, "status": _job_status}),
-    (GROUP, "CronJob"): KindValidation(
-        name=cron_job_name, create=validate_cron_job, updates={"": lambda new, old: validate_cron_job(new)}
-    ),
+    (GROUP, "Job"): KindValidation(create=validate_job, updates={"": _job_update, "status": validate_job_status}),
+    (GROUP, "CronJob"): KindValidation(create=validate_cron_job, updates={"": _validate_cron_job}),
 }

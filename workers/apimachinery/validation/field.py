@@ -24,6 +24,11 @@ def invalid(path: str, value: Any, detail: str) -> FieldError:
     return FieldError("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
 
+def invalid_unshown(path: str, detail: str) -> FieldError:
+    """Invalid, of a value too large to show (OmitValueType)."""
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
+
+
 def required(path: str, detail: str = "") -> FieldError:
     return FieldError("FieldValueRequired", path, f"Required value: {detail}" if detail else "Required value")
 

@@ -243,11 +243,11 @@ def validate_ingress_class(obj: dict[str, Any]) -> Errors:
     spec = section(obj, "spec")
     path, controller = "spec.controller", spec.get("controller", "")
     errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if len(controller) > LONGEST_CONTROLLER else []
-    errors += _validate_domain_prefixed_path(controller, path)
+    errors += validate_domain_prefixed_path(controller, path)
     return errors + _validate_parameters(spec.get("parameters"), "spec.parameters")
 
 
-def _validate_domain_prefixed_path(value: str, path: str) -> Errors:
+def validate_domain_prefixed_path(value: str, path: str) -> Errors:
     """IsDomainPrefixedPath."""
     domain, slash, rest = value.partition("/")
     if not value:
