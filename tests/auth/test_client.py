@@ -140,6 +140,15 @@ def test_a_closed_kept_connection_is_no_fault(tmp_path, authority):
         assert remote.connections == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/a b", []), ("/x", [("Authorization", "Bearer a\r\nHost: b")]), ("/x", [("A b", "c")])]
+)
+def test_nothing_that_breaks_a_request_is_sent(tmp_path, authority, path, headers):
+    with Remote(authority, lambda *_: as_json({})) as remote, pytest.raises(ClientError, match="invalid URL or header"):
+        asyncio.run(HttpClient(TlsConfig(ca_file=str(authority.file))).get(remote.url + path, headers=headers))
+    assert remote.requests == []
+
+
 def test_redirects_are_followed_without_credentials_elsewhere(tmp_path, authority):
     with (
         Remote(authority, lambda *_: as_json({"end": True})) as end,
@@ -198,6 +207,7 @@ def changed(**changes: Any) -> Any:
         (changed(clusters__cluster__server=""), 'no server found for cluster "remote"'),
         (changed(clusters__cluster__server="ftp://x"), 'server "ftp://x" is no http or https URL'),
         (changed(clusters__cluster__server="https://x:y"), "has no valid port"),
+        (changed(clusters__cluster__server="https://u:secret@x"), "must not hold a user or password"),
         (changed(clusters__cluster__certificate_authority_data="%"), "certificate-authority-data is not base64"),
         (changed(clusters__cluster__certificate_authority_data="eA=="), "no certificate could be read"),
         (changed(users__user={"client-certificate": "ca.crt"}), "client-key-data or client-key must be specified"),

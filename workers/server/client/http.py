@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MAX_IDLE = 25
 MAX_ANSWER = 10 << 20
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 AGENT = "apiserver-supervisor"
 
 HOST_ROOTS = TlsConfig()
@@ -159,6 +162,10 @@ def _message(method: str, location: Location, body: bytes, headers: Headers) -> 
     own = [("Host", host), ("User-Agent", AGENT), *headers]
     if body or method != "GET":
         own.append(("Content-Length", str(len(body))))
+    if UNSENDABLE.search(location.target + "".join(name for name, _ in own)) or any(
+        CONTROL.search(value) for _, value in own
+    ):
+        raise ClientError("net/http: invalid URL or header field")
     lines = "".join(f"{name}: {value}\r\n" for name, value in own)
     return f"{method} {location.target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1", "replace") + body
 

@@ -93,6 +93,8 @@ def _url(cluster: dict[str, Any], name: str, tls: TlsConfig) -> str:
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f'invalid configuration: server "{server}" is no http or https URL')
+    if "@" in parts.netloc:  # errors show the URL
+        raise ValueError(f'invalid configuration: server of cluster "{name}" must not hold a user or password')
     try:
         parts.port  # noqa: B018
     except ValueError:
