@@ -1,13 +1,18 @@
 """Looking inside a running server: profiles, verbosity, the debug socket."""
 
+import gzip
 import http.client
 import json
 import re
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.conftest import ADMIN_TOKEN
 from tests.running import RunningServer, wait_for
@@ -74,6 +79,56 @@ def test_a_cpu_profile_shows_where_the_time_of_all_workers_goes(opened: OpenServ
         over.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_profile_in_the_format_of_pprof(opened: OpenServer) -> None:
+    text = opened.server.request("GET", "/debug/pprof/goroutine")[1].decode()
+    status, body = opened.server.request("GET", "/debug/pprof/goroutine?debug=0")
+    assert status == 200
+    profile = profile_message()
+    profile.ParseFromString(gzip.decompress(body))
+    strings = profile.string_table
+    assert strings[0] == "" and strings[profile.sample_type[0].type] == "goroutine"
+    names = {function.id: strings[function.name] for function in profile.function}
+    lines = {one.id: one.line[0] for one in profile.location}
+    stacks = [[names[lines[number].function_id] for number in reversed(one.location_id)] for one in profile.sample]
+    wanted = {line.partition(";")[0] for line in text.splitlines()}
+    assert {stack[0] for stack in stacks} == wanted
+    assert any(stack[1:2] == ["Reflector._run"] for stack in stacks)
+    assert all(one.value[0] >= 1 for one in profile.sample)
+    status, body = opened.server.request("GET", "/debug/pprof/profile?seconds=0.2&debug=0")
+    profile.ParseFromString(gzip.decompress(body))
+    types = [(profile.string_table[one.type], profile.string_table[one.unit]) for one in profile.sample_type]
+    assert types == [("samples", "count"), ("cpu", "nanoseconds")] and profile.period == 10_000_000
+
+
+def profile_message() -> Any:
+    """An empty message of github.com/google/pprof/proto/profile.proto, as far as we write it."""
+    messages = {
+        "ValueType": [("type", 1, "int64"), ("unit", 2, "int64")],
+        "Sample": [("location_id", 1, "*uint64"), ("value", 2, "*int64")],
+        "Line": [("function_id", 1, "uint64"), ("line", 2, "int64")],
+        "Location": [("id", 1, "uint64"), ("line", 4, "*Line")],
+        "Function": [(name, number, "int64") for number, name in enumerate(("name", "system_name", "filename"), 2)]
+        + [("id", 1, "uint64"), ("start_line", 5, "int64")],
+        "Profile": [
+            *(("sample_type", 1, "*ValueType"), ("sample", 2, "*Sample"), ("location", 4, "*Location")),
+            *(("function", 5, "*Function"), ("string_table", 6, "*string"), ("time_nanos", 9, "int64")),
+            *(("duration_nanos", 10, "int64"), ("period_type", 11, "ValueType"), ("period", 12, "int64")),
+        ],
+    }
+    file = FileDescriptorProto(name="profile.proto", package="profiles", syntax="proto3")
+    for message, fields in messages.items():
+        made = file.message_type.add(name=message)
+        for name, number, kind in fields:
+            field = made.field.add(name=name, number=number, label=3 if kind.startswith("*") else 1)
+            kind = kind.removeprefix("*")
+            field.type = {"int64": 3, "uint64": 4, "string": 9}.get(kind, 11)
+            if field.type == 11:
+                field.type_name = f".profiles.{kind}"
+    pool = DescriptorPool()
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName("profiles.Profile"))()
 
 
 def test_the_heap_and_the_tasks_are_those_of_each_worker(opened: OpenServer) -> None:

@@ -1,6 +1,7 @@
 """/debug/pprof/ and /debug/flags/ at the front, for all workers of the server at once.
 
-With --profiling on the secure port, and on --debug-socket-path in any case. ?worker=NAME asks one worker only.
+With --profiling on the secure port, and on --debug-socket-path in any case. ?worker=NAME asks one worker only, ?debug=0
+gives stacks in pprof's own format instead of text.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs
 from workers.server import verbosity
 from workers.server.http import Handler, Request, Response, page_not_found, text_response
 from workers.server.profiling.local import CPU, PROFILES
+from workers.server.profiling.pprof import KINDS, encode
 from workers.server.siblings import ask_workers
 
 PPROF, FLAGS = "/debug/pprof", "/debug/flags"
@@ -55,7 +57,12 @@ class DebugEndpoints:
             return text_response("Unknown worker\n", 404)
         if not answers:
             return text_response("Could not enable CPU profiling: cpu profiling already in use\n", 500)
-        return text_response("".join(_of_worker(worker, text) for worker, text in chosen.items()))
+        text = "".join(_of_worker(worker, text) for worker, text in chosen.items())
+        if query.get("debug") == ["0"] and name in KINDS:
+            encoded = await asyncio.to_thread(encode, KINDS[name], text.splitlines(), seconds)
+            attached = ("Content-Disposition", f'attachment; filename="{name}"')
+            return Response(body=encoded, content_type="application/octet-stream", headers=[attached])
+        return text_response(text)
 
     async def flags(self, request: Request) -> Response:
         """The index, and the verbosity, which can be put."""
@@ -99,6 +106,7 @@ def _index() -> str:
     return (
         "<html>\n<head>\n<title>/debug/pprof/</title>\n</head>\n<body>\n/debug/pprof/<br>\n<br>\n"
         f"Profiles of all workers of this server, one stack a line with its weight:\n<table>\n{rows}</table>\n"
+        "<br>?worker=NAME is one worker's, ?debug=0 is for go tool pprof.\n"
         "</body>\n</html>\n"
     )
 
