@@ -31,7 +31,7 @@ def recognise(data: bytes) -> str:
 
 
 def parse(data: bytes, media_type: str) -> Object:
-    """The object that `data` holds. Raises ValueError, KeyError for a kind that is not known."""
+    """The object that `data` holds. Raises ValueError, also for a kind that is not known."""
     if media_type == JSON:
         return orjson.loads(data)
     if media_type == PROTOBUF:
@@ -97,4 +97,7 @@ _Dumper.add_representer(str, _represent_text)
 
 def _type(api_version: str, kind: str) -> types.Type:
     group, _, version = api_version.rpartition("/")
-    return types.model().kind(group, version, kind)
+    found = types.model().find(group, version, kind)
+    if found is None:
+        raise ValueError(f'no kind "{kind}" is registered for version "{api_version}"')
+    return found
