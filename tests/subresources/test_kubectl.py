@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
+import select
 import socket
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -38,6 +44,14 @@ def test_logs_come_while_they_are_written(cluster: Cluster) -> None:
         times.append(time.monotonic())
     assert follower.wait(10) == 0
     assert times[-1] - times[0] > 0.2
+
+
+def test_logs_of_all_containers_and_of_all_pods_with_a_label(cluster: Cluster) -> None:
+    create_pod(cluster.server, "logged", "n", logged="yes")
+    both = cluster.kubectl("logs", "logged", "--all-containers", "--prefix", "--tail=1")
+    assert both == "[pod/logged/a] a line 4\n[pod/logged/b] b line 4\n"
+    assert cluster.kubectl("logs", "-l", "logged=yes", "-c", "a", "--tail=1", "--since=1h") == "a line 4\n"
+    assert "sinceSeconds=3600" in cluster.kubelet.requests[-1]
 
 
 def test_a_kubelets_refusal_is_told(cluster: Cluster) -> None:
@@ -141,6 +155,43 @@ def test_run_attaches_to_a_new_pod(cluster: Cluster) -> None:
 def test_top_of_a_nodes_kubelet_by_raw_path(cluster: Cluster) -> None:
     told = json.loads(cluster.kubectl("get", "--raw", "/api/v1/nodes/n/proxy/configz"))
     assert told["path"] == "/configz"
+
+
+def test_port_forward_to_a_service(cluster: Cluster) -> None:
+    create_pod(cluster.server, "served", "n", served="yes")
+    cluster.kubectl("create", "service", "clusterip", "served", "--tcp=80:9090")
+    cluster.kubectl("set", "selector", "service", "served", "served=yes")
+    forwarder = cluster.kubectl.start("port-forward", "service/served", ":80")
+    try:
+        assert forwarder.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+) -> 9090", forwarder.stdout.readline())
+        assert found is not None
+        assert _asked(int(found.group(1)), b"through") == b"port 9090: THROUGH"
+    finally:
+        forwarder.terminate()
+        assert _ended(forwarder)
+
+
+@TRANSPORTS
+def test_a_terminal(cluster: Cluster, websockets: str, pod: str, seen: str) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [*cluster.kubectl.flags, "exec", "-it", pod, "-c", "a", "--", "size"]
+    environment = os.environ | {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": websockets}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    told = b""
+    try:
+        while b"}" not in told and select.select([ours], [], [], 20)[0]:
+            told += os.read(ours, 1000)
+        assert b'{"Width":80,"Height":24}' in told
+        assert process.wait(20) == 0
+        assert cluster.kubelet.headers[-1]["upgrade"] == seen
+        assert "tty=1" in cluster.kubelet.requests[-1] and "error=1" not in cluster.kubelet.requests[-1]
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(ours)
 
 
 def _asked(port: int, data: bytes) -> bytes:
