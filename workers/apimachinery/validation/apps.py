@@ -12,7 +12,6 @@ from workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
-    one_of,
     required,
     section,
     unchanged,
@@ -21,7 +20,6 @@ from workers.apimachinery.validation.meta import validate_annotations, validate_
 from workers.apimachinery.validation.pod_spec import validate_pod_template
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import is_empty, validate_label_selector
-from workers.apimachinery.validation.small_groups import validate_int_or_percent
 
 GROUP = "apps"
 RETENTION = ("Retain", "Delete")
@@ -114,7 +112,12 @@ def _rolling(update: dict[str, Any] | None) -> tuple[Any, Any]:
 
 
 def _is_zero(value: int | str | None) -> bool:
-    return value in (None, 0) or (isinstance(value, str) and value.removesuffix("%").strip("0") == "" and value != "")
+    """getIntOrPercentValue is 0; so it is of what is no number."""
+    if not isinstance(value, str):
+        return not value
+    if not names.is_valid_percent(value):
+        value = value[:-1]
+    return not (value.isascii() and value.removeprefix("-").isdigit() and int(value))
 
 
 # Deployment
@@ -126,9 +129,8 @@ def validate_deployment(obj: dict[str, Any]) -> Errors:
     empty = "empty selector is invalid for deployment"
     faults, usable = _validate_selector(spec, empty=empty, broken="invalid label selector")
     errors += faults
-    errors += validate_selected_template(
-        spec, "spec", kind="ReplicaSet", selector=spec.get("selector"), selector_usable=usable
-    )
+    if usable:
+        errors += validate_selected_template(spec, "spec", kind="ReplicaSet", selector=spec.get("selector"))
     errors += _validate_deployment_strategy(spec.get("strategy") or {})
     ready, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds")
     errors += at_least_zero(ready, "spec.minReadySeconds")
@@ -157,7 +159,7 @@ def _validate_deployment_strategy(strategy: dict[str, Any]) -> Errors:
     at = f"{path}.rollingUpdate.maxUnavailable"
     errors = validate_positive_int_or_percent(unavailable, at)
     errors += validate_positive_int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
-    if not errors and _is_zero(unavailable) and _is_zero(surge):
+    if _is_zero(unavailable) and _is_zero(surge):
         errors.append(invalid(at, unavailable, "may not be 0 when `maxSurge` is 0"))
     return errors + _not_more_than_all(unavailable, at)
 
@@ -186,11 +188,15 @@ def _deployment_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     status = section(new, "status")
     errors += at_least_zero(status.get("collisionCount"), "status.collisionCount")
     errors += not_above(status, "Deployment")
-    was, now = section(old, "status").get("collisionCount"), status.get("collisionCount")
-    if was is not None and (now is None or now < was):
-        text = "cannot be decremented" if now is not None else "cannot be unset"
-        errors.append(invalid("status.collisionCount", now, text))
-    return errors
+    return errors + _not_decremented(new, old)
+
+
+def _not_decremented(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """The count of collisions never goes back, not even to nothing."""
+    was, now = (section(obj, "status").get("collisionCount") for obj in (old, new))
+    if was is None or (now is not None and now >= was):
+        return []
+    return [invalid("status.collisionCount", now or 0, "cannot be decremented")]
 
 
 def _status_counts(obj: dict[str, Any], kind: str) -> Errors:
@@ -232,7 +238,7 @@ def not_above(status: dict[str, Any], kind: str) -> Errors:
 
 
 def _bound_text(kind: str, bound: str) -> str:
-    return "status.replicas" if bound == "replicas" else bound
+    return f"status.{bound}" if bound == "replicas" or kind == "StatefulSet" else bound
 
 
 # ReplicaSet
@@ -244,13 +250,10 @@ def validate_replica_set(obj: dict[str, Any]) -> Errors:
     errors += at_least_zero(spec.get("minReadySeconds"), "spec.minReadySeconds")
     empty = "empty selector is invalid for deployment"
     faults, usable = _validate_selector(spec, empty=empty, broken="invalid label selector")
-    return (
-        errors
-        + faults
-        + validate_selected_template(
-            spec, "spec", kind="ReplicaSet", selector=spec.get("selector"), selector_usable=usable
-        )
-    )
+    errors += faults
+    if usable:
+        errors += validate_selected_template(spec, "spec", kind="ReplicaSet", selector=spec.get("selector"))
+    return errors
 
 
 def _replica_set_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
@@ -290,17 +293,23 @@ def _validate_daemon_strategy(strategy: dict[str, Any]) -> Errors:
     at = f"{path}.rollingUpdate"
     errors = validate_positive_int_or_percent(unavailable, f"{at}.maxUnavailable")
     errors += validate_positive_int_or_percent(surge, f"{at}.maxSurge")
+    errors += _not_more_than_all(unavailable, f"{at}.maxUnavailable")
+    errors += _not_more_than_all(surge, f"{at}.maxSurge")
     if not _is_zero(unavailable) and not _is_zero(surge):
         errors.append(invalid(f"{at}.maxSurge", surge, "may not be set when maxUnavailable is non-zero"))
     elif _is_zero(unavailable) and _is_zero(surge):
         errors.append(required(f"{at}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
-    errors += _not_more_than_all(unavailable, f"{at}.maxUnavailable")
-    return errors + _not_more_than_all(surge, f"{at}.maxSurge")
+    return errors
 
 
 def _daemon_set_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     selectors = section(new, "spec").get("selector"), section(old, "spec").get("selector")
     return unchanged(*selectors, "spec.selector") + validate_daemon_set(new)
+
+
+def _daemon_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    collisions = at_least_zero(section(new, "status").get("collisionCount"), "status.collisionCount")
+    return _status_counts(new, "DaemonSet") + collisions + _not_decremented(new, old)
 
 
 # StatefulSet
@@ -325,11 +334,12 @@ def validate_stateful_set(obj: dict[str, Any]) -> Errors:
     if name := spec.get("serviceName"):
         errors += [invalid("spec.serviceName", name, fault) for fault in names.is_dns1123_subdomain(name)]
     template, selector = spec.get("template") or {}, spec.get("selector")
-    labels = section(template, "metadata").get("labels")
-    if usable and not label_selector_matches(selector, labels or {}):
-        text = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", labels, text))
-    errors += _validate_stateful_template(template, spec.get("volumeClaimTemplates") or [], "spec.template")
+    if usable:
+        labels = section(template, "metadata").get("labels")
+        if not label_selector_matches(selector, labels or {}):
+            text = "`selector` does not match template `labels`"
+            errors.append(invalid("spec.template.metadata.labels", labels, text))
+        errors += _validate_stateful_template(template, spec.get("volumeClaimTemplates") or [], "spec.template")
     return errors + validate_restarting_pod(template, "spec.template", "StatefulSet")
 
 
@@ -364,9 +374,10 @@ def _validate_stateful_strategy(strategy: dict[str, Any]) -> Errors:
     errors = at_least_zero((update or {}).get("partition"), f"{at}.partition")
     unavailable = (update or {}).get("maxUnavailable")
     if unavailable is not None:
-        errors += validate_int_or_percent(unavailable, f"{at}.maxUnavailable")
+        errors += validate_positive_int_or_percent(unavailable, f"{at}.maxUnavailable")
         if _is_zero(unavailable):
             errors.append(invalid(f"{at}.maxUnavailable", unavailable, "cannot be 0"))
+        errors += _not_more_than_all(unavailable, f"{at}.maxUnavailable")
     return errors
 
 
@@ -374,7 +385,8 @@ def _validate_retention(policy: dict[str, Any] | None) -> Errors:
     errors: Errors = []
     for field in ("whenDeleted", "whenScaled") if policy is not None else ():
         path = f"spec.persistentVolumeClaimRetentionPolicy.{field}"
-        errors += one_of((policy or {}).get(field), RETENTION, path, needed=True)
+        choice = (policy or {}).get(field, "")
+        errors += [] if choice in RETENTION else [not_supported(path, choice, RETENTION)]
     return errors
 
 
@@ -392,7 +404,7 @@ def _stateful_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors = _status_counts(new, "StatefulSet")
     for field in ("observedGeneration", "collisionCount"):
         errors += at_least_zero(status.get(field), f"status.{field}")
-    return errors + not_above(status, "StatefulSet")
+    return errors + not_above(status, "StatefulSet") + _not_decremented(new, old)
 
 
 # ControllerRevision
@@ -405,7 +417,7 @@ def validate_controller_revision(obj: dict[str, Any]) -> Errors:
 
 
 def _controller_revision_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    return at_least_zero(new.get("revision"), "revision") + unchanged(new.get("data"), old.get("data"), "data")
+    return validate_controller_revision(new) + unchanged(new.get("data"), old.get("data"), "data")
 
 
 def _scaled(update: Any, status: Any, create: Any, name: names.Checker = names.is_dns1123_subdomain) -> KindValidation:
@@ -418,7 +430,7 @@ KINDS = {
     (GROUP, "ReplicaSet"): _scaled(_replica_set_update, _replica_set_status, validate_replica_set),
     (GROUP, "DaemonSet"): KindValidation(
         create=validate_daemon_set,
-        updates={"": _daemon_set_update, "status": lambda new, old: _status_counts(new, "DaemonSet")},
+        updates={"": _daemon_set_update, "status": _daemon_set_status},
     ),
     (GROUP, "StatefulSet"): _scaled(
         _stateful_set_update, _stateful_set_status, validate_stateful_set, name=names.is_dns1123_label
