@@ -10,10 +10,16 @@ from tests.ha.control_plane import Reached, RunningControlPlane
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[RunningControlPlane]:
-    """Tests leave it as they found it: with all parts running."""
+def shared() -> Iterator[RunningControlPlane]:
     with RunningControlPlane("--replicas=3", "--etcd-members=3") as running:
         yield running
+
+
+@pytest.fixture
+def control_plane(shared: RunningControlPlane) -> Iterator[RunningControlPlane]:
+    """All its parts run, whatever another test has left."""
+    yield shared
+    shared.mend()
 
 
 @pytest.fixture

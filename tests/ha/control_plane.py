@@ -93,6 +93,15 @@ class RunningControlPlane:
         """The name of the etcd member that leads, "" if none does."""
         return next((one["name"] for one in self.status()["etcd"] if one.get("leader") and one["healthy"]), "")
 
+    def mend(self) -> None:
+        """Bring back what is paused or dead."""
+        found = self.status()
+        for part in (*found["etcd"], *found["servers"]):
+            if part["state"] == "paused":
+                self.command("resume", part["name"])
+            elif part["state"] == "killed":
+                self.command("restart", part["name"])
+
     def pids(self) -> list[int]:
         """All its processes."""
         found = self.status()
