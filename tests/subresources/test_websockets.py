@@ -206,3 +206,18 @@ def test_the_official_python_client_runs_commands(cluster: Cluster) -> None:
     assert failing.returncode == 4 and failing.read_stderr() == "something went wrong\n"
     log = core.read_namespaced_pod_log("p", "default", container="b", tail_lines=1)
     assert log == "b line 4\n"
+
+
+def test_what_is_translated_is_counted(cluster: Cluster) -> None:
+    def counted() -> dict[str, float]:
+        lines = cluster.server.request("GET", "/metrics")[1].decode().splitlines()
+        values = (line.rpartition(" ") for line in lines if line.startswith("apiserver_stream_"))
+        return {name: float(value) for name, _, value in values}
+
+    one = Channels(connect(cluster, exec_path("p", "exit", "1", flags="stdout=1&stderr=1"), V5))
+    one.read()
+    before = counted()
+    one = Channels(connect(cluster, exec_path("p", "exit", "1", flags="stdout=1&stderr=1"), V5))
+    one.read()
+    name = 'apiserver_stream_translator_requests_total{code="200"}'
+    assert counted()[name] == before[name] + 1

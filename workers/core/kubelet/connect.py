@@ -11,6 +11,7 @@ from typing import Any
 
 from workers.apimachinery import feature_gates
 from workers.apimachinery.errors import ApiError
+from workers.apimachinery.metrics import REGISTRY
 from workers.core.kubelet.locations import Locations
 from workers.core.kubelet.nodes import Kubelets
 from workers.core.kubelet.parameters import channels_of
@@ -29,6 +30,16 @@ from workers.server.proxy.connection import BackendError
 from workers.server.proxy.forward import fetch, proxy, upgrade
 from workers.server.proxy.location import Location
 from workers.server.proxy.translate import has_stream_close, port_forward, remote_command, tunnelled
+
+LOG_REQUESTS = REGISTRY.counter(
+    "kube_apiserver_pod_logs_insecure_backend_total",
+    "Total number of requests for pods/logs sliced by usage type: enforce_tls, skip_tls_allowed, skip_tls_denied",
+    ("usage",),
+)
+LOG_TLS_FAILURES = REGISTRY.counter(
+    "kube_apiserver_pod_logs_backend_tls_failure_total",
+    "Total number of requests for pods/logs that failed due to kubelet server TLS verification",
+)
 
 MAX_REFUSAL = 20 << 10
 LOG_REQUEST = b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: apiserver-supervisor\r\n\r\n"
@@ -66,6 +77,7 @@ class ConnectEndpoints:
         assert info is not None
         query = parse_query(request.raw_query)
         check_log_options(query, info.name)
+        LOG_REQUESTS.inc(("skip_tls_allowed" if flag(query, "insecureSkipTLSVerifyBackend") else "enforce_tls",))
         location = await self._locations.log(info.namespace, info.name, query)
         if location is None:
             return Response(204, content_type="")
@@ -133,6 +145,8 @@ class LogFailure:
         self._url = location.url
 
     def __call__(self, why: str) -> ApiError:
+        if "x509: " in why:
+            LOG_TLS_FAILURES.inc()
         return ApiError(500, "", f'Get "{self._url}": {why}')
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from workers.apimachinery.errors import ApiError, internal_error
+from workers.apimachinery.metrics import REGISTRY
 from workers.server.http import Request, Response
 from workers.server.http1 import end_to_end_lines
 from workers.server.proxy import spdy, websocket
@@ -31,6 +32,17 @@ SUCCESS = {"metadata": {}, "status": "Success"}
 MAX_STATUS = 1 << 20
 FINISH_WITHIN = 900.0  # for a client that reads slowly, once the command has ended
 MAX_REFUSAL = 20 << 10
+
+TRANSLATED = REGISTRY.counter(
+    "apiserver_stream_translator_requests_total",
+    "Total number of requests that were handled by the StreamTranslatorProxy, which processes streaming RemoteCommand/V5",
+    ("code",),
+)
+TUNNELLED = REGISTRY.counter(
+    "apiserver_stream_tunnel_requests_total",
+    "Total number of requests that were handled by the StreamTunnelProxy, which processes streaming PortForward/V2",
+    ("code",),
+)
 
 _WEBSOCKET_HEADERS = frozenset(
     f"sec-websocket-{name}" for name in ("key", "version", "protocol", "extensions", "accept")
@@ -52,6 +64,7 @@ async def port_forward(request: Request, location: Location, *, rate: int) -> Re
     """The client's SPDY, out of its WebSocket, to the kubelet. Raises ApiError; what the kubelet refuses is passed on."""
     assert request.hijack is not None
     answer, connection = await dial(request, location, tunnelled(request))
+    TUNNELLED.inc((str(answer.status),))
     if answer.status != 101:
         if answer.status < 400:
             connection.close()
@@ -80,6 +93,7 @@ async def remote_command(request: Request, location: Location, channels: set[int
         if answer.status != 101:
             raise await refused(answer)
     except ApiError as error:
+        TRANSLATED.inc((str(error.code),))
         client, _ = request.hijack()
         client.write(head + ending(error.status))
         client.close()
@@ -249,6 +263,7 @@ class Command(Wrapped):
         if self._closing:
             return b""
         self._closing = True
+        TRANSLATED.inc((str(status.get("code", 200)),))
         self._limit = asyncio.get_running_loop().call_later(FINISH_WITHIN, self.client.abort)
         return ending(status)
 
