@@ -123,3 +123,15 @@ def test_it_is_discovered_and_explained(widgets: RunningServer) -> None:
     assert "v1.example.k8s.io" in kubectl(widgets, "get", "apiservices")
     _, body = widgets.request("GET", "/openapi/v2")
     assert "io.k8s.api.example.v1.Widget" in json.loads(body)["definitions"]
+
+
+def test_protobuf_is_refused_for_a_kind_that_has_no_numbers(widgets: RunningServer) -> None:
+    protobuf = "application/vnd.kubernetes.protobuf"
+    assert widgets.request("GET", WIDGETS, Accept=protobuf)[0] == 406
+    status, body = widgets.request("GET", WIDGETS, Accept=f"{protobuf},application/json")
+    assert (status, json.loads(body)["kind"]) == (200, "WidgetList")
+    status, body = widgets.request("POST", WIDGETS, widget("p"), Content_Type=protobuf)
+    assert (status, json.loads(body)["reason"]) == (415, "UnsupportedMediaType")
+    metadata = f"{protobuf};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    status, body = widgets.request("GET", WIDGETS, Accept=metadata)
+    assert (status, body[:4]) == (200, b"k8s\0")

@@ -77,6 +77,10 @@ _GROUPS = {
 }
 
 
+# Structs that Go's types hold by value wherever they have them.
+VALUES = frozenset(("metadata", "spec", "status", "template"))
+
+
 @dataclass(slots=True, eq=False)
 class Field:
     """One field of a type, or the values of a list or a map (whose `name` is empty).
@@ -140,6 +144,11 @@ class Type:
         if self._fields is None:
             self._fields = {member.name: member for member in self._flatten()}
         return self._fields
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether protobuf knows the message: its fields have numbers."""
+        return any(member.number for member, _ in self.members)
 
     @property
     def is_object(self) -> bool:
@@ -223,7 +232,8 @@ class TypeModel:
         for json_name, token in (properties or {}).items():
             if json_name not in seen:
                 member = self._field(json_name, token, package)
-                member.omitempty = member.pointer = True
+                member.omitempty = True
+                member.pointer = member.form != "object" or json_name not in VALUES
                 self._annotate(member, name, json_name)
                 yield member, False
 

@@ -12,6 +12,7 @@ from workers.apimachinery.errors import ApiError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.registry import Registry
 from workers.server.deprecation import warn
+from workers.server.endpoints.negotiation import refuse_protobuf
 from workers.server.endpoints.respond import error_response
 from workers.server.endpoints.routes import Routes, routes_of
 from workers.server.endpoints.served import Served, View
@@ -76,6 +77,8 @@ class GenericAPIServer:
             raise _refusal(request, view.info, routes, info)
         if view.info.deprecated:
             warn(request, view.info, info)
+        if view.json_only:
+            refuse_protobuf(request)
         return await route(request, view)
 
     def _below(self, path: str) -> Handler | None:

@@ -10,9 +10,11 @@ import functools
 from dataclasses import dataclass
 
 from workers.apimachinery.errors import ApiError, not_acceptable, unsupported_media_type
+from workers.server.http import Request
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+TEXT_TYPES = (JSON, YAML)
 STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
 META_VERSIONS = ("v1", "v1beta1")
@@ -92,6 +94,21 @@ def _output(media_type: str, parameters: dict[str, str]) -> Output | None:
     if transform == TABLE and media_type == PROTOBUF:
         return None
     return Output(media_type, transform, version) if transform in (TABLE, PARTIAL, PARTIAL_LIST) else None
+
+
+def refuse_protobuf(request: Request) -> None:
+    """For a kind that protobuf cannot say: as if the client had not asked for it. Raises ApiError 406 and 415.
+
+    Its metadata alone are of a kind that protobuf has.
+    """
+    headers = request.headers
+    if PROTOBUF in headers.get("content-type", ""):
+        raise unsupported_media_type(TEXT_TYPES)
+    if PROTOBUF in (accept := headers.get("accept", "")):
+        others = ",".join(clause for clause in accept.split(",") if PROTOBUF not in clause or "as=" in clause)
+        if not others:
+            raise not_acceptable(TEXT_TYPES)
+        headers["accept"] = others
 
 
 @functools.lru_cache(maxsize=1024)

@@ -34,6 +34,7 @@ class View:
     def __init__(self, info: ResourceInfo) -> None:
         self.info = info
         self.type = types.model().kind(info.group, info.version, info.kind)
+        self.json_only = not self.type.has_numbers
         self.gvk = (info.group, info.version, info.kind)
         package = GO_PACKAGES.get(info.group) or info.group.partition(".")[0]
         self.go_kind = f"{package}.{info.kind}"
