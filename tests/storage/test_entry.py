@@ -1,5 +1,5 @@
 import orjson
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.storage.entry import JSONEntry
@@ -20,6 +20,7 @@ values = st.recursive(
 objects = st.dictionaries(texts, values, max_size=4)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # of the machine, not of the code
 @given(before=objects, metadata=st.dictionaries(texts, values, max_size=3), after=objects)
 def test_any_object_gets_its_resource_version_in_the_right_place(before, metadata, after):
     stored = {**before, "metadata": metadata, **after}
