@@ -8,6 +8,7 @@ import pytest
 
 from workers.apimachinery.resources import ResourceInfo, builtin_resources
 from workers.apimachinery.validation import validate_create, validate_update
+from workers.apimachinery.validation.certificates import validate_signer_name
 
 INFOS = {(info.group, info.kind): info for info in builtin_resources().values() if info.version in ("v1", "v2")}
 
@@ -122,3 +123,59 @@ def test_a_bound_claim_grows_but_a_volume_keeps_its_source() -> None:
     assert validate_update(info, claim("2Gi"), claim("1Gi")) == []
     (error,) = validate_update(info, claim("1Gi"), claim("2Gi"))
     assert str(error) == "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
+
+
+def request(*conditions: str, certificate: str | None = None) -> dict[str, Any]:
+    status: dict[str, Any] = {"conditions": [{"type": kind, "status": "True"} for kind in conditions]}
+    if certificate:
+        status["certificate"] = certificate
+    return {"metadata": with_metadata(namespace=""), "spec": {"signerName": "a.b/c"}, "status": status}
+
+
+def test_whoever_signs_decides_nothing() -> None:
+    info = info_of("certificates.k8s.io", "CertificateSigningRequest")
+    old, new = request(), request("Approved")
+    assert [e.body for e in validate_update(info, new, old, subresource="status")] == [
+        'Forbidden: updates may not add a condition of type "Approved"'
+    ]
+    assert validate_update(info, new, old, subresource="approval") == []
+    assert [e.body for e in validate_update(info, old, new, subresource="approval")] == [
+        'Forbidden: updates may not remove a condition of type "Approved"'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("domain/x", '"domain": should be a domain with at least two segments separated by dots'),
+        ("a..b/x", '"a..b": validating label "": a lowercase RFC 1123 label must consist of'),
+        ("a.b/X.Y", '"X.Y": validating label "X": a lowercase RFC 1123 subdomain must consist of'),
+    ],
+)
+def test_a_signer_is_a_domain_and_a_path(name: str, fault: str) -> None:
+    (error,) = validate_signer_name(name, "spec.signerName")
+    assert error.body.startswith(f"Invalid value: {fault}")
+
+
+def test_an_aggregated_role_selects_with_selectors_that_work() -> None:
+    info = info_of("rbac.authorization.k8s.io", "ClusterRole")
+    selector = {"matchExpressions": [{"key": "a", "operator": "Nowhere"}]}
+    role = {"metadata": with_metadata(namespace=""), "aggregationRule": {"clusterRoleSelectors": [selector]}}
+    errors = validate_update(info, role, role)
+    assert [(e.field, e.body) for e in errors][-1] == (
+        "aggregationRule.clusterRoleSelectors[0]",
+        "Invalid value: null: invalid label selector.",
+    )
+
+
+def test_a_class_tells_its_driver_something() -> None:
+    info = info_of("storage.k8s.io", "VolumeAttributesClass")
+    old = {"metadata": with_metadata(namespace=""), "driverName": "d", "parameters": {"a": "b"}}
+    assert [e.body for e in validate_update(info, {**old, "parameters": {}}, old)] == [
+        "Forbidden: updates to parameters are forbidden.",
+        "Required value: must contain at least one key/value pair",
+    ]
+    many = {str(number): "" for number in range(513)}
+    assert [e.body for e in validate_update(info, {**old, "parameters": many}, {**old, "parameters": many})] == [
+        "Too long: may not be more than 512 bytes"
+    ]

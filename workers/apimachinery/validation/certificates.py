@@ -19,6 +19,7 @@ from workers.apimachinery.validation.field import (
     not_supported,
     required,
     section,
+    shown,
     too_long,
 )
 from workers.apimachinery.validation.rules import KindValidation
@@ -27,7 +28,7 @@ Object = dict[str, Any]
 
 LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 SHORTEST_EXPIRATION = 600
-LONGEST_DOMAIN, LONGEST_PATH = 253, 253 * 2 + 63
+LONGEST_DOMAIN, LONGEST_SIGNER = 253, 253 + 1 + 63 + 1 + 253
 BEGIN = b"-----BEGIN "
 PEM_BLOCK = re.compile(rb"-----BEGIN ([^-\n]+)-----[ \t\r]*\n(.*?)-----END \1-----", re.DOTALL)
 DECISIONS = ("Approved", "Denied", "Failed")
@@ -93,23 +94,22 @@ def validate_signer_name(name: str, path: str) -> Errors:
         text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
         return [invalid(path, name, text)]
     domain, tail = parts
-    errors: Errors = []
-    if len(domain) > LONGEST_DOMAIN:
-        errors.append(too_long(path, LONGEST_DOMAIN))
+    errors: Errors = [too_long(path, LONGEST_DOMAIN)] if len(domain) > LONGEST_DOMAIN else []
+    errors += _validate_segment(domain, path, names.is_dns1123_label)
     if "." not in domain:
         errors.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
-    errors += _validate_labels(domain, path)
-    if len(tail) > LONGEST_PATH:
-        errors.append(too_long(path, LONGEST_PATH))
-    return errors + _validate_labels(tail, path)
+    errors += _validate_segment(tail, path, names.is_dns1123_subdomain)
+    if len(name) > LONGEST_SIGNER:
+        errors.append(too_long(path, LONGEST_SIGNER))
+    return errors
 
 
-def _validate_labels(part: str, path: str) -> Errors:
-    return [
-        invalid(path, part, f'validating label "{label}": {fault}')
-        for label in part.split(".")
-        for fault in names.is_dns1123_label(label)
-    ]
+def _validate_segment(segment: str, path: str, check: names.Checker) -> Errors:
+    """The faults of the first label that has any: those of others would look the same."""
+    for label in segment.split("."):
+        if faults := check(label):
+            return [invalid(path, segment, f"validating label {shown(label)}: {fault}") for fault in faults]
+    return []
 
 
 def _validate_conditions(conditions: list[Object] | None, path: str) -> Errors:
@@ -135,21 +135,36 @@ def _validate_conditions(conditions: list[Object] | None, path: str) -> Errors:
 
 def _request_update(new: Object, old: Object) -> Errors:
     """No update, of whichever part, takes back a decision."""
-    before, after = (section(obj, "status").get("conditions") or [] for obj in (old, new))
-    errors: Errors = []
-    for kind in DECISIONS:
-        was, now = ([one for one in conditions if one.get("type") == kind] for conditions in (before, after))
-        if len(now) < len(was):
-            errors.append(forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"'))
-    return errors
+    return [
+        forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
+        for kind in DECISIONS
+        if len(_of_type(new, kind)) < len(_of_type(old, kind))
+    ]
 
 
-def _request_status_update(new: Object, old: Object) -> Errors:
+def _of_type(obj: Object, kind: str) -> list[Object]:
+    return [one for one in section(obj, "status").get("conditions") or () if one.get("type") == kind]
+
+
+def _request_approval(new: Object, old: Object) -> Errors:
+    return _validate_changed_status(new, old) + _request_update(new, old)
+
+
+def _validate_changed_status(new: Object, old: Object) -> Errors:
     before, after = (section(obj, "status").get("certificate") for obj in (old, new))
     errors = _validate_conditions(section(new, "status").get("conditions"), "status.conditions")
     if after and after != before and (fault := _certificate_fault(base64.b64decode(after))):
         errors.append(invalid("status.certificate", "<certificate data>", fault))
-    errors += _request_update(new, old)
+    return errors
+
+
+def _request_status(new: Object, old: Object) -> Errors:
+    """The signer's part: the certificate, once, and that it failed. It decides nothing."""
+    errors = _request_approval(new, old)
+    for kind in ("Approved", "Denied"):
+        if len(_of_type(new, kind)) > len(_of_type(old, kind)):
+            errors.append(forbidden("status.conditions", f'updates may not add a condition of type "{kind}"'))
+    before, after = (section(obj, "status").get("certificate") for obj in (old, new))
     if before and before != after:
         errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
     return errors
@@ -175,6 +190,6 @@ KINDS = {
         name=names.anything,
         metadata="M*U",
         create=validate_signing_request,
-        updates={"": _request_update, "approval": _request_status_update, "status": _request_status_update},
+        updates={"": _request_update, "approval": _request_approval, "status": _request_status},
     ),
 }

@@ -26,7 +26,10 @@ def _validate_role(obj: dict[str, Any], *, namespaced: bool) -> Errors:
     if not selectors:
         errors.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
     for at, selector in each(path, selectors):
-        errors += validate_label_selector(selector, at)
+        faults = validate_label_selector(selector, at)
+        errors += faults
+        if faults:
+            errors.append(invalid(at, None, "invalid label selector."))
     return errors
 
 

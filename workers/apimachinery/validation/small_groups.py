@@ -16,8 +16,10 @@ from workers.apimachinery.validation.field import (
     one_of,
     required,
     section,
+    too_long,
     unchanged,
 )
+from workers.apimachinery.validation.previews import validate_strategy
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.selectors import validate_label_selector
 
@@ -36,8 +38,11 @@ def validate_lease(obj: dict[str, Any]) -> Errors:
         errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
     if transitions is not None and transitions < 0:
         errors.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
-    if strategy := spec.get("strategy"):
-        errors += [invalid("spec.strategy", strategy, fault) for fault in names.is_qualified_name(strategy)]
+    strategy, holder = spec.get("strategy"), spec.get("preferredHolder")
+    if strategy is not None:
+        errors += validate_strategy(strategy, "spec.strategy.strategy")
+    if holder and not strategy:
+        errors.append(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"))
     return errors
 
 
@@ -113,18 +118,30 @@ def validate_storage_class(obj: dict[str, Any]) -> Errors:
         errors.append(required("provisioner"))
     else:
         lowered = provisioner.lower()
-        errors += [invalid("provisioner", provisioner, fault) for fault in names.is_qualified_name(lowered)]
-    parameters = obj.get("parameters") or {}
-    if len(parameters) > 512:
-        errors.append(invalid("parameters", "StorageClass Provisioner Parameters", "exceeds 512 items"))
-    if "" in parameters:
-        errors.append(invalid("parameters", "", "field can not be empty."))
+        errors += [invalid("provisioner", lowered, fault) for fault in names.is_qualified_name(lowered)]
+    errors += validate_parameters(obj.get("parameters"))
     errors += one_of(obj.get("reclaimPolicy"), ("Delete", "Retain"), "reclaimPolicy")
     if obj.get("volumeBindingMode") is None:
         errors.append(required("volumeBindingMode"))
     else:
         errors += one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode")
     return errors + _validate_topologies(obj.get("allowedTopologies"))
+
+
+MOST_PARAMETERS, LONGEST_PARAMETERS = 512, 256 * 1024
+
+
+def validate_parameters(parameters: dict[str, str] | None, *, needed: bool = False) -> Errors:
+    """What a class tells its driver."""
+    given = parameters or {}
+    if len(given) > MOST_PARAMETERS:
+        return [too_long("parameters", MOST_PARAMETERS)]
+    errors: Errors = [invalid("parameters", "", "field can not be empty.")] if "" in given else []
+    if sum(len(name.encode()) + len(value.encode()) for name, value in given.items()) > LONGEST_PARAMETERS:
+        errors.append(too_long("parameters", LONGEST_PARAMETERS))
+    if needed and not given:
+        errors.append(required("parameters", "must contain at least one key/value pair"))
+    return errors
 
 
 def _validate_topologies(terms: list[dict[str, Any]] | None) -> Errors:

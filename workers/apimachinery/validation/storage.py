@@ -7,6 +7,7 @@ from typing import Any
 from workers.apimachinery import quantity
 from workers.apimachinery.validation import names
 from workers.apimachinery.validation.field import (
+    NOT_NEGATIVE,
     Errors,
     forbidden,
     invalid,
@@ -19,6 +20,7 @@ from workers.apimachinery.validation.resource_lists import validate_overhead
 from workers.apimachinery.validation.rules import KindValidation
 from workers.apimachinery.validation.scheduling import validate_tolerations
 from workers.apimachinery.validation.selectors import validate_label_selector
+from workers.apimachinery.validation.small_groups import validate_parameters
 
 Object = dict[str, Any]
 GROUP = "storage.k8s.io"
@@ -45,29 +47,25 @@ def validate_attributes_class(obj: Object) -> Errors:
         errors = [invalid("driverName", driver, fault) for fault in names.is_qualified_name(driver.lower())]
     else:
         errors = [required("driverName")]
-    parameters = obj.get("parameters")
-    if not parameters:
-        errors.append(required("parameters", "must contain at least one key/value pair"))
-    return errors
+    return errors + validate_parameters(obj.get("parameters"), needed=True)
 
 
 def _attributes_class_update(new: Object, old: Object) -> Errors:
-    errors = validate_attributes_class(new)
+    errors: Errors = []
     if new.get("driverName") != old.get("driverName"):
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-    return errors
+    return errors + validate_attributes_class(new)
 
 
 def validate_storage_capacity(obj: Object) -> Errors:
     errors = validate_label_selector(obj.get("nodeTopology"), "nodeTopology")
     name = obj.get("storageClassName", "")
     errors += [invalid("storageClassName", name, fault) for fault in names.is_dns1123_subdomain(name)]
-    for field in ("capacity", "maximumVolumeSize"):
-        value = obj.get(field)
-        if value is not None and quantity.parse(value).nano < 0:
-            errors.append(invalid(field, value, "must be greater than or equal to 0"))
+    value = obj.get("capacity")
+    if value is not None and quantity.parse(value).nano < 0:
+        errors.append(invalid("capacity", value, NOT_NEGATIVE))
     return errors
 
 
@@ -80,7 +78,7 @@ def _storage_capacity_update(new: Object, old: Object) -> Errors:
 KINDS = {
     ("node.k8s.io", "RuntimeClass"): KindValidation(create=validate_runtime_class, updates={"": _runtime_class_update}),
     (GROUP, "VolumeAttributesClass"): KindValidation(
-        metadata="M*U", create=validate_attributes_class, updates={"": _attributes_class_update}
+        metadata="U*M", create=validate_attributes_class, updates={"": _attributes_class_update}
     ),
     (GROUP, "CSIStorageCapacity"): KindValidation(
         metadata="M*U", create=validate_storage_capacity, updates={"": _storage_capacity_update}

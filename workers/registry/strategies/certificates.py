@@ -44,13 +44,15 @@ class RequestStrategy(Strategy):
 
 
 def _keep_decisions(status: Object, before: Object) -> Object:
-    """Whoever writes the status may not add, change or remove an approval or denial."""
-    kept = [one for one in before.get("conditions") or () if one.get("type") in DECISIONS]
-    others = [one for one in status.get("conditions") or () if one.get("type") not in DECISIONS]
-    conditions = [*kept, *others]
-    return (
-        {**status, "conditions": conditions} if conditions else {k: v for k, v in status.items() if k != "conditions"}
-    )
+    """Decisions written with the status stay as they were; those added or removed are validation's to refuse."""
+    conditions = list(status.get("conditions") or ())
+    for kind in DECISIONS:
+        was = [one for one in before.get("conditions") or () if one.get("type") == kind]
+        places = [index for index, one in enumerate(conditions) if one.get("type") == kind]
+        if len(was) == len(places):
+            for index, one in zip(places, was, strict=True):
+                conditions[index] = one
+    return {**status, "conditions": conditions} if conditions else status
 
 
 def date_conditions(status: Object, before: Object) -> Object:
