@@ -11,6 +11,7 @@ from typing import Any
 from supervisor.run_folder import CONTROL
 
 _LONGEST = 65536
+_ATTEMPTS = 3
 
 
 class NotRunning(Exception):
@@ -23,17 +24,33 @@ class ControlError(Exception):
 
 def request(run_dir: Path, command: str, timeout: float = 30.0, **arguments: Any) -> Any:
     """Ask the master of `run_dir`; its answer. Raises NotRunning, ControlError."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(timeout)
-            connection.connect(str(run_dir / CONTROL))
-            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-            answer = json.loads(_line(connection))
-    except (OSError, ValueError) as error:
-        raise NotRunning(f"no server runs in {run_dir}") from error
+    question = json.dumps({"command": command, **arguments}).encode() + b"\n"
+    line = b""
+    for _ in range(_ATTEMPTS):
+        try:
+            line = _ask(run_dir, question, timeout)
+        except TimeoutError as error:
+            raise ControlError(f"the server in {run_dir} does not answer within {timeout:.0f} s") from error
+        except (ConnectionResetError, BrokenPipeError):
+            continue
+        except OSError as error:
+            raise NotRunning(f"no server runs in {run_dir}") from error
+        if line:
+            break  # else the question came so late, on a busy machine, that it was not read
+    if not line.endswith(b"\n"):
+        raise NotRunning(f"the server in {run_dir} has just ended")
+    answer = json.loads(line)
     if "error" in answer:
         raise ControlError(answer["error"])
     return answer["result"]
+
+
+def _ask(run_dir: Path, question: bytes, timeout: float) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(str(run_dir / CONTROL))
+        connection.sendall(question)
+        return _line(connection)
 
 
 class ControlSocket:

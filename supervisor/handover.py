@@ -27,7 +27,7 @@ def start_check(command: str, arguments: Sequence[str]) -> subprocess.Popen[str]
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-m", "supervisor.checking", command, *arguments],
+        [sys.executable, "-P", "-m", "supervisor.checking", command, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
