@@ -124,7 +124,7 @@ GROUP = FlagGroup(
             "authentication-config",
             STRING,
             "",
-            "File that says which JWT and anonymous authenticators there are (AuthenticationConfiguration).",
+            "File that says which JWT and anonymous authenticators there are (AuthenticationConfiguration, without CEL).",
         ),
         Flag(
             "authentication-token-webhook-cache-ttl",
