@@ -12,15 +12,15 @@ from workers.apimachinery.user import UserInfo
 class Context:
     """Who writes what, and how: handed from the endpoint through the Store to strategies and admission.
 
-    `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to
-    `warnings` to send a Warning header.
+    `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's
+    CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
     """
 
     user: UserInfo
-    group: str = ""
     namespace: str = ""
     name: str = ""
     subresource: str = ""
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    group: str = ""
