@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tests.admission.cluster import ALICE, NODE, Cluster, refused
+from tests.auth.remote import Authority
 
 REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 RBAC = "rbac.authorization.k8s.io"
@@ -54,14 +55,16 @@ def test_approving_needs_leave_of_the_signer(in_cluster):
     in_cluster(scenario)
 
 
-def test_signing_needs_leave_of_the_signer(in_cluster):
+def test_signing_needs_leave_of_the_signer(in_cluster, tmp_path):
+    signed = base64.b64encode(Authority(tmp_path).file.read_bytes()).decode()
+
     async def scenario(cluster: Cluster) -> None:
         await cluster.create(REQUESTS, request("example.com/s"))
         error = await refused(
             cluster.update(
                 REQUESTS,
                 "r",
-                lambda live: {**live, "status": {"certificate": "eA=="}},
+                lambda live: {**live, "status": {"certificate": signed}},
                 user=ALICE,
                 subresource="status",
             ),
