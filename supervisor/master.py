@@ -283,7 +283,7 @@ class Master:
                 log.warning("%s ended with %s and was started again", child.role, exit_text(child.last_exit))
         if self.state == "starting":
             self._follow_start(now)
-        else:
+        elif self.state == "ready":
             self._follow_reload()
         if self._crash_loops.look(self.children.values(), now):
             self._notifier.say(self._state_text())
@@ -509,6 +509,7 @@ class Master:
         self._progress.__exit__(None, None, None)
         self._progress.say("stopping")
         self._notifier.stopping()
+        self._reload.cancel()
         (self.folder.path / STOPPING).touch()
         deadline = time.monotonic() + self.options.shutdown_delay_duration
         reconciler = self.children.pop("reconciler", None)

@@ -50,6 +50,13 @@ class Reload:
         check, self._check = self._check, None
         return handover.checked(check, fixed)
 
+    def cancel(self) -> None:
+        """The server stops."""
+        if self._check is not None:
+            self._check.kill()
+            self._check.communicate()
+            self._check = None
+
     def begin(self) -> None:
         """This is the new program: its arbiters are about to take over."""
         self.rolls = True

@@ -305,6 +305,12 @@ class TestReload:
             small.command("reload")
             assert small.request("GET", "/x") == (200, b"new")
 
+    def test_a_stop_ends_a_reload(self, small: RunningServer) -> None:
+        small.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not small.status()["settled"], 5, "the reload has begun")
+        assert small.stop() == 0
+        assert "takes over" not in (small.run_dir / "logs" / "master.log").read_text()
+
     def test_options_that_are_wrong_leave_the_server_as_it_is(self, tmp_path: Path) -> None:
         options = tmp_path / "options.yaml"
         options.write_text("core-workers: 1\n")
