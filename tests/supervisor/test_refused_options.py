@@ -115,7 +115,7 @@ REFUSED = [
     ("S52a", "--request-timeout=-1s", "--request-timeout can not be negative value"),
     ("S52a", "--goaway-chance=0.5", "--goaway-chance"),
     ("S35", "--tls-cert-file={pki}/serving.crt", "--tls-private-key-file must be specified together"),
-    ("S35", "--service-account-key-file={pki}/junk", "holds no key in PEM form"),
+    ("S35", "--service-account-key-file={pki}/junk", "data does not contain any valid RSA or ECDSA public keys"),
     ("S31", "--service-cluster-ip-range=10.0.0.0/30", "must be at least 8 IP addresses"),
     ("S61", "--proxy-client-cert-file={pki}/serving.crt", "--proxy-client-key-file must be specified together"),
     (
