@@ -179,3 +179,41 @@ def test_a_class_tells_its_driver_something() -> None:
     assert [e.body for e in validate_update(info, {**old, "parameters": many}, {**old, "parameters": many})] == [
         "Too long: may not be more than 512 bytes"
     ]
+
+
+def pod(resources: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    container = {
+        "name": "c",
+        "image": "i",
+        "imagePullPolicy": "Always",
+        "terminationMessagePolicy": "File",
+        "resources": resources or {},
+    }
+    spec = {"containers": [container], "restartPolicy": "Always", "dnsPolicy": "Default", **more.pop("spec", {})}
+    return {"kind": "Pod", "metadata": with_metadata(**more), "spec": spec}
+
+
+def resized(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    errors = validate_update(info_of("", "Pod"), new, old, subresource="resize")
+    return [f"{e.field}: {e.body}" for e in errors]
+
+
+def test_a_pod_grows_in_cpu_and_memory_only() -> None:
+    old = pod({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "ephemeral-storage": "1Gi"}})
+    new = pod({"requests": {"cpu": "2"}, "limits": {"cpu": "3", "ephemeral-storage": "1Gi"}})
+    assert resized(old, new) == []
+    more = pod({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "ephemeral-storage": "2Gi"}})
+    assert resized(old, more) == ["spec: Forbidden: only cpu and memory resources are mutable"]
+    less = pod({"requests": {"memory": "1"}, "limits": {"cpu": "2", "ephemeral-storage": "1Gi"}})
+    assert resized(old, less) == [
+        "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed"
+    ]
+
+
+def test_some_pods_are_never_resized() -> None:
+    static = pod(annotations={"kubernetes.io/config.mirror": "x"})
+    assert resized(static, static) == ["[]: Forbidden: static pods cannot be resized"]
+    windows = pod(spec={"os": {"name": "windows"}})
+    assert resized(windows, windows) == ["[]: Forbidden: windows pods cannot be resized"]
+    errors = validate_update(info_of("", "Pod"), static, static, subresource="ephemeralcontainers")
+    assert [e.body for e in errors] == ["Forbidden: static pods do not support ephemeral containers"]

@@ -177,51 +177,97 @@ SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
 
 def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
     """ValidatePodEphemeralContainersUpdate: containers may be added, never changed or removed."""
-    errors = validate_pod_spec(section(new, "spec"), "spec", pod_name=new["metadata"].get("name", ""))
+    if _is_static(old):
+        return [forbidden(NOWHERE, "static pods do not support ephemeral containers")]
+    errors = _validate_whole(new) + validate_annotation_updates(new, old)
     path = "spec.ephemeralContainers"
     now = {c.get("name", ""): c for c in section(new, "spec").get("ephemeralContainers") or ()}
-    before = section(old, "spec").get("ephemeralContainers") or []
-    changed = [c["name"] for c in before if c["name"] in now and now[c["name"]] != c]
-    gone = [c["name"] for c in before if c["name"] not in now]
-    for name in gone:
-        errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n'))
-    for name in changed:
-        errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n'))
+    for container in section(old, "spec").get("ephemeralContainers") or ():
+        name = container["name"]
+        if name not in now:
+            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n'))
+        elif now[name] != container:
+            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n'))
     return errors
+
+
+NOWHERE = "[]"  # the path of the whole object
+MIRROR_POD = "kubernetes.io/config.mirror"
+
+
+def _is_static(pod: Object) -> bool:
+    return MIRROR_POD in (pod["metadata"].get("annotations") or {})
 
 
 def validate_resize(new: Object, old: Object) -> Errors:
     """ValidatePodResize: only cpu and memory of containers may change, and not the pod's QoS class."""
-    errors = validate_pod_spec(section(new, "spec"), "spec", pod_name=new["metadata"].get("name", ""))
     now, before = section(new, "spec"), section(old, "spec")
+    if _is_static(old):
+        return [forbidden(NOWHERE, "static pods cannot be resized")]
+    if section(before, "os").get("name") == "windows":
+        return [forbidden(NOWHERE, "windows pods cannot be resized")]
+    errors = _validate_whole(new)
     if qos_class(new) != qos_class(old):
         text = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid("spec", qos_class(old), text))
+    if not _node_resizes(old):
+        errors.append(forbidden("spec", "Pod running on node without support for resize"))
     munged = dict(now)
-    for field in ("containers", "initContainers"):
+    pairs: dict[str, list[tuple[Object, Object]]] = {}
+    for field in ("initContainers", "containers"):
         if len(now.get(field) or ()) == len(before.get(field) or ()) and before.get(field):
-            pairs = zip(now[field], before[field], strict=True)
-            munged[field] = [_with_resizable(container, other) for container, other in pairs]
-    if munged != before:
-        errors.append(forbidden("spec", f"{RESIZE_TEXT}\n{_difference(munged, before)}"))
-    return errors
+            pairs[field] = list(zip(now[field], before[field], strict=True))
+        for index, (container, other) in enumerate(pairs.get(field, ())):
+            if field == "containers" or _is_sidecar(other):
+                errors += _validate_removed(container, other, f"spec.{field}[{index}].resources")
+    for container, other in pairs.get("containers", ()):
+        if _with_resizable(container, other) != other:
+            errors.append(forbidden("spec", RESIZE_TEXT))
+    for container, other in pairs.get("initContainers", ()):
+        if not _is_sidecar(container):
+            if container != other:
+                errors.append(forbidden("spec", "resources for non-sidecar init containers are immutable"))
+        elif _with_resizable(container, other) != other:
+            text = "only cpu and memory resources for sidecar containers are mutable"
+            errors.append(forbidden("spec", text))
+    if errors:
+        return errors
+    munged.update({field: [other for _, other in paired] for field, paired in pairs.items()})
+    return [] if munged == before else [forbidden("spec", RESIZE_TEXT)]
+
+
+def _is_sidecar(container: Object) -> bool:
+    return container.get("restartPolicy") == "Always"
+
+
+def _node_resizes(pod: Object) -> bool:
+    """Whether the kubelet tells the resources of what runs, which those that can resize do."""
+    for status in section(pod, "status").get("containerStatuses") or ():
+        if section(status, "state").get("running") is not None:
+            return status.get("resources") is not None
+    return True
+
+
+def _validate_removed(container: Object, other: Object, path: str) -> Errors:
+    now, before = (one.get("resources") or {} for one in (container, other))
+    return [
+        forbidden(f"{path}.{field}", f"resource {field} cannot be removed")
+        for field in ("requests", "limits")
+        if (before.get(field) or {}).keys() - (now.get(field) or {}).keys()
+    ]
 
 
 def _with_resizable(container: Object, other: Object) -> Object:
     """`container` with the cpu and memory amounts of `other`."""
-    resources = {
-        name: dict(value) if isinstance(value, dict) else value
-        for name, value in (container.get("resources") or {}).items()
-    }
-    was = other.get("resources") or {}
+    was, resources = other.get("resources") or {}, dict(container.get("resources") or {})
     for kind in ("limits", "requests"):
-        amounts = {n: v for n, v in (resources.get(kind) or {}).items() if n not in RESIZABLE}
-        amounts |= {n: v for n, v in (was.get(kind) or {}).items() if n in RESIZABLE}
-        if amounts:
-            resources[kind] = amounts
-        else:
+        if not was.get(kind):
             resources.pop(kind, None)
-    return {**container, "resources": resources}
+            continue
+        amounts = {n: v for n, v in (resources.get(kind) or {}).items() if n not in RESIZABLE}
+        resources[kind] = amounts | {n: v for n, v in was[kind].items() if n in RESIZABLE}
+    same = "resources" in other or resources
+    return {**container, "resources": resources} if same else {k: v for k, v in container.items() if k != "resources"}
 
 
 def qos_class(pod: Object) -> str:
