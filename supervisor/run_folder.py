@@ -33,6 +33,7 @@ class RunFolder:
     def __init__(self, path: str, *, logs: Path | None) -> None:
         self.path = Path(path)
         self.logs = logs
+        self.lock = -1  # the descriptor by which the folder is held
 
     def take(self) -> None:
         """Create and lock the folder, and remove what a dead master left. Raises FolderInUse, OSError."""
@@ -66,7 +67,9 @@ class RunFolder:
         return listener
 
     def leave(self, *, altogether: bool = False) -> None:
-        """Remove what must not outlive this master, or all of the folder."""
+        """Remove what must not outlive this master, or all of the folder; nothing if another master holds it."""
+        if self.lock < 0:
+            return
         for pattern in (*_TRANSIENT, PID_FILE, KUBECONFIG):
             for leftover in self.path.glob(pattern):
                 if not leftover.is_dir():

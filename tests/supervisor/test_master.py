@@ -130,7 +130,7 @@ def test_a_second_master_on_the_run_folder_is_refused(small: RunningServer, tmp_
     second = subprocess.run([*SMALL, *flags], capture_output=True, text=True, timeout=20)
     assert second.returncode == 1
     assert f"in use by another master, pid {small.process.pid}" in second.stderr
-    assert small.request("GET", "/readyz")[0] == 200
+    assert small.status()["ready"] and small.request("GET", "/readyz")[0] == 200, "the first one goes on"
 
 
 def test_a_second_master_on_the_data_folder_is_refused(small: RunningServer, tmp_path: Path) -> None:
