@@ -15,6 +15,7 @@ import types
 
 import pytest
 
+from tests.running import wait_for
 from workers.server import arbiter
 from workers.server.arbiter import run_arbiter
 from workers.server.config import ServerConfig
@@ -321,7 +322,9 @@ def test_a_tunnel_goes_on_in_a_retired_worker(group):
         client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
         assert b"101" in client.recv(1000)
         os.kill(group.pid, signal.SIGHUP)
-        assert group.ready() == group.ask() != first
+        second = group.ready()
+        assert second != first
+        wait_for(lambda: group.ask() == second, 5, "the first worker to accept nothing new")
         time.sleep(1)
         client.sendall(b"still there?")
         assert client.recv(1000) == b"still there?"
