@@ -218,6 +218,7 @@ class Master:
             importlib.import_module(module)
         gc.collect()
         gc.freeze()
+        gc.enable()
         for role in ROLES:
             workers = getattr(config, f"{role}_workers")
             self._add(WorkerGroup(role, workers, lambda role=role: self._fork_arbiter(role)))  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def command(arguments: Sequence[str], profile: Profile = START) -> int:
         options = complete_and_validate(given)
     except OptionsError as error:
         return _fail(str(error), f"see '{profile.command} --help' for usage")
+    gc.disable()  # what the master loads stays: it is frozen before the first fork
     warn(given)
     _warn_of_completed(options)
     if given.anonymous_auth and not options.anonymous_auth:
