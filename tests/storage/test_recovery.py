@@ -31,6 +31,20 @@ async def test_writes_and_watches_go_on_after_etcd_was_killed(own_etcd, tmp_path
         assert cache.healthy
 
 
+async def test_a_watch_that_moves_is_no_fault_and_one_that_stays_away_is(own_etcd, monkeypatch):
+    monkeypatch.setattr(reflector_module, "MOVING", 0.5)
+    async with caching(own_etcd, "/registry") as (_, cache, _pods):
+        await in_thread(own_etcd.kill)
+        await asyncio.sleep(0.2)
+        assert cache.healthy
+        await asyncio.sleep(0.6)
+        assert not cache.healthy
+        await in_thread(own_etcd.start)
+        async with asyncio.timeout(10):
+            while not cache.healthy:
+                await asyncio.sleep(0.05)
+
+
 async def test_no_acknowledged_write_is_lost_or_seen_twice_while_etcd_is_killed(own_etcd):
     async with caching(own_etcd, "/registry") as (storage, _, pods):
         subscription = await pods.watch("/registry/pods/", pods.revision)

@@ -28,6 +28,8 @@ FRESH_TIMEOUT = 3.0
 RETRY_PAUSE = 0.1
 CONFIRM_PAUSE = 0.02
 LOG_EVERY = 10_000
+MOVING = 3.0  # a watch may take so long to move to another member; reads wait as long for it
+NEVER, UP = float("-inf"), float("inf")
 
 
 class Sink(Protocol):
@@ -50,7 +52,7 @@ class Reflector:
 
     def __init__(self, storage: EtcdStorage, prefix: str) -> None:
         self.revision = 0
-        self.healthy = False
+        self._down_since = NEVER
         self._storage = storage
         self._prefix = prefix
         self._range = (b"\x00", b"\x00")
@@ -67,10 +69,15 @@ class Reflector:
 
     async def stop(self) -> None:
         """Stop following."""
-        self.healthy = False
+        self._down_since = NEVER
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the watch on etcd is established, or was until a moment ago: one that moves is no fault yet."""
+        return asyncio.get_running_loop().time() - self._down_since < MOVING
 
     async def fresh(self) -> int:
         """Wait for all that was written before this call; the revision reached. Raises Unavailable, Lagging."""
@@ -129,7 +136,7 @@ class Reflector:
             except Exception:  # never leave a server without its watch
                 log.exception("watch of %s failed: loading again", self._prefix)
                 loaded = False
-            self.healthy = False
+            self._down_since = min(self._down_since, asyncio.get_running_loop().time())
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _same_history(self) -> bool:
@@ -176,7 +183,7 @@ class Reflector:
                     self._advance(max(self.revision, answer.events[-1].kv.mod_revision))
                 elif answer.created:
                     self._check_cluster(answer.header.cluster_id)
-                    self.healthy = True
+                    self._down_since = UP
                     self._started.set()
 
     def _check_cluster(self, cluster: int) -> None:

@@ -61,7 +61,7 @@ class EtcdWatchCache:
 
     @property
     def healthy(self) -> bool:
-        """Whether every watch on etcd is established."""
+        """Whether every watch on etcd is established, or on its way to another member."""
         return all(reflector.healthy for reflector in self._reflectors)
 
     def counts(self) -> dict[str, int]:
