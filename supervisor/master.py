@@ -77,7 +77,8 @@ class Master:
         self.folder = RunFolder(options.run_dir, logs=log_folder(options))
         self._flags = flags
         self.children: dict[str, Child] = {}
-        self.state = "starting"
+        # the workers of a start open the doors before they are ready, those of a reload take their places when they are
+        self.state = "ready" if self._inherited else "starting"
         self._progress = progress
         self._notifier = Notifier(options.ready_fd, self._inherited and self._inherited["notifier"])
         self._crash_loops = CrashLoops(self.folder.path / CRASH_LOOPS)
@@ -223,7 +224,6 @@ class Master:
             workers = getattr(config, f"{role}_workers")
             self._add(WorkerGroup(role, workers, lambda role=role: self._fork_arbiter(role)))  # type: ignore[misc]
         if self._inherited:
-            self.state = "ready"
             kill(self._inherited["children"]["reconciler"]["pid"], signal.SIGKILL)  # what it has listed stays
         self._add(Child("reconciler", self._fork_reconciler), anew=True)
         if self._inherited:
