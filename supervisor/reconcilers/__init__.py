@@ -30,10 +30,15 @@ REMOVE_WITHIN = 2 * INTERVAL  # how long a stop may wait for it
 SERVING, STOP = b"s", b"x"
 
 
+class _MasterGone(Exception):
+    """Nobody holds the other end of the pipe any more."""
+
+
 def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
     """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop.
 
-    With `serving` it goes on where another process of this server was killed, and what that has listed stays.
+    With `serving` it goes on where another process of this server was killed, and what that has listed stays. So does
+    what is listed of a server whose master was killed: its key runs out, or its next start removes it, as upstream.
     """
     configure(form=options.logging_format, verbosity=options.v, modules=options.vmodule)
     from setproctitle import setproctitle
@@ -43,8 +48,12 @@ def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
     setproctitle(f"apiserver-supervisor: reconciler ({options.instance})")
     log.info("endpoint reconciler: %s", options.endpoint_reconciler_type)
     reconciler = build(options)
-    if serving or _withdraw(reconciler, pipe):
-        _keep_listed(reconciler, pipe)
+    try:
+        if serving or _withdraw(reconciler, pipe):
+            _keep_listed(reconciler, pipe)
+    except _MasterGone:
+        log.error("the master is gone: what is listed stays until it runs out")
+        return
     _remove(reconciler)
 
 
@@ -91,8 +100,9 @@ def _done(step: Callable[[], None], what: str) -> bool:
 
 
 def _told(pipe: int, wait: float | None) -> bytes:
-    """What the master wrote within that time: b"", SERVING, or STOP, also if it is gone."""
+    """What the master wrote within that time: b"", SERVING or STOP. Raises _MasterGone."""
     if not select.select([pipe], [], [], wait)[0]:
         return b""
-    told = os.read(pipe, 16)
-    return STOP if STOP in told or not told else SERVING
+    if not (told := os.read(pipe, 16)):
+        raise _MasterGone
+    return STOP if STOP in told else SERVING

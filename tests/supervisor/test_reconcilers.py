@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from supervisor import reconcilers
 from supervisor.etcd import find
 from supervisor.reconcilers.endpoints import (
     ENDPOINTS_KEY,
@@ -29,6 +32,13 @@ from workers.storage.formats import Formats
 from workers.storage.serializer import PROTOBUF
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.10"
+PROCESS = """\
+import sys
+from supervisor import reconcilers
+from supervisor.completion import complete
+from supervisor.options.parsing import parse
+reconcilers.run(complete(parse(sys.argv[2:])), int(sys.argv[1]), serving=False)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +187,25 @@ def test_master_count_on_a_real_etcd(store: Store) -> None:
     assert listed(store) == ([A, B], [A, B])
     last.remove(stopping=True)
     assert listed(store) == ([A], [A])
+
+
+@pytest.mark.parametrize("kind", ["lease", "master-count"])
+@pytest.mark.parametrize("told", [reconcilers.STOP, b""], ids=["stopped", "killed"])
+def test_what_is_listed_goes_at_a_stop_and_stays_when_the_master_was_killed(
+    store: Store, etcd_url: str, kind: str, told: bytes
+) -> None:
+    flags = [f"--etcd-servers={etcd_url}", f"--etcd-prefix={store._prefix}", f"--advertise-address={A}"]
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", PROCESS, str(reading), *flags, f"--endpoint-reconciler-type={kind}"]
+    with subprocess.Popen(command, pass_fds=[reading]) as process:
+        os.close(reading)
+        os.write(writing, reconcilers.SERVING)
+        wait_for(lambda: listed(store) == ([A], [A]), 10, "it is listed")
+        os.write(writing, told)
+        os.close(writing)
+        assert process.wait(10) == 0
+    assert listed(store) == (([], []) if told else ([A], [A]))
+    assert len(store.list("masterleases/")) == (kind == "lease" and not told)
 
 
 def test_writes_are_compare_and_swap(store: Store) -> None:
