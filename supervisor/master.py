@@ -1,8 +1,7 @@
 """The master: one loop that starts the processes of a server, keeps them alive and ends them in order.
 
 It opens the listening sockets itself, so that they outlive any process that serves on them, and forks the arbiters. It
-has one thread and no gRPC, so that it can fork at any time. Signals only wake the loop, which has one handler for each; the
-second signal to stop ends everything at once, because no child outlives the master.
+has one thread and no gRPC, so that it can fork at any time.
 """
 
 from __future__ import annotations
@@ -12,15 +11,12 @@ import dataclasses
 import gc
 import importlib
 import json
-import logging
 import os
 import selectors
 import signal
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +28,7 @@ from supervisor.control import ControlError, ControlSocket
 from supervisor.crash_loops import CrashLoops
 from supervisor.groups import WorkerGroup
 from supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
+from supervisor.master_log import leave_log, log, log_folder, open_log
 from supervisor.options.parsing import CompletedOptions
 from supervisor.preparation import (
     keep_encryption_config,
@@ -46,13 +43,10 @@ from supervisor.progress import Progress
 from supervisor.readiness import Notifier, failing, reachable, serves
 from supervisor.reloading import Reload
 from supervisor.run_folder import CONTROL, CRASH_LOOPS, KUBECONFIG, ROLES, STOPPING, RunFolder, held, lock, make_private
+from supervisor.signals import TO_STOP, Signals
 from supervisor.tree import child_node, etcd_label, node, render
 from workers.server.config import ServerConfig
-from workers.server.logs import formatter
 
-log = logging.getLogger("supervisor")
-
-PROGRAM = "apiserver-supervisor"
 FRONT = "aggregator"
 READY_WITHIN = 55.0
 ETCD_WITHIN = 30.0  # whoever started us starts us again; upstream gives up at its first dial's timeout too
@@ -87,14 +81,12 @@ class Master:
         self._steps: dict[str, Callable[[], bool]] = {}
         self._etcd: embedded.Etcd | None = None
         self._began = time.monotonic()
-        self._signals: deque[int] = deque()
-        self._told_to_stop = False
 
     # starting
 
     def run(self) -> int:
         """Start, serve until a signal or `stop`, stop. Raises StartError and OSError if it cannot start."""
-        self._handle_signals()
+        self._signals = Signals(self._selector, signal.SIGHUP)
         try:
             with self._listen() as self._front:
                 self._take_folders()
@@ -118,32 +110,18 @@ class Master:
     def _take_folders(self) -> None:
         if self._inherited:
             self.folder.adopt(self._inherited["locks"][0])
-            self._log()
+        else:
+            self.folder.take()
+        open_log(self.options, self.folder.log("master"), self._flags)
+        if self._inherited:
             self._data_lock = self._inherited["locks"][1]
             return
-        self.folder.take()
-        self._log()
         if self.options.endpoint_reconciler_type not in reconcilers.TYPES:
             kind = self.options.endpoint_reconciler_type
             raise StartError(f"endpoint reconciler not implemented: {kind} (--endpoint-reconciler-type)")
         data = Path(self.options.data_dir)
         make_private(data)
         self._data_lock = lock(data / "lock", f"--data-dir {data}")
-
-    def _log(self) -> None:
-        """Our own log; the root logger is left to the children."""
-        path = self.folder.log("master")
-        handlers = [logging.FileHandler(path) if path else logging.StreamHandler()]
-        if path and self.options.alsologtostderr:
-            handlers.append(logging.StreamHandler())
-        for handler in handlers:
-            handler.setFormatter(formatter(self.options.logging_format, "%(asctime)s %(levelname).1s %(message)s"))
-            log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        log.propagate = False
-        for line in self._flags:
-            log.info("%s", line)
-        log.info("version: apiserver-supervisor %s, Kubernetes %s", version(PROGRAM), self.options.kubernetes_version)
 
     def _listen(self) -> Listeners:
         if self._inherited:
@@ -256,7 +234,7 @@ class Master:
         def run() -> None:
             from workers.server.arbiter import run_arbiter
 
-            _leave_log()
+            leave_log()
             run_arbiter(role, config, listener, events, wishes, unprotected=doors, starting=starting)
 
         pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes, *doors.values()))
@@ -265,7 +243,7 @@ class Master:
 
     def _fork_reconciler(self) -> int:
         def run() -> None:
-            _leave_log()
+            leave_log()
             reconcilers.run(self.options, self._pipe[0], serving=self.state == "ready")
 
         return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0],))
@@ -276,8 +254,8 @@ class Master:
         """One round: what is ready on a socket, children that died, steps that completed."""
         for key, _ in self._selector.select(self._patience()):
             key.data()
-        while self._signals:
-            self._handle_signal(self._signals.popleft())
+        for number in self._signals.take():
+            self._handle_signal(number)
         now = time.monotonic()
         for child in self.children.values():
             if child.check(now):
@@ -421,29 +399,11 @@ class Master:
 
     # signals and stopping
 
-    def _handle_signals(self) -> None:
-        wake_in, wake_out = socket.socketpair()
-        wake_in.setblocking(False)
-        wake_out.setblocking(False)
-        signal.set_wakeup_fd(wake_out.fileno(), warn_on_full_buffer=False)
-        self._wake = wake_in, wake_out
-        self._selector.register(wake_in, selectors.EVENT_READ, lambda: wake_in.recv(4096))
-        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note_signal)
-
-    def _note_signal(self, number: int, _: Any) -> None:
-        """Runs between two instructions of the loop, so it only takes a note, unless it is the second one to stop."""
-        if number in (signal.SIGTERM, signal.SIGINT):
-            if self._told_to_stop:
-                os._exit(1)
-            self._told_to_stop = True
-        self._signals.append(number)
-
     def _handle_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
             with contextlib.suppress(ControlError):
                 self.reload()
-        elif number in (signal.SIGTERM, signal.SIGINT):
+        elif number in TO_STOP:
             self.stop(signal.Signals(number).name)
 
     def reload(self) -> None:
@@ -538,16 +498,3 @@ class Master:
                 for child in ending:
                     child.stop(signal.SIGKILL)
             self._turn()
-
-
-def log_folder(options: CompletedOptions) -> Path | None:
-    """Where the log files are; None for standard error."""
-    if options.log_dir:
-        return Path(options.log_dir).absolute()
-    return None if options.logtostderr else Path(options.run_dir, "logs")
-
-
-def _leave_log() -> None:
-    """In a child: our log's file is closed here."""
-    log.handlers.clear()
-    log.propagate = True

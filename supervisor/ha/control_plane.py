@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from supervisor.processes import fork
 from supervisor.progress import Progress
 from supervisor.readiness import Notifier
 from supervisor.run_folder import CONTROL, RunFolder
+from supervisor.signals import Signals
 
 READY_WITHIN = 180.0
 TOO_MANY_CRASHES = 3  # in a row and before all was ever ready
@@ -51,11 +50,11 @@ class ControlPlane:
         self._selector = selectors.DefaultSelector()
         self._ready_pipes: dict[str, int] = {}
         self._began = time.monotonic()
-        self._signals: deque[int] = deque()
 
     def run(self) -> int:
         """Start all, serve until a signal or `ha stop`, end all. Raises StartError, OSError."""
-        self._handle_signals()
+        self._signals = Signals(self._selector)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         interface = -1
         try:
             if self.plan.reachable:
@@ -142,8 +141,7 @@ class ControlPlane:
     def _turn(self) -> None:
         for key, _ in self._selector.select(0.02 if self.state == "starting" else 0.2):
             key.data()
-        while self._signals:
-            number = self._signals.popleft()
+        for number in self._signals.take():
             if number != signal.SIGCHLD:
                 self.stop()
         now = time.monotonic()
@@ -219,24 +217,7 @@ class ControlPlane:
         """End the loop; what follows is the orderly stop."""
         self.state = "stopping"
 
-    # signals and stopping
-
-    def _handle_signals(self) -> None:
-        wake_in, wake_out = socket.socketpair()
-        wake_in.setblocking(False)
-        wake_out.setblocking(False)
-        signal.set_wakeup_fd(wake_out.fileno(), warn_on_full_buffer=False)
-        self._wake = wake_in, wake_out
-        self._selector.register(wake_in, selectors.EVENT_READ, lambda: wake_in.recv(4096))
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note_signal)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def _note_signal(self, number: int, _: Any) -> None:
-        """The second signal to stop ends all at once, because no child outlives this process."""
-        if number != signal.SIGCHLD and (self.state == "stopping" or number in self._signals):
-            os._exit(1)
-        self._signals.append(number)
+    # stopping
 
     def _stop(self) -> None:
         """The servers leave the endpoints, which needs etcd; then etcd ends."""
