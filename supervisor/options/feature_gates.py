@@ -6,14 +6,9 @@ complete (`gate_faults`); a bad boolean or component is refused at once.
 
 from __future__ import annotations
 
-from typing import Any
-
-from supervisor.options.flag import FlagError, FlagType
+from supervisor.options.flag import FlagError, FlagType, parse_bool
 
 COMPONENT = "kube"
-_BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
-    ("0", "f", "F", "false", "FALSE", "False"), False
-)
 
 
 def parse_gates(text: str, before: dict[str, bool] | None = None) -> dict[str, bool]:
@@ -60,10 +55,11 @@ def gate_warnings(gates: dict[str, bool], minor: str) -> list[str]:
 
 
 def _boolean(name: str, value: str) -> bool:
-    found: Any = _BOOLEANS.get(value)
-    if found is None:
-        raise FlagError(f'invalid value of {name}={value}, err: strconv.ParseBool: parsing "{value}": invalid syntax')
-    return bool(found)
+    try:
+        return parse_bool(value)
+    except FlagError:
+        text = f'invalid value of {name}={value}, err: strconv.ParseBool: parsing "{value}": invalid syntax'
+        raise FlagError(text) from None
 
 
 FEATURE_GATES = FlagType("mapStringBool", parse_gates, format_gates, collection=dict)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from supervisor.options.validators import readable, reason
+from workers.server.file_faults import file_fault
 
 Rule = Callable[[Any], Iterator[str]]
 
 
-class FileFault(Exception):
+class FileFault(ValueError):
     """What is wrong with a file."""
 
 
@@ -22,8 +23,9 @@ def certificates(path: str) -> list[Any]:
     """The certificates of a PEM file. Raises FileFault."""
     from cryptography import x509
 
+    content = _read(path)
     try:
-        found = x509.load_pem_x509_certificates(_read(path))
+        found = x509.load_pem_x509_certificates(content)
     except ValueError:
         raise FileFault("holds no certificate in PEM form") from None
     return found
@@ -34,8 +36,9 @@ def private_key(path: str) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    content = _read(path)
     try:
-        return load_pem_private_key(_read(path), None)
+        return load_pem_private_key(content, None)
     except TypeError:
         raise FileFault("the key is encrypted, and there is nobody to ask for the password; decrypt it") from None
     except (ValueError, UnsupportedAlgorithm):
@@ -59,24 +62,24 @@ def _current(found: list[Any]) -> None:
 
 def ca_bundle(name: str, value: str) -> Iterator[str]:
     """A file of certificates, not all of them expired."""
-    if value:
-        try:
-            _current(certificates(value))
-        except FileFault as fault:
-            yield f"--{name}: {value}: {fault}"
+    return file_fault(name, value, lambda path: _current(certificates(path)))
 
 
 def signing_key(name: str, value: str) -> Iterator[str]:
     """A key that signs tokens: RSA or an elliptic curve."""
-    if not value:
-        return
+    return file_fault(name, value, _signing_key)
+
+
+def _signing_key(path: str) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+    what = "failed to parse service-account-issuer-key-file"
     try:
-        if not isinstance(private_key(value), rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            yield f"--{name}: {value}: failed to parse service-account-issuer-key-file: neither an RSA nor an ECDSA key"
+        key = private_key(path)
     except FileFault as fault:
-        yield f"--{name}: {value}: failed to parse service-account-issuer-key-file: {fault}"
+        raise FileFault(f"{what}: {fault}") from None
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise FileFault(f"{what}: neither an RSA nor an ECDSA key")
 
 
 def pair_faults(certificate_flag: str, certificate: str, key_flag: str, key: str) -> Iterator[str]:
@@ -148,18 +151,11 @@ def document(path: str, *kinds: str) -> dict[str, Any]:
     return found
 
 
-def _config_file(kind: str, prefix: str = "") -> Callable[[str, str], Iterator[str]]:
-    def check(name: str, value: str) -> Iterator[str]:
-        if value:
-            try:
-                document(value, kind)
-            except FileFault as fault:
-                yield f"--{name}: {prefix}{value}: {fault}"
-
-    return check
+def _config_file(kind: str) -> Callable[[str, str], Iterator[str]]:
+    return lambda name, value: file_fault(name, value, lambda path: document(path, kind))
 
 
-audit_policy = _config_file("Policy", "loading audit policy file: ")
+audit_policy = _config_file("Policy")
 egress_selector = _config_file("EgressSelectorConfiguration")
 tracing = _config_file("TracingConfiguration")
 admission_configuration = _config_file("AdmissionConfiguration")
@@ -169,17 +165,15 @@ def kubeconfig(name: str, value: str) -> Iterator[str]:
     """A kubeconfig by which a webhook can be asked."""
     if value:
         from workers.server.client.kubeconfig import load_kubeconfig
-        from workers.server.file_faults import file_fault
 
         yield from file_fault(name, value, load_kubeconfig)
 
 
 def metric_labels(name: str, value: str) -> Iterator[str]:
     """A manifest of label values: metric,label: value,value."""
-    if value:
-        try:
-            entries = document(value)
-            if not all("," in str(key) and isinstance(text, str) for key, text in entries.items()):
-                raise FileFault("must be of the form metric,label: value,value")
-        except FileFault as fault:
-            yield f"--{name}: {value}: {fault}"
+    return file_fault(name, value, _metric_labels)
+
+
+def _metric_labels(path: str) -> None:
+    if not all("," in str(key) and isinstance(text, str) for key, text in document(path).items()):
+        raise FileFault("must be of the form metric,label: value,value")
