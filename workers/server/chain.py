@@ -13,12 +13,12 @@ from workers.server.filters.deadline import RequestDeadline
 from workers.server.filters.fixed_user import FixedUser
 from workers.server.filters.hsts import HSTS
 from workers.server.filters.impersonation import Impersonation
-from workers.server.filters.instrumentation import Instrumentation
 from workers.server.filters.max_in_flight import MaxInFlight
+from workers.server.filters.observer import Observer
 from workers.server.filters.panic_recovery import PanicRecovery
 from workers.server.filters.request_info import RequestInfoFilter
 from workers.server.http import Handler
-from workers.server.metrics import IN_FLIGHT
+from workers.server.metrics import IN_FLIGHT, RequestMetrics
 
 
 def build_chain(
@@ -39,7 +39,7 @@ def build_chain(
     chain = RequestDeadline(chain, maximum=config.request_timeout)
     if config.strict_transport_security_directives:
         chain = HSTS(chain, directives=config.strict_transport_security_directives)
-    chain = Instrumentation(chain)
+    chain = Observer(chain, RequestMetrics().record)
     chain = RequestInfoFilter(chain)
     chain = PanicRecovery(chain)
     IN_FLIGHT.follow(lambda: {(kind,): float(number) for kind, number in in_flight.running.items()})
@@ -62,6 +62,6 @@ def build_insecure_chain(handler: Handler, config: ServerConfig) -> Handler:
         mutating=config.max_mutating_requests_inflight,
         workers=config.aggregator_workers,
     )
-    chain = Instrumentation(chain)
+    chain = Observer(chain, RequestMetrics().record)
     chain = RequestInfoFilter(chain)
     return PanicRecovery(chain)

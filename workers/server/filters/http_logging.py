@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from time import perf_counter
 
-from workers.apimachinery.errors import ApiError
-from workers.server.http import Handler, Request, Response
+from workers.server.filters.observer import Observer
+from workers.server.http import Handler, Request
 
 VERBOSITY = 3
 
 log = logging.getLogger("apiserver.http")
 
 
-class HTTPLogging:
-    """Logs every request when its answer begins."""
-
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
-
-    async def __call__(self, request: Request) -> Response:
-        started = perf_counter()
-        status = 500
-        try:
-            response = await self._handler(request)
-            status = response.status
-            return response
-        except ApiError as error:
-            status = error.code
-            raise
-        finally:
-            _write(request, status, perf_counter() - started)
-
-
 def logged(handler: Handler, verbosity: int) -> Handler:
     """The handler, with a line for each request if -v is high enough."""
-    return HTTPLogging(handler) if verbosity >= VERBOSITY else handler
+    return Observer(handler, _write) if verbosity >= VERBOSITY else handler
 
 
 def _write(request: Request, status: int, seconds: float) -> None:

@@ -1,20 +1,23 @@
-"""Counts what is asked, how it was answered and how long that took."""
+"""Tells how each request was answered and how long that took, for what counts or logs requests."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 from workers.apimachinery.errors import ApiError
 from workers.server.http import Handler, Request, Response
-from workers.server.metrics import RequestMetrics
+
+# The request, its status and the seconds until the answer began.
+Observe = Callable[[Request, int, float], None]
 
 
-class Instrumentation:
-    """Records every request that has a RequestInfo; of streams, the time until they begin."""
+class Observer:
+    """Calls `observe` for every request when its answer begins; of streams that is when they begin."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, observe: Observe) -> None:
         self._handler = handler
-        self._metrics = RequestMetrics()
+        self._observe = observe
 
     async def __call__(self, request: Request) -> Response:
         started = perf_counter()
@@ -27,4 +30,4 @@ class Instrumentation:
             status = error.code
             raise
         finally:
-            self._metrics.record(request, status, perf_counter() - started)
+            self._observe(request, status, perf_counter() - started)
