@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from workers.apimachinery.protobuf.wire import BYTES, DOUBLE, VARINT, tagged
+
 Object = dict[str, Any]
 
 
@@ -94,11 +96,11 @@ def _scalar(value: Any) -> bytes:
         return flag(2, value)
     if isinstance(value, str):
         return field(3, value.encode())
-    return varint(1 << 3 | 1) + struct.pack("<d", value) if isinstance(value, int | float) else b""
+    return tagged(1, DOUBLE, struct.pack("<d", value)) if isinstance(value, int | float) else b""
 
 
 def flag(number: int, value: bool) -> bytes:
-    return varint(number << 3) + (b"\1" if value else b"\0")
+    return tagged(number, VARINT, b"\1" if value else b"\0")
 
 
 def wrapped(path: tuple[int, ...], payload: bytes) -> bytes:
@@ -109,13 +111,4 @@ def wrapped(path: tuple[int, ...], payload: bytes) -> bytes:
 
 
 def field(number: int, payload: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return tagged(number, BYTES, payload)

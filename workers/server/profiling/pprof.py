@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from workers.apimachinery.protobuf.wire import BYTES, VARINT, tagged, varint
+
 T = TypeVar("T")
 
 _FRAME = re.compile(r"(.+) \((.+):(\d+)\)")
@@ -80,22 +82,13 @@ def _value_type(strings: _Table[str], kind: str, unit: str) -> bytes:
     return _number(1, strings.number(kind)) + _number(2, strings.number(unit))
 
 
-def _varint(value: int) -> bytes:
-    data = bytearray()
-    while value > 127:
-        data.append(value & 127 | 128)
-        value >>= 7
-    data.append(value)
-    return bytes(data)
-
-
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
+    return tagged(field, VARINT, varint(value))
 
 
 def _message(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
+    return tagged(field, BYTES, content)
 
 
 def _packed(field: int, values: Iterable[int]) -> bytes:
-    return _message(field, b"".join(map(_varint, values)))
+    return _message(field, b"".join(map(varint, values)))
