@@ -202,6 +202,25 @@ def end_to_end_lines(block: HeaderBlock, *, without: frozenset[str], prefixes: t
     return b"".join(kept)
 
 
+class FixedReader:
+    """Collects a body of known length; the counterpart of ChunkedReader."""
+
+    def __init__(self, length: int) -> None:
+        self.body: list[bytes] = []
+        self._left = length
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Returns what follows the body once it is complete, else None."""
+        if len(data) < self._left:
+            self.body.append(data)
+            self._left -= len(data)
+            return None
+        self.body.append(data[: self._left])
+        rest = data[self._left :]
+        self._left = 0
+        return rest
+
+
 class ChunkedReader:
     """Decodes a chunked body fed piece by piece. `feed` returns what follows the body once it has ended."""
 

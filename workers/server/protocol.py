@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
-import socket
-import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -28,9 +25,9 @@ from workers.server.audit_id import new_audit_id
 from workers.server.connections import Connections
 from workers.server.filters.long_running import is_long_running
 from workers.server.http import Handler, Pipe, Request, Response, status_response, text_response
-from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, ProtocolError, RequestHead, parse_head
+from workers.server.http1 import MAX_BODY, MAX_HEAD, ChunkedReader, FixedReader, ProtocolError, RequestHead, parse_head
 from workers.server.logs import audit_id
-from workers.server.peer import peer_certificates
+from workers.server.peer import peer_certificates, same_user
 from workers.server.request_info import RequestInfo, is_proxied
 from workers.server.upload import Upload
 from workers.server.wire import BODILESS, relayed_head, response_head
@@ -48,28 +45,8 @@ ENDLESS = 1 << 62
 JOIN_BELOW = 1 << 16
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_PEER_CREDENTIALS = struct.Struct("3i")
 
 logger = logging.getLogger("apiserver.http")
-
-
-class FixedReader:
-    """Collects a body of known length; the counterpart of ChunkedReader."""
-
-    def __init__(self, length: int) -> None:
-        self.body: list[bytes] = []
-        self._left = length
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Returns what follows the body once it is complete, else None."""
-        if len(data) < self._left:
-            self.body.append(data)
-            self._left -= len(data)
-            return None
-        self.body.append(data[: self._left])
-        rest = data[self._left :]
-        self._left = 0
-        return rest
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -119,7 +96,7 @@ class HttpProtocol(asyncio.Protocol):
         if isinstance(peer, tuple):
             self._client = peer[0]
         else:
-            self._inner = _same_user(transport.get_extra_info("socket"))
+            self._inner = same_user(transport.get_extra_info("socket"))
             if not self._inner:
                 self._transport.abort()
                 return
@@ -537,9 +514,3 @@ async def _discard(response: Response) -> None:
         response.body.close()
     else:
         await _close(response.body)
-
-
-def _same_user(connection: Any) -> bool:
-    """Whether the process at the other end of a Unix socket runs as our user."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
-    return _PEER_CREDENTIALS.unpack(credentials)[1] == os.getuid()
