@@ -14,8 +14,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.storage.etcd_process import free_port
-
 BINARY = str(Path(sys.executable).with_name("kube-apiserver"))
 READY_WITHIN = 40
 
@@ -89,4 +87,4 @@ def run(*arguments: str, timeout: float = 30, **environment: str) -> subprocess.
     )
 
 
-__all__ = ["BINARY", "KubeApiserver", "ask", "free_port", "run"]
+__all__ = ["BINARY", "KubeApiserver", "ask", "run"]

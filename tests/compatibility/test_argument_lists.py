@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility.files import Files
-from tests.kube_apiserver import KubeApiserver, ask, free_port
-from tests.storage.etcd_process import EtcdProcess
+from tests.kube_apiserver import KubeApiserver, ask
+from tests.storage.etcd_process import EtcdProcess, free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility.files import Files
-from tests.kube_apiserver import BINARY, KubeApiserver, ask, free_port
+from tests.kube_apiserver import BINARY, KubeApiserver, ask
 from tests.storage.etcd_process import BINARY as ETCD
+from tests.storage.etcd_process import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.seed("S15", "S32")]
 

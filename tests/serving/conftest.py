@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import TOKENS
 from tests.running import RunningServer
+from tests.storage.etcd_process import free_port
 
 
 @dataclass
@@ -34,11 +35,6 @@ class OpenServer:
             return answer.status, answer.read()
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

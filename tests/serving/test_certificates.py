@@ -17,7 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from supervisor.certificates import Pair, Pki, Subject
 from tests.conftest import ADMIN_TOKEN, TOKENS
 from tests.running import RunningServer, wait_for
-from tests.serving.conftest import OpenServer, free_port, shown_certificate
+from tests.serving.conftest import OpenServer, shown_certificate
+from tests.storage.etcd_process import free_port
 from tests.subresources.conftest import create_node, create_pod
 from tests.subresources.kubelet import FakeKubelet
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.running import RunningServer
-from tests.serving.conftest import OpenServer, free_port
+from tests.serving.conftest import OpenServer
+from tests.storage.etcd_process import free_port
 
 pytestmark = pytest.mark.e2e
 WHO = {"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"}

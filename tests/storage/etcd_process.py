@@ -14,9 +14,9 @@ from pathlib import Path
 BINARY = shutil.which("etcd") or str(Path(sys.executable).with_name("etcd"))
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import http.client
 import json
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from supervisor.certificates import Pki, serving_subject
 from tests.running import wait_for
+from tests.storage.etcd_process import free_port
 from tests.subresources.backend import Backend, own_address
 from tests.subresources.conftest import Cluster, create_pod
 
@@ -52,7 +52,7 @@ def web(cluster: Cluster, backend: Backend, secure: Backend) -> Cluster:
     merge(cluster, f"{NAMESPACE}/pods/web/status", running)
     ports = [{"name": "plain", "port": 80}, {"name": "secure", "port": 443}, {"name": "closed", "port": 81}]
     make(cluster, "services", {"kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": ports}})
-    numbers = {"plain": backend.port, "secure": secure.port, "closed": free_port()}
+    numbers = {"plain": backend.port, "secure": secure.port, "closed": free_port(ADDRESS)}
     slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
     endpoint = {"addresses": [ADDRESS], "targetRef": {"kind": "Pod", "namespace": "default", "name": "web"}}
     body = {
@@ -74,12 +74,6 @@ def make(cluster: Cluster, resource: str, body: dict[str, Any]) -> None:
 def merge(cluster: Cluster, path: str, patch: dict[str, Any]) -> None:
     code, answer = cluster.server.request("PATCH", path, patch, Content_Type="application/merge-patch+json")
     assert code == 200, answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 def connection(cluster: Cluster) -> http.client.HTTPSConnection:

@@ -13,8 +13,8 @@ from cryptography import x509
 
 from supervisor.options import FLAGS, GROUPS
 from tests.compatibility.files import Files
-from tests.kube_apiserver import KubeApiserver, ask, free_port, run
-from tests.storage.etcd_process import EtcdProcess
+from tests.kube_apiserver import KubeApiserver, ask, run
+from tests.storage.etcd_process import EtcdProcess, free_port
 
 seed = pytest.mark.seed
 ADDRESS = "192.0.2.10"
