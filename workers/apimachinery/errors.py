@@ -118,11 +118,6 @@ def unauthorized(message: str = "Unauthorized") -> ApiError:
     return ApiError(401, "Unauthorized", message)
 
 
-def method_not_supported(resource: str, group: str, action: str) -> ApiError:
-    message = f'{action} is not supported on resources of kind "{qualified(resource, group)}"'
-    return ApiError(405, "MethodNotAllowed", message, _details("", group, resource))
-
-
 def not_acceptable(accepted: Iterable[str]) -> ApiError:
     message = "only the following media types are accepted: " + ", ".join(accepted)
     return ApiError(406, "NotAcceptable", message)

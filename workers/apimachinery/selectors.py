@@ -16,8 +16,6 @@ from workers.apimachinery.errors import bad_request
 from workers.apimachinery.validation.field import shown
 from workers.apimachinery.validation.names import is_label_value, is_qualified_name
 
-Matcher = Callable[[Mapping[str, str]], bool]
-
 OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
 SYMBOLS = {"=": "=", "==": "==", "!=": "!=", "<": "lt", ">": "gt"}
 SPECIAL = frozenset("=!(),><")

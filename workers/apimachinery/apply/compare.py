@@ -17,7 +17,6 @@ MISSING = object()
 # Changed and removed fields; None stands for an empty set.
 Difference = tuple[Fields | None, Fields | None]
 
-SAME: Difference = (None, None)
 CHANGED: Difference = (MEMBER, None)
 
 

@@ -61,10 +61,6 @@ def too_many(path: str, actual: int, limit: int) -> FieldError:
     return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} {items}")
 
 
-def type_invalid(path: str, value: Any, detail: str) -> FieldError:
-    return FieldError("FieldValueTypeInvalid", path, f"Invalid value: {shown(value)}: {detail}")
-
-
 def join(path: str, name: str) -> str:
     """The path of a field; at the root the field's name alone."""
     return f"{path}.{name}" if path else name

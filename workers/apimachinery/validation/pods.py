@@ -29,7 +29,6 @@ from workers.apimachinery.validation.scheduling import validate_tolerations
 
 Object = dict[str, Any]
 
-PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 MUTABLE_TEXT = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"

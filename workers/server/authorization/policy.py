@@ -94,11 +94,6 @@ class Policy:
                 del self._by_subject[(key[0], subject)]
         self.changed()
 
-    def role_rules(self, kind: str, name: str, namespace: str) -> list[Rule] | None:
-        """The rules of a referenced role, None if there is no such role."""
-        role = self._roles.get(("" if kind == "ClusterRole" else namespace, name))
-        return role.rules if role else None
-
     def held(self, user: UserInfo, namespace: str) -> Grants:
         """What the user holds cluster-wide and, if `namespace` is given, in that namespace."""
         key = (namespace, user.name, user.groups)
