@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workers.server.process import die_with_parent, memory, state
+from workers.server.process import die_with_parent, fresh_signals, memory, signals_held, state
 
 
 def fork(run: Callable[[], None], *, log: str | None, keep: tuple[int, ...] = ()) -> int:
@@ -21,32 +20,26 @@ def fork(run: Callable[[], None], *, log: str | None, keep: tuple[int, ...] = ()
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        die_with_parent(parent)
-        os.setsid()
-        _fresh_signals()
-        _redirect(log)
-        _close_others(keep)
-        run()
-        status = 0
-    except SystemExit as exit_:
-        status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status & 0xFF)
-
-
-def _fresh_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    with signals_held():
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            die_with_parent(parent)
+            os.setsid()
+            fresh_signals()
+            _redirect(log)
+            _close_others(keep)
+            run()
+            status = 0
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status & 0xFF)
 
 
 def _redirect(log: str | None) -> None:

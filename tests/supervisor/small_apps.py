@@ -1,7 +1,8 @@
 """The command with three tiny apps in place of the servers: tests of the master need processes, not an API.
 
 GET /slow?seconds=N takes its time; GET /readyz says 200 until the server stops; a watch streams until the worker stops; anything else tells the worker's pid.
-With SMALL_APPS_CRASH=ROLE that role's workers cannot start.
+With SMALL_APPS_CRASH=ROLE that role's workers cannot start; with SMALL_APPS_YOUNG=SECONDS a worker is so long like its
+parent, before it answers signals by itself.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 import types
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from supervisor.cli import main
+from workers.server import worker
 from workers.server.config import ServerConfig
 from workers.server.http import Request, Response
 from workers.server.request_info import request_info
@@ -56,4 +59,7 @@ if __name__ == "__main__":
         module = types.ModuleType(f"workers.{name}.app")
         module.create = lambda config, role=name: SmallApp(config, role)  # type: ignore[attr-defined]
         sys.modules[module.__name__] = module
+    if young := os.environ.get("SMALL_APPS_YOUNG"):
+        named = worker.set_title
+        worker.set_title = lambda *names: (time.sleep(float(young)), named(*names))  # type: ignore[assignment]
     main()

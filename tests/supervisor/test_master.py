@@ -366,3 +366,12 @@ def test_a_connection_that_is_kept_hears_that_the_server_goes(small: RunningServ
     assert answer.status == 503 and answer.headers["Retry-After"] == "1" and answer.headers["Connection"] == "close"
     assert json.loads(answer.read())["message"] == "apiserver is shutting down"
     assert slow.getresponse().status == 201
+
+
+def test_a_worker_that_was_just_forked_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10", command=SMALL, SMALL_APPS_YOUNG="1") as server:
+        (arbiter,), (worker,) = server.processes("core"), server.processes("core worker")
+        children = Path(f"/proc/{arbiter}/task/{arbiter}/children")
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: set(children.read_text().split()) - {str(worker)}, 5, "its successor is forked")
+        assert server.stop(timeout=10) == 0

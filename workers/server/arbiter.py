@@ -35,7 +35,7 @@ from workers.apimachinery.quantity import parse
 from workers.server.backoff import Backoff
 from workers.server.config import ServerConfig
 from workers.server.logs import configure
-from workers.server.process import STOPPED, cpu_seconds, memory, set_title, state
+from workers.server.process import STOPPED, cpu_seconds, memory, set_title, signals_held, state
 from workers.server.serving import RETIRE
 from workers.server.tls import ServingTLS
 from workers.server.worker import Application, GroupWorker
@@ -208,6 +208,10 @@ class GroupArbiter(Arbiter):
         self._report(now)
         if self._leaving and not self.WORKERS:
             raise StopIteration
+
+    def spawn_worker(self) -> None:
+        with signals_held():
+            super().spawn_worker()
 
     def _retire(self, worker: GroupWorker) -> None:
         worker.retired = True

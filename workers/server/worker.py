@@ -25,7 +25,7 @@ from workers.server.filters.http_logging import logged
 from workers.server.health import is_health_path
 from workers.server.http import Handler, Request, Response
 from workers.server.identity import behind_the_front
-from workers.server.process import die_with_parent, set_title
+from workers.server.process import die_with_parent, fresh_signals, set_title
 from workers.server.protocol import HttpProtocol
 from workers.server.serving import RETIRE, GroupServer
 from workers.server.siblings import FOLDER
@@ -105,6 +105,7 @@ class GroupWorker(UvicornWorker):
 
     def init_process(self) -> None:
         die_with_parent(self.ppid)
+        fresh_signals()
         set_title(self.app.role, "worker", self.app.config.instance)
         super().init_process()
 
