@@ -107,6 +107,14 @@ def test_a_slow_client_gets_all_of_a_long_output(cluster: Cluster) -> None:
     assert len(one.received[1]) == 20_000_000 and one.status["status"] == "Success"
 
 
+def test_what_a_kubelet_sends_before_it_closes_reaches_a_client_that_is_busy(cluster: Cluster, pod: str) -> None:
+    for size in range(1_000_000, 4_000_000, 300_000):  # how far it has come when the client reads differs
+        one = Channels(connect(cluster, exec_path(pod, "much", str(size), flags="stdout=1"), V5))
+        time.sleep(0.25)
+        one.read()
+        assert len(one.received[1]) == size and one.status["status"] == "Success"
+
+
 def test_pings_are_answered(cluster: Cluster) -> None:
     one = connect(cluster, exec_path("p", "cat"), V5)
     one.ping(b"still there?")

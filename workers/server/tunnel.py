@@ -10,6 +10,16 @@ from workers.server.http import Request, Response
 STEPS = 10  # pieces a second, where there is a rate
 
 
+def read_nothing_ahead(transport: asyncio.BaseTransport) -> None:
+    """To be called before reading from a transport is ever paused.
+
+    uvloop goes on reading TLS records meanwhile, and drops them when the peer closes before reading is resumed. So the
+    socket must not be read either while there is one record that nobody takes.
+    """
+    if limit := getattr(transport, "set_read_buffer_limits", None):  # TLS has it
+        limit(1)
+
+
 class Detachable(Protocol):
     """A connection behind us that has switched protocols."""
 
@@ -139,6 +149,7 @@ def tunnel(
     own.client, own.kubelet = client, behind
     forth, back = Splice(client, behind, rate, own, back=False), Splice(behind, client, rate, own, back=True)
     forth.twin, back.twin = back, forth
+    read_nothing_ahead(client)
     client.set_protocol(forth)
     behind.set_protocol(back)
     client.write(response.wire)

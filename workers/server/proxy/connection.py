@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from workers.server.http1 import ChunkedReader, ProtocolError
 from workers.server.proxy.location import Location
+from workers.server.tunnel import read_nothing_ahead
 from workers.server.upload import Sender, Upload
 
 MAX_HEAD = 1 << 20
@@ -151,6 +152,7 @@ class BackendConnection(Sender):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        read_nothing_ahead(transport)
 
     def data_received(self, data: bytes) -> None:
         try:
