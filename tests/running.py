@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -139,6 +140,15 @@ def wait_for(condition: Any, timeout: float = 10, what: str = "condition") -> An
             return found
         assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
         time.sleep(0.02)
+
+
+async def eventually(condition: Any, timeout: float = 10, what: str = "condition") -> Any:
+    """What `wait_for` does, for a condition that this event loop makes true."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
+        await asyncio.sleep(0.01)
+    return found
 
 
 def _walk(tree: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.admission.cluster import ALICE, NODE, Cluster, refused
 from tests.auth.remote import Authority
+from tests.running import eventually
 
 REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 RBAC = "rbac.authorization.k8s.io"
@@ -49,6 +50,8 @@ def test_approving_needs_leave_of_the_signer(in_cluster):
         reference = {"kind": "ClusterRole", "name": "approver", "apiGroup": RBAC}
         binding = {"metadata": {"name": "approver"}, "subjects": subjects, "roleRef": reference}
         await cluster.create(f"clusterrolebindings.{RBAC}", binding)
+        authorizer = cluster.backend.admission.initializer.authorizer
+        await eventually(lambda: authorizer.rules_for(ALICE, "").rules, what="the authorizer learns of the binding")
         changed = await cluster.update(REQUESTS, "r", approved, user=ALICE, subresource="approval")
         assert changed["status"]["conditions"][0]["type"] == "Approved"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.running import eventually
 from workers.apimachinery.errors import ApiError
 from workers.apimachinery.user import UserInfo
 from workers.core.bootstrap import system
@@ -15,7 +16,7 @@ from workers.core.bootstrap.objects import Objects
 from workers.registry.context import Context
 from workers.server.authorization.bootstrap_policy import GROUP
 from workers.server.authorization.escalation import EscalationGuard
-from workers.server.authorization.union import server_authorizer
+from workers.server.authorization.union import ServerAuthorizer, server_authorizer
 from workers.server.backend import Backend
 
 ALICE = UserInfo("alice", "", ("dev",))
@@ -26,8 +27,9 @@ SECRETS = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["secrets"]
 class Cluster:
     """Alice holds `held` in the namespace default; roles and bindings are written as she would."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, authorizer: ServerAuthorizer) -> None:
         self.backend = backend
+        self.authorizer = authorizer
         self.objects = Objects(backend.registry)
 
     async def hold(self, *held: dict[str, Any]) -> None:
@@ -38,7 +40,7 @@ class Cluster:
         ref = {"kind": "Role", "name": "held", "apiGroup": GROUP}
         binding = {"metadata": {"name": "held", "namespace": "default"}, "subjects": subjects, "roleRef": ref}
         await self.objects.ensure(GROUP, "rolebindings", binding)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: self.authorizer.rules_for(ALICE, "default").rules, what="the authorizer learns of it")
 
     async def create(self, resource: str, name: str, **fields: Any) -> None:
         kind = "Role" if resource == "roles" else "RoleBinding"
@@ -66,7 +68,7 @@ def in_cluster(config) -> Callable[[Callable[[Cluster], Awaitable[None]]], None]
             authorizer = server_authorizer(config, backend.cache)
             await authorizer.start()
             backend.registry.admission = EscalationGuard(backend.admission, authorizer, backend.registry)
-            cluster = Cluster(backend)
+            cluster = Cluster(backend, authorizer)
             try:
                 await system.ensure_namespaces(cluster.objects)
                 await scenario(cluster)

@@ -6,11 +6,11 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.running import eventually
 from workers.server import hooks as module
 from workers.server.hooks import Hook, Hooks
 
@@ -19,13 +19,6 @@ from workers.server.hooks import Hook, Hooks
 def quick(monkeypatch):
     monkeypatch.setattr(module, "LOCK_INTERVAL", 0.02)
     monkeypatch.setattr(module, "FIRST_RETRY", 0.01)
-
-
-async def eventually(condition, timeout=5.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 def writer(path: Path, line: str):
