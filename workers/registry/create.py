@@ -12,6 +12,7 @@ from workers.registry.context import Context
 from workers.registry.interpret import interpret
 from workers.registry.result import Result, stored
 from workers.registry.strategies.base import now
+from workers.registry.strategies.disabled_fields import drop_disabled
 from workers.storage.interface import KeyExists, StorageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ async def create_prepared(store: Store, obj: Object, context: Context) -> Result
 def before_create(store: Store, obj: Object, context: Context) -> None:
     """rest.BeforeCreate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
+    drop_disabled(strategy.disabled, obj, None)
     strategy.prepare_for_create(obj, context)
     metadata = obj["metadata"]
     if faults := strategy.validate_create(obj, context):

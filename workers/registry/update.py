@@ -17,6 +17,7 @@ from workers.registry.context import Context
 from workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields
 from workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
 from workers.registry.result import Result, stored
+from workers.registry.strategies.disabled_fields import drop_disabled
 from workers.storage.interface import Entry, Mismatch, StorageError
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def before_update(store: Store, new: Object, old: Object, context: Context) -> N
         metadata["generation"] = before["generation"]
     else:
         metadata.pop("generation", None)
+    drop_disabled(strategy.disabled, new, old)
     strategy.prepare_for_update(new, old, context)
     if not metadata.get("uid"):
         metadata["uid"] = before.get("uid", "")

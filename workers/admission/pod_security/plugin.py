@@ -8,21 +8,11 @@ from workers.admission.plugin import PODS, Object, Plugin, forbidden
 from workers.admission.pod_security.evaluation import details, evaluate, reasons
 from workers.admission.pod_security.levels import LEVELS, PRIVILEGED, UNRESTRICTED, LevelVersion, Policy, policy_of
 from workers.apimachinery.errors import invalid
+from workers.apimachinery.pod_templates import POD_TEMPLATES
 from workers.registry.attributes import CREATE, UPDATE, Attributes
 from workers.storage.interface import Entry
 
 NAMESPACES = ("", "namespaces")
-# Where the pod template of each workload lies.
-TEMPLATES = {
-    ("", "podtemplates"): ("template",),
-    ("", "replicationcontrollers"): ("spec", "template"),
-    ("apps", "daemonsets"): ("spec", "template"),
-    ("apps", "deployments"): ("spec", "template"),
-    ("apps", "replicasets"): ("spec", "template"),
-    ("apps", "statefulsets"): ("spec", "template"),
-    ("batch", "cronjobs"): ("spec", "jobTemplate", "spec", "template"),
-    ("batch", "jobs"): ("spec", "template"),
-}
 POD_SUBRESOURCES = frozenset(("", "ephemeralcontainers", "resize"))
 CONTAINER_LISTS = ("containers", "initContainers")
 MAX_PODS = 3000  # that a change of a namespace's level looks at
@@ -38,7 +28,7 @@ class PodSecurity(Plugin):
 
     name = "PodSecurity"
     operations = frozenset((CREATE, UPDATE))
-    resources = frozenset((NAMESPACES, PODS, *TEMPLATES))
+    resources = frozenset((NAMESPACES, PODS, *POD_TEMPLATES))
 
     @classmethod
     def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
@@ -59,7 +49,7 @@ class PodSecurity(Plugin):
         if kind == PODS:
             if attributes.old_obj is None or _is_significant(attributes.obj, attributes.old_obj):
                 _evaluate(attributes, policy, attributes.obj, enforce=True)
-        elif template := _template(attributes.obj, TEMPLATES[kind]):
+        elif template := _template(attributes.obj, POD_TEMPLATES[kind]):
             _evaluate(attributes, policy, template, enforce=False)
 
     def _namespace(self, attributes: Attributes) -> None:

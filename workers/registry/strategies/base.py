@@ -17,6 +17,7 @@ from workers.apimachinery.errors import FieldError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.context import Context
 from workers.registry.options import DeleteOptions
+from workers.registry.strategies.disabled_fields import disabled_fields
 from workers.registry.strategies.traits import Traits, traits_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Strategy:
         self.info = info
         self.registry = registry
         self.traits: Traits = traits_of(info)
+        self.disabled = disabled_fields(info)
         self.has_status = "status" in info.subresources
         kind = types.model().find(info.group, info.version, info.kind)
         fields = kind.fields if kind else {}

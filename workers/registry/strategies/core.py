@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from workers.apimachinery import validation
+from workers.apimachinery import feature_gates, validation
 from workers.apimachinery.errors import FieldError
 from workers.apimachinery.resources import ResourceInfo
 from workers.registry.context import Context
 from workers.registry.strategies.base import Object, Strategy, now, take_over
 
 STRICT = "events.k8s.io"
+CROSS_NAMESPACE = "CrossNamespaceVolumeDataSource"
 
 
 class SecretStrategy(Strategy):
@@ -62,8 +63,8 @@ class ClaimStrategy(Strategy):
     def prepare_for_create(self, obj: Object, context: Context) -> None:
         super().prepare_for_create(obj, context)
         spec = obj["spec"]
-        if (spec.get("dataSourceRef") or {}).get("namespace"):
-            del spec["dataSourceRef"]  # CrossNamespaceVolumeDataSource is off
+        if foreign_source(spec) and not feature_gates.enabled(CROSS_NAMESPACE):
+            del spec["dataSourceRef"]
         drop_unknown_source(spec)
         normalise_data_sources(spec)
 
@@ -71,10 +72,15 @@ class ClaimStrategy(Strategy):
         super().prepare_for_update(new, old, context)
         if context.subresource:
             return
-        spec, before = new["spec"], old["spec"].get("dataSourceRef") or {}
-        if (spec.get("dataSourceRef") or {}).get("namespace") and not before.get("namespace"):
+        spec = new["spec"]
+        if foreign_source(spec) and not (feature_gates.enabled(CROSS_NAMESPACE) or foreign_source(old["spec"])):
             del spec["dataSourceRef"]
         normalise_data_sources(spec)
+
+
+def foreign_source(spec: Object) -> bool:
+    """Whether a claim is to be filled from something in another namespace."""
+    return bool((spec.get("dataSourceRef") or {}).get("namespace"))
 
 
 def drop_unknown_source(spec: Object) -> None:

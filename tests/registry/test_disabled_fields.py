@@ -1,0 +1,94 @@
+"""What clients write of features whose gate is off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.registry.api import running
+from tests.storage.etcd_process import EtcdProcess
+from workers.apimachinery import feature_gates, types
+from workers.apimachinery.resources import ResourceInfo, catalogue
+from workers.registry.strategies.disabled_fields import FIELDS, POD_SPEC, POD_STATUS, disabled_fields
+
+STATEFUL_SETS = "/apis/apps/v1/namespaces/default/statefulsets"
+SIGNALS = "ContainerStopSignals"
+SIGNAL = {"stopSignal": "SIGUSR1"}
+
+
+@pytest.fixture(autouse=True)
+def default_gates() -> Iterator[None]:
+    yield
+    feature_gates.use({})
+
+
+def stateful_set(**more: Any) -> dict[str, Any]:
+    labels = {"a": "b"}
+    container = {"name": "c", "image": "i", "lifecycle": {**SIGNAL, **more}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "s"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], "os": {"name": "linux"}}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
+        },
+    }
+
+
+async def test_a_field_behind_a_gate_that_is_off_is_dropped(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        created = (await api.call("POST", STATEFUL_SETS, stateful_set())).obj
+        assert created["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+        assert "lifecycle" not in created["spec"]["template"]["spec"]["containers"][0], "nothing else is in it"
+        patched = (await api.merge(f"{STATEFUL_SETS}/s", {"spec": stateful_set()["spec"]})).obj
+        assert patched["metadata"]["generation"] == 1
+        assert patched["metadata"]["resourceVersion"] == created["metadata"]["resourceVersion"]
+
+
+async def test_what_stands_beside_it_stays(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        sleep = {"preStop": {"sleep": {"seconds": 1}}}
+        created = (await api.call("POST", STATEFUL_SETS, stateful_set(**sleep))).obj
+        assert created["spec"]["template"]["spec"]["containers"][0]["lifecycle"] == sleep
+
+
+async def test_with_the_gate_on_it_is_kept_and_off_again_it_may_still_change(etcd: EtcdProcess, root: str) -> None:
+    feature_gates.use({SIGNALS: True, "MaxUnavailableStatefulSet": True})
+    async with running(etcd, root) as api:
+        created = (await api.call("POST", STATEFUL_SETS, stateful_set())).obj
+        assert created["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 2
+        assert created["spec"]["template"]["spec"]["containers"][0]["lifecycle"] == SIGNAL
+    feature_gates.use({})
+    async with running(etcd, root) as api:
+        change = {"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 3}}}}
+        changed = (await api.merge(f"{STATEFUL_SETS}/s", change)).obj
+        assert changed["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 3
+
+
+def test_each_entry_names_a_gate_and_fields_that_exist() -> None:
+    gates = feature_gates.known_gates()
+    feature_gates.use({})
+    feature_gates._used = dict.fromkeys(gates, False)
+    served: dict[tuple[str, str], list[ResourceInfo]] = {}
+    for info in catalogue().values():
+        served.setdefault((info.group, info.resource), []).append(info)
+    for name in (*FIELDS, ("", "pods"), ("apps", "deployments")):
+        for feature in disabled_fields(served[name][0]):
+            for way in feature:
+                path = (*way.parts, way.field)
+                assert any(_exists(info, path) for info in served[name]), f"{name} {'.'.join(path)}"
+    assert gates.keys() >= {gate for table in (POD_SPEC, POD_STATUS, *FIELDS.values()) for gate in table}
+
+
+def _exists(info: ResourceInfo, path: tuple[str, ...]) -> bool:
+    kind = types.model().find(info.group, info.version, info.kind)
+    for name in path:
+        field = kind.fields.get(name) if kind else None
+        if field is None:
+            return False
+        kind = field.type or (field.element.type if field.element else None)
+    return True
