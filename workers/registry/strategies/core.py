@@ -11,7 +11,6 @@ from workers.registry.context import Context
 from workers.registry.strategies.base import Object, Strategy, now, take_over
 
 STRICT = "events.k8s.io"
-CROSS_NAMESPACE = "CrossNamespaceVolumeDataSource"
 
 
 class SecretStrategy(Strategy):
@@ -63,8 +62,7 @@ class ClaimStrategy(Strategy):
     def prepare_for_create(self, obj: Object, context: Context) -> None:
         super().prepare_for_create(obj, context)
         spec = obj["spec"]
-        if foreign_source(spec) and not feature_gates.enabled(CROSS_NAMESPACE):
-            del spec["dataSourceRef"]
+        drop_foreign_source(spec, {})
         drop_unknown_source(spec)
         normalise_data_sources(spec)
 
@@ -73,14 +71,18 @@ class ClaimStrategy(Strategy):
         if context.subresource:
             return
         spec = new["spec"]
-        if foreign_source(spec) and not (feature_gates.enabled(CROSS_NAMESPACE) or foreign_source(old["spec"])):
-            del spec["dataSourceRef"]
+        drop_foreign_source(spec, old["spec"])
         normalise_data_sources(spec)
 
 
-def foreign_source(spec: Object) -> bool:
-    """Whether a claim is to be filled from something in another namespace."""
-    return bool((spec.get("dataSourceRef") or {}).get("namespace"))
+def drop_foreign_source(spec: Object, before: Object) -> None:
+    """A reference to another namespace needs its gate, or one that the claim has already; else it goes whole."""
+
+    def foreign(claim: Object) -> bool:
+        return bool((claim.get("dataSourceRef") or {}).get("namespace"))
+
+    if foreign(spec) and not (foreign(before) or feature_gates.enabled("CrossNamespaceVolumeDataSource")):
+        del spec["dataSourceRef"]
 
 
 def drop_unknown_source(spec: Object) -> None:

@@ -1,47 +1,46 @@
 """Fields of features whose gate is off: dropped from what clients write, unless the object has the feature already.
 
 Upstream calls this dropDisabledFields (pkg/api/pod/util.go, pkg/registry/*/*/strategy.go): an object that was stored while
-the gate was on keeps what it has, and may be changed. A field behind a gate is one word below: the way to it, through
-lists as if they were not there. With `?` the part before it goes too when nothing else is left in it.
+the gate was on keeps what it has, and may be changed. A field behind a gate is one word below: its path, as those of
+defaults (apimachinery/defaults/rules.py). With `?` the part before it goes too when it has nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from workers.apimachinery import feature_gates
+from workers.apimachinery.defaults.pods import CONTAINER_LISTS
+from workers.apimachinery.defaults.rules import Object, split, structs
 from workers.apimachinery.pod_templates import POD_TEMPLATES
 from workers.apimachinery.resources import ResourceInfo
 
-Object = dict[str, Any]
-
-CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
-STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 STORAGE, DRA, SCHEDULING = "storage.k8s.io", "resource.k8s.io", "scheduling.k8s.io"
 
 # Below the spec of a pod, and of a pod template; * stands for each list of containers.
 POD_SPEC = {
-    "ClusterTrustBundleProjection": "volumes.projected.sources.clusterTrustBundle",
+    "ClusterTrustBundleProjection": "volumes[].projected.sources[].clusterTrustBundle",
     "ContainerRestartRules": (
-        "containers.restartPolicy containers.restartPolicyRules initContainers.restartPolicyRules"
-        " ephemeralContainers.restartPolicy ephemeralContainers.restartPolicyRules"
+        "containers[].restartPolicy containers[].restartPolicyRules initContainers[].restartPolicyRules"
+        " ephemeralContainers[].restartPolicy ephemeralContainers[].restartPolicyRules"
     ),
     "ContainerStopSignals": "*.lifecycle?.stopSignal",
     "DynamicResourceAllocation": "resourceClaims *.resources.claims",
-    "EnvFiles": "*.env.valueFrom.fileKeyRef",
+    "EnvFiles": "*.env[].valueFrom.fileKeyRef",
     "GenericWorkload": "schedulingGroup",
     "HostnameOverride": "hostnameOverride",
-    "ImageVolume": "volumes.image",
+    "ImageVolume": "volumes[].image",
     "InPlacePodVerticalScaling": "*.resizePolicy",
-    "MatchLabelKeysInPodTopologySpread": "topologySpreadConstraints.matchLabelKeys",
+    "MatchLabelKeysInPodTopologySpread": "topologySpreadConstraints[].matchLabelKeys",
     "NodeInclusionPolicyInPodTopologySpread": (
-        "topologySpreadConstraints.nodeAffinityPolicy topologySpreadConstraints.nodeTaintsPolicy"
+        "topologySpreadConstraints[].nodeAffinityPolicy topologySpreadConstraints[].nodeTaintsPolicy"
     ),
-    "PodCertificateRequest": "volumes.projected.sources.podCertificate",
+    "PodCertificateRequest": "volumes[].projected.sources[].podCertificate",
     "PodLevelResources": "resources",
-    "RecursiveReadOnlyMounts": "*.volumeMounts.recursiveReadOnly",
+    "RecursiveReadOnlyMounts": "*.volumeMounts[].recursiveReadOnly",
     "SELinuxChangePolicy": "securityContext.seLinuxChangePolicy",
     "SupplementalGroupsPolicy": "securityContext.supplementalGroupsPolicy",
     "UserNamespacesSupport": "hostUsers",
@@ -56,7 +55,7 @@ POD_STATUS = {
     "ResourceHealthStatus": "*.allocatedResourcesStatus",
 }
 
-_REQUESTS = ("spec.devices.requests.exactly", "spec.devices.requests.firstAvailable")
+_REQUESTS = ("spec.devices.requests[].exactly", "spec.devices.requests[].firstAvailable[]")
 _POD_GROUP = {
     "DRAWorkloadResourceClaims": "resourceClaims",
     "TopologyAwareWorkloadScheduling": "schedulingConstraints",
@@ -73,9 +72,9 @@ def _each_below(part: str, gates: dict[str, str]) -> dict[str, str]:
 
 
 _CLAIM = {
-    "DRAConsumableCapacity": f"{_below(_REQUESTS, 'capacity')} spec.devices.constraints.distinctAttribute",
+    "DRAConsumableCapacity": f"{_below(_REQUESTS, 'capacity')} spec.devices.constraints[].distinctAttribute",
     "DRADeviceTaints": _below(_REQUESTS, "tolerations"),
-    "DRAPrioritizedList": "spec.devices.requests.firstAvailable",
+    "DRAPrioritizedList": "spec.devices.requests[].firstAvailable",
 }
 
 # (group, resource) -> gate -> fields, of all else.
@@ -104,93 +103,95 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
     (DRA, "resourceclaims"): {
         **_CLAIM,
         "DRADeviceBindingConditions": (
-            "status.allocation.allocationTimestamp status.allocation.devices.results.bindingConditions"
-            " status.allocation.devices.results.bindingFailureConditions"
+            "status.allocation.allocationTimestamp status.allocation.devices.results[].bindingConditions"
+            " status.allocation.devices.results[].bindingFailureConditions"
         ),
         "DRAResourceClaimDeviceStatus": "status.devices",
     },
     (DRA, "resourceclaimtemplates"): _each_below("spec", _CLAIM),
     (DRA, "resourceslices"): {
         "DRADeviceBindingConditions": (
-            "spec.devices.bindingConditions spec.devices.bindingFailureConditions spec.devices.bindsToNode"
+            "spec.devices[].bindingConditions spec.devices[].bindingFailureConditions spec.devices[].bindsToNode"
         ),
-        "DRADeviceTaints": "spec.devices.taints",
-        "DRANodeAllocatableResources": "spec.devices.nodeAllocatableResourceMappings",
+        "DRADeviceTaints": "spec.devices[].taints",
+        "DRANodeAllocatableResources": "spec.devices[].nodeAllocatableResourceMappings",
     },
     (SCHEDULING, "podgroups"): _each_below("spec", _POD_GROUP),
-    (SCHEDULING, "workloads"): _each_below("spec.podGroupTemplates", _POD_GROUP),
+    (SCHEDULING, "workloads"): _each_below("spec.podGroupTemplates[]", _POD_GROUP),
     (STORAGE, "csidrivers"): {"VolumeLimitScaling": "spec.preventPodSchedulingIfMissing"},
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """The way to one field."""
+class Path:
+    """The path of one field."""
 
-    parts: tuple[str, ...]
+    steps: tuple[str, ...]
     field: str
-    whole: bool  # the part goes too when it is left empty
+    whole: bool  # the last step goes too where it has nothing else
+
+    def used(self, obj: Object) -> bool:
+        """Whether the object has the field anywhere."""
+        return any(self.field in struct for struct in structs(obj, self.steps))
+
+    def drop(self, obj: Object) -> None:
+        """Remove the field, in place."""
+        if self.whole:
+            *outer, last = self.steps
+            for struct in structs(obj, tuple(outer)):
+                if (struct.get(last) or {}).keys() == {self.field}:
+                    del struct[last]
+        for struct in structs(obj, self.steps):
+            struct.pop(self.field, None)
 
 
-Feature = tuple[Way, ...]
+Feature = tuple[Path, ...]
 
 
 def disabled_fields(info: ResourceInfo) -> tuple[Feature, ...]:
     """The fields of a stored resource whose gates are off in this process, together by gate."""
     return tuple(
-        tuple(_ways(fields)) for gate, fields in sorted(_gated(info).items()) if not feature_gates.enabled(gate)
+        tuple(_path(word) for word in words)
+        for gate, words in sorted(_gated(info.group, info.resource).items())
+        if not feature_gates.enabled(gate)
     )
 
 
 def drop_disabled(disabled: tuple[Feature, ...], new: Object, old: Object | None) -> None:
     """Drop in place what `new` has of these features, unless `old` uses the feature."""
     for feature in disabled:
-        found = [(way, *holders) for way in feature for holders in _holders(new, way)]
-        if not found or (old is not None and any(_holders(old, way) for way in feature)):
-            continue
-        for way, outer, holder in found:
-            del holder[way.field]
-            if way.whole and not holder:
-                del outer[way.parts[-1]]
+        if any(path.used(new) for path in feature):
+            if old is not None and any(path.used(old) for path in feature):
+                continue
+            for path in feature:
+                path.drop(new)
 
 
-def _gated(info: ResourceInfo) -> dict[str, str]:
-    name = (info.group, info.resource)
-    gates = dict(FIELDS.get(name, ()))
-    if name == ("", "pods"):
-        parts = [("spec", POD_SPEC, CONTAINERS), ("status", POD_STATUS, STATUSES)]
+def _gated(group: str, resource: str) -> Mapping[str, list[str]]:
+    """Gate -> paths of a resource's fields."""
+    gates: defaultdict[str, list[str]] = defaultdict(list)
+    for gate, words in FIELDS.get((group, resource), {}).items():
+        gates[gate] += words.split()
+    if (group, resource) == ("", "pods"):
+        tables = [("spec", POD_SPEC, CONTAINER_LISTS), ("status", POD_STATUS, STATUS_LISTS)]
+    elif template := POD_TEMPLATES.get((group, resource)):
+        tables = [(".".join((*template, "spec")), POD_SPEC, CONTAINER_LISTS)]
     else:
-        template = POD_TEMPLATES.get(name)
-        parts = [(".".join((*template, "spec")), POD_SPEC, CONTAINERS)] if template else []
-    for part, fields, lists in parts:
-        for gate, words in fields.items():
-            ways = " ".join(word.replace("*", a_list) for word in words.split() for a_list in lists[: _copies(word)])
-            gates[gate] = f"{gates.get(gate, '')} {_below((part,), ways)}"
+        tables = []
+    for part, table, lists in tables:
+        for gate, words in table.items():
+            gates[gate] += [f"{part}.{each}" for word in words.split() for each in _spread(word, lists)]
     return gates
 
 
-def _copies(word: str) -> int:
-    return len(CONTAINERS) if "*" in word else 1
+def _spread(word: str, lists: Iterable[str]) -> Iterator[str]:
+    if word.startswith("*"):
+        yield from (f"{name}[]{word[1:]}" for name in lists)
+    else:
+        yield word
 
 
-def _ways(fields: str) -> Iterator[Way]:
-    for word in fields.split():
-        *parts, field = word.split(".")
-        yield Way(tuple(part.rstrip("?") for part in parts), field, bool(parts) and parts[-1].endswith("?"))
-
-
-def _holders(obj: Object, way: Way) -> list[tuple[Object, Object]]:
-    """The objects that have the field, each with the one around it."""
-    found = [(obj, obj)]
-    for part in way.parts:
-        inner: list[tuple[Object, Object]] = []
-        for _, holder in found:
-            value = holder.get(part)
-            if type(value) is dict:
-                inner.append((holder, value))
-            elif type(value) is list:
-                inner += [(holder, item) for item in value]
-        if not inner:
-            return inner
-        found = inner
-    return [pair for pair in found if way.field in pair[1]]
+def _path(word: str) -> Path:
+    *steps, field = split(word)
+    whole = bool(steps) and steps[-1].endswith("?")
+    return Path(tuple(step.rstrip("?") for step in steps), field, whole)
