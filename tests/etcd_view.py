@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import etcd3
 import grpc
+from apiserver_workers.apimachinery import codec, protobuf, types
 from etcd3 import etcdrpc
-
-from workers.apimachinery import codec, protobuf, types
 
 Object = dict[str, Any]
 

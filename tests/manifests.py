@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from workers.apimachinery.resources import ResourceInfo, builtin_resources
 
 DATA = Path(__file__).parent / "data" / "manifests.yaml"
 

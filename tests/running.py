@@ -17,10 +17,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from supervisor.control import request as ask_master
+from apiserver_supervisor.control import request as ask_master
 
 READY_WITHIN = 60
-COMMAND = (sys.executable, "-m", "supervisor.cli")
+COMMAND = (sys.executable, "-m", "apiserver_supervisor.cli")
 
 
 class RunningServer:

@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-
-from workers.apimachinery import codec, defaults, types
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.registry.context import Context
-from workers.registry.options import DeleteOptions
-from workers.server.authorization.union import server_authorizer
-from workers.server.backend import Backend
-from workers.server.config import ServerConfig
+from apiserver_workers.apimachinery import codec, defaults, types
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.union import server_authorizer
+from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.options import DeleteOptions
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
 
 Object = dict[str, Any]
 ADMIN = UserInfo("admin", "", ("system:masters",))

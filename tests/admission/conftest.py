@@ -8,10 +8,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from apiserver_workers.server.config import ServerConfig
 
 from tests.admission.cluster import Scenario, run
 from tests.storage.etcd_process import EtcdProcess
-from workers.server.config import ServerConfig
 
 
 @pytest.fixture(scope="session")

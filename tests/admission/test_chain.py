@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from supervisor.options.admission import KNOWN_PLUGINS
-from workers.admission.chain import PLUGINS, enabled_plugins
-from workers.registry.attributes import CREATE, DELETE, UPDATE
+from apiserver_supervisor.options.admission import KNOWN_PLUGINS
+from apiserver_workers.admission.chain import PLUGINS, enabled_plugins
+from apiserver_workers.registry.attributes import CREATE, DELETE, UPDATE
 
 
 def names(**flags):

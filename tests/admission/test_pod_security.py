@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from apiserver_workers.admission.pod_security.evaluation import details, evaluate
+from apiserver_workers.admission.pod_security.levels import (
+    BASELINE,
+    LATEST,
+    PRIVILEGED,
+    RESTRICTED,
+    LevelVersion,
+    policy_of,
+)
 
 from tests.admission.cluster import NAMESPACE, Cluster, pod, refused
-from workers.admission.pod_security.evaluation import details, evaluate
-from workers.admission.pod_security.levels import BASELINE, LATEST, PRIVILEGED, RESTRICTED, LevelVersion, policy_of
 
 PREFIX = "pod-security.kubernetes.io/"
 HARDENED: dict[str, Any] = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from apiserver_workers.admission.runtime_class import merge_tolerations
+from apiserver_workers.admission.service_account import MOUNT_PATH
+
 from tests.admission.cluster import NODE, Cluster, pod, refused
-from workers.admission.runtime_class import merge_tolerations
-from workers.admission.service_account import MOUNT_PATH
 
 KEY = {"key": "k", "operator": "Exists"}
 

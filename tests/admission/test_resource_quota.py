@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from apiserver_workers.apimachinery.errors import ApiError
+
 from tests.admission.cluster import Cluster, pod, refused, run
-from workers.apimachinery.errors import ApiError
 
 
 async def quota(cluster: Cluster, hard: dict[str, str], name: str = "q", **spec: Any) -> None:
@@ -151,7 +152,7 @@ def test_two_workers_together_never_exceed_a_quota(config):
 
 async def _in_same_cluster(config: Any, scenario: Any) -> None:
     """Another worker on the same data."""
-    from workers.server.backend import Backend
+    from apiserver_workers.server.backend import Backend
 
     backend = Backend(config)
     await backend.start()

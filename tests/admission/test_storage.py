@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.registry.context import Context
 
 from tests.admission.cluster import ADMIN, NAMESPACE, Cluster, refused
-from workers.apimachinery.errors import ApiError
-from workers.registry.context import Context
 
 CLASSES = "storageclasses.storage.k8s.io"
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"

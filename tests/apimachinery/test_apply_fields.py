@@ -6,11 +6,8 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from workers.apimachinery.apply.compare import compare, to_field_set
-from workers.apimachinery.apply.fields import (
+from apiserver_workers.apimachinery.apply.compare import compare, to_field_set
+from apiserver_workers.apimachinery.apply.fields import (
     canonical,
     difference,
     field_set,
@@ -21,9 +18,11 @@ from workers.apimachinery.apply.fields import (
     paths,
     union,
 )
-from workers.apimachinery.apply.plan import KeyMissing, owned_plan, plan, zero
-from workers.apimachinery.apply.typed import TypedError, check, merge, remove
-from workers.apimachinery.types import model
+from apiserver_workers.apimachinery.apply.plan import KeyMissing, owned_plan, plan, zero
+from apiserver_workers.apimachinery.apply.typed import TypedError, check, merge, remove
+from apiserver_workers.apimachinery.types import model
+from hypothesis import given
+from hypothesis import strategies as st
 
 Path = tuple[str, ...]
 PATHS = st.sets(st.lists(st.sampled_from(["f:a", "f:b", "f:c"]), min_size=1, max_size=3).map(tuple), max_size=6)

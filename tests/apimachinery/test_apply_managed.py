@@ -6,16 +6,15 @@ import copy
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.apply.managed import apply, ignore_times, manager_from_user_agent, track_update
+from apiserver_workers.apimachinery.apply.reset import reset_fields
+from apiserver_workers.apimachinery.apply.scale import to_parent, to_scale
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.patch import without_nulls
+from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.apimachinery.types import Type, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from workers.apimachinery.apply.managed import apply, ignore_times, manager_from_user_agent, track_update
-from workers.apimachinery.apply.reset import reset_fields
-from workers.apimachinery.apply.scale import to_parent, to_scale
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.patch import without_nulls
-from workers.apimachinery.resources import resource
-from workers.apimachinery.types import Type, model
 
 KINDS = {"Deployment": "apps/v1", "ConfigMap": "v1", "Scale": "autoscaling/v1"}
 TYPES = {kind: model().kind(version.rpartition("/")[0], "v1", kind) for kind, version in KINDS.items()}

@@ -4,10 +4,9 @@ from typing import Any
 
 import orjson
 import pytest
-
-from workers.apimachinery import codec
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.types import model
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.types import model
 
 CONFIG_MAP = ("", "v1", "ConfigMap")
 

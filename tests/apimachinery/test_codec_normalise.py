@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.types import model
 
 from tests.kinds import kinds
-from workers.apimachinery import codec
-from workers.apimachinery.types import model
 
 
 def normalised(kind: tuple[str, str, str], obj: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-
-from workers.apimachinery.conversion import convert
+from apiserver_workers.apimachinery.conversion import convert
 
 PREFIX = "autoscaling.alpha.kubernetes.io/"
 

@@ -6,11 +6,10 @@ import copy
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.codec.normal import normalise
-from workers.apimachinery.defaults import set_defaults
-from workers.apimachinery.defaults.images import pull_policy
-from workers.apimachinery.types import model
+from apiserver_workers.apimachinery.codec.normal import normalise
+from apiserver_workers.apimachinery.defaults import set_defaults
+from apiserver_workers.apimachinery.defaults.images import pull_policy
+from apiserver_workers.apimachinery.types import model
 
 POD_SPEC = {
     "dnsPolicy": "ClusterFirst",

@@ -6,11 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
 
 DOC: dict[str, Any] = {"a": {"b": [1, 2, 3], "c/d": "x", "e~f": "y"}, "n": None, "s": "text"}
 

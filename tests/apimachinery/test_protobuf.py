@@ -4,12 +4,12 @@ import random
 import struct
 
 import pytest
+from apiserver_workers.apimachinery import codec, protobuf
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.types import model
 
 from tests.kinds import kinds
-from workers.apimachinery import codec, protobuf
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.types import model
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 

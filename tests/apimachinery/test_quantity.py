@@ -3,10 +3,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from apiserver_workers.apimachinery import quantity
 from hypothesis import given
 from hypothesis import strategies as st
-
-from workers.apimachinery import quantity
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from workers.apimachinery import field_labels
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import ResourceInfo, resource
-from workers.apimachinery.selectors import parse_fields, parse_labels
+from apiserver_workers.apimachinery import field_labels
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import ResourceInfo, resource
+from apiserver_workers.apimachinery.selectors import parse_fields, parse_labels
 
 MATCHES = [
     ("", {}, True),

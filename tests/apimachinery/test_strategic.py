@@ -6,13 +6,12 @@ import copy
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.patch import without_nulls
+from apiserver_workers.apimachinery.strategic import strategic_merge
+from apiserver_workers.apimachinery.types import model
 from hypothesis import given
 from hypothesis import strategies as st
-
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.patch import without_nulls
-from workers.apimachinery.strategic import strategic_merge
-from workers.apimachinery.types import model
 
 POD = model().kind("", "v1", "Pod")
 DEPLOYMENT = model().kind("apps", "v1", "Deployment")

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.resources import builtin_resources, resource
-from workers.apimachinery.tables import columns, rows
-from workers.apimachinery.tables.durations import human_duration
+from apiserver_workers.apimachinery.resources import builtin_resources, resource
+from apiserver_workers.apimachinery.tables import columns, rows
+from apiserver_workers.apimachinery.tables.durations import human_duration
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC).timestamp()
 DAY_AGO = "2024-01-01T00:00:00Z"

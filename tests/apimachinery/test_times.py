@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from workers.apimachinery import times
+from apiserver_workers.apimachinery import times
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import pytest
-
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.types import Field, model
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.types import Field, model
 
 
 def field(path: str, *kind: str) -> Field:

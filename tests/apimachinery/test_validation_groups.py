@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.validation.admission_policies import validate_validating_policy
-from workers.apimachinery.validation.autoscaling import validate_autoscaler
-from workers.apimachinery.validation.certificates import validate_signer_name, validate_signing_request
-from workers.apimachinery.validation.flow_control import validate_flow_schema, validate_priority_level
-from workers.apimachinery.validation.webhooks import validate_webhook_service, validate_webhook_url, validate_webhooks
+from apiserver_workers.apimachinery.validation.admission_policies import validate_validating_policy
+from apiserver_workers.apimachinery.validation.autoscaling import validate_autoscaler
+from apiserver_workers.apimachinery.validation.certificates import validate_signer_name, validate_signing_request
+from apiserver_workers.apimachinery.validation.flow_control import validate_flow_schema, validate_priority_level
+from apiserver_workers.apimachinery.validation.webhooks import (
+    validate_webhook_service,
+    validate_webhook_url,
+    validate_webhooks,
+)
 
 
 def faults(errors: list[Any]) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.resources import ResourceInfo, builtin_resources
-from workers.apimachinery.validation import validate_create, validate_update
-from workers.apimachinery.validation.certificates import validate_signer_name
+from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
+from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.certificates import validate_signer_name
 
 INFOS = {(info.group, info.kind): info for info in builtin_resources().values() if info.version in ("v1", "v2")}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.validation import validate_create, validate_update
 
 INFOS = {info.kind: info for info in builtin_resources().values() if (info.group, info.version) == ("apps", "v1")}
 CONTAINER = {"name": "c", "image": "i", "imagePullPolicy": "Always", "terminationMessagePolicy": "File"}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.warnings import warn_on_create, warn_on_update
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.warnings import warn_on_create, warn_on_update
 
 INFOS = {(info.group, info.kind): info for info in builtin_resources().values() if info.version in ("v1", "v2")}
 

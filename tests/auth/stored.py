@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.storage.interface import Event
+from apiserver_workers.storage.interface import Event
 
 
 class StoredEntry:

@@ -7,10 +7,9 @@ import json
 from typing import Any
 
 import pytest
-
-from workers.apimachinery.user import UserInfo
-from workers.server.authorization.abac import ABACAuthorizer, load_policy_file
-from workers.server.authorization.attributes import Attributes, Decision
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.abac import ABACAuthorizer, load_policy_file
+from apiserver_workers.authorization.attributes import Attributes, Decision
 
 ALICE = UserInfo("alice", "", ("dev", "system:authenticated"))
 NOBODY = UserInfo("system:anonymous", "", ("system:unauthenticated",))

@@ -13,22 +13,21 @@ from typing import Any
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.certificates import UID_OID
+from apiserver_workers.authentication.interface import AuthenticationError
+from apiserver_workers.authentication.service_account import TokenSigner
+from apiserver_workers.authentication.union import ServerAuthenticator, server_authenticator
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.filters.authentication import Authentication
+from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.tls import watched_files
+from apiserver_workers.storage.interface import Unavailable
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.server import watched_files
-from workers.server.authentication.certificates import UID_OID
-from workers.server.authentication.interface import AuthenticationError
-from workers.server.authentication.service_account import TokenSigner
-from workers.server.authentication.union import ServerAuthenticator, server_authenticator
-from workers.server.config import ServerConfig
-from workers.server.filters.authentication import Authentication
-from workers.server.http import Request, Response
-from workers.storage.interface import Unavailable
 
 ISSUER = "https://kubernetes.default.svc"
 DAY = datetime.timedelta(days=1)

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.authorization.attributes import Attributes, Decision, EvaluationError, FieldRequirement
+from apiserver_workers.authorization.building import webhook_authorizer
+from apiserver_workers.authorization.configuration import WebhookConfig, load_authorization_config
+from apiserver_workers.authorization.union import ServerAuthorizer, server_authorizer
+from apiserver_workers.authorization.webhook import WebhookAuthorizer
+from apiserver_workers.core.reviews import AUTHORIZATION, Reviews
+from apiserver_workers.server import config_reload
+from apiserver_workers.server.client import webhook as client
+from apiserver_workers.server.filters.authorization import Authorization
+from apiserver_workers.server.http.messages import Request
+from apiserver_workers.server.http.request_info import request_info
 
 from tests.auth.remote import Authority, Remote, as_json, kubeconfig
 from tests.auth.test_authentication import config
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.core.reviews import AUTHORIZATION, Reviews
-from workers.server import config_reload
-from workers.server.authentication.union import server_authenticator
-from workers.server.authorization.attributes import Attributes, Decision, EvaluationError, FieldRequirement
-from workers.server.authorization.building import webhook_authorizer
-from workers.server.authorization.configuration import WebhookConfig, load_authorization_config
-from workers.server.authorization.union import ServerAuthorizer, server_authorizer
-from workers.server.authorization.webhook import WebhookAuthorizer
-from workers.server.client import webhook as client
-from workers.server.filters.authorization import Authorization
-from workers.server.http import Request
-from workers.server.request_info import request_info
 
 JANE = UserInfo("jane", "7", ("dev",), {"k": ["v"]})
 PODS = Attributes(JANE, "list", namespace="ns", api_version="v1", resource="pods")
@@ -163,7 +163,7 @@ def filtered(*authorizers: Any) -> tuple[int, bytes | str]:
     request = Request("GET", path, "limit=1", {}, info=request_info("GET", path, "limit=1"), user=JANE)
 
     async def handler(_: Request) -> Any:
-        from workers.server.http import Response
+        from apiserver_workers.server.http.messages import Response
 
         return Response(200, b"reached")
 

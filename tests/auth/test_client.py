@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiserver_workers.server.client.http import ClientError, HttpClient
+from apiserver_workers.server.client.kubeconfig import load_kubeconfig
+from apiserver_workers.server.client.tls import TlsConfig
+from apiserver_workers.server.client.webhook import Backoff, Webhook, WebhookError
 
 from tests.auth.remote import Authority, Remote, as_json, kubeconfig
-from workers.server.client.http import ClientError, HttpClient
-from workers.server.client.kubeconfig import load_kubeconfig
-from workers.server.client.tls import TlsConfig
-from workers.server.client.webhook import Backoff, Webhook, WebhookError
 
 REVIEW = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": "t"}}
 ALLOWED = {**REVIEW, "status": {"authenticated": True}}
@@ -166,8 +166,8 @@ def test_redirects_are_followed_without_credentials_elsewhere(tmp_path, authorit
 
 
 def test_certificates_are_read_again_when_they_change(tmp_path, authority, monkeypatch):
-    monkeypatch.setattr("workers.server.watched_files.CHECK_INTERVAL", 0.0)
-    monkeypatch.setattr("workers.server.watched_files.SETTLED_AFTER", 0.0)
+    monkeypatch.setattr("apiserver_workers.server.tls.watched_files.CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr("apiserver_workers.server.tls.watched_files.SETTLED_AFTER", 0.0)
     bundle = tmp_path / "bundle.crt"
     bundle.write_bytes(Authority(tmp_path / "other").file.read_bytes())
     with Remote(authority, lambda *_: as_json({})) as remote:

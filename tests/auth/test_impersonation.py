@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.policy import Policy
+from apiserver_workers.authorization.rbac import RBACAuthorizer
+from apiserver_workers.authorization.union import ServerAuthorizer
+from apiserver_workers.server.filters.impersonation import Impersonation
+from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.request_info import request_info
 
 from tests.auth.stored import named
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.server.authorization.policy import Policy
-from workers.server.authorization.rbac import RBACAuthorizer
-from workers.server.authorization.union import ServerAuthorizer
-from workers.server.filters.impersonation import Impersonation
-from workers.server.http import Request, Response
-from workers.server.request_info import request_info
 
 ROOT = UserInfo("root", "", ("system:masters",))
 ALICE = UserInfo("alice")

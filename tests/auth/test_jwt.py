@@ -11,17 +11,17 @@ from typing import Any
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.configuration import load_authentication_config
+from apiserver_workers.authentication.interface import AuthenticationError
+from apiserver_workers.authentication.union import ServerAuthenticator, server_authenticator
+from apiserver_workers.server import config_reload
+from apiserver_workers.server.config import ServerConfig
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from tests.auth.remote import Answer, Authority, Remote, as_json
 from tests.auth.test_authentication import bearer, config, request
-from workers.apimachinery.user import UserInfo
-from workers.server import config_reload
-from workers.server.authentication.configuration import load_authentication_config
-from workers.server.authentication.interface import AuthenticationError
-from workers.server.authentication.union import ServerAuthenticator, server_authenticator
-from workers.server.config import ServerConfig
 
 
 class OpenIdProvider(Remote):
@@ -215,7 +215,7 @@ def test_keys_are_not_fetched_again_while_the_issuer_says_they_hold(tmp_path, pr
 
 
 def test_an_issuer_that_is_not_there_yet_delays_nobody(tmp_path, provider, monkeypatch):
-    monkeypatch.setattr("workers.server.authentication.issuer.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("apiserver_workers.authentication.issuer.RETRY_SECONDS", 0.05)
     provider.available = False
 
     async def main() -> None:

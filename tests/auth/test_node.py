@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.attributes import Attributes, Decision, FieldRequirement
+from apiserver_workers.authorization.bootstrap_policy import node_rules
+from apiserver_workers.authorization.node import NodeAuthorizer
+from apiserver_workers.authorization.node_graph import NodeGraph
 
 from tests.auth.stored import StoredEntry, added, deleted, named
-from workers.apimachinery.user import UserInfo
-from workers.server.authorization.attributes import Attributes, Decision, FieldRequirement
-from workers.server.authorization.bootstrap_policy import node_rules
-from workers.server.authorization.node import NodeAuthorizer
-from workers.server.authorization.node_graph import NodeGraph
 
 POD = named(
     "p",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.authentication.service_account import TokenSigner
+from apiserver_workers.core.openid import CONFIGURATION, JWK_SET, KEYS, openid_routes
+from apiserver_workers.server.http.messages import Request, Response
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.auth.test_authentication import ISSUER, claims, config, private_pem
-from workers.apimachinery.errors import ApiError
-from workers.core.openid import CONFIGURATION, JWK_SET, KEYS, openid_routes
-from workers.server.authentication.service_account import TokenSigner
-from workers.server.http import Request, Response
 
 
 def ask(tmp_path: Path, path: str, *, method: str = "GET", accept: str = "*/*") -> Response:

@@ -6,16 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization import bootstrap_policy
+from apiserver_workers.authorization.attributes import Attributes, Decision, forbidden_error
+from apiserver_workers.authorization.building import Always
+from apiserver_workers.authorization.policy import Policy
+from apiserver_workers.authorization.rbac import RBACAuthorizer
+from apiserver_workers.authorization.rules import compile_rule, describe, uncovered
+from apiserver_workers.authorization.union import ServerAuthorizer
 
 from tests.auth.stored import named
-from workers.apimachinery.user import UserInfo
-from workers.server.authorization import bootstrap_policy
-from workers.server.authorization.attributes import Attributes, Decision, forbidden_error
-from workers.server.authorization.building import Always
-from workers.server.authorization.policy import Policy
-from workers.server.authorization.rbac import RBACAuthorizer
-from workers.server.authorization.rules import compile_rule, describe, uncovered
-from workers.server.authorization.union import ServerAuthorizer
 
 ALICE = UserInfo("alice", "", ("dev",))
 

@@ -6,18 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.authorization.node import NodeAuthorizer
+from apiserver_workers.authorization.node_graph import NodeGraph
+from apiserver_workers.authorization.policy import Policy
+from apiserver_workers.authorization.rbac import RBACAuthorizer
+from apiserver_workers.authorization.union import ServerAuthorizer
+from apiserver_workers.core.reviews import AUTHENTICATION, AUTHORIZATION, Reviews
+from apiserver_workers.server.config import ServerConfig
 
 from tests.auth.stored import named
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.core.reviews import AUTHENTICATION, AUTHORIZATION, Reviews
-from workers.server.authentication.union import server_authenticator
-from workers.server.authorization.node import NodeAuthorizer
-from workers.server.authorization.node_graph import NodeGraph
-from workers.server.authorization.policy import Policy
-from workers.server.authorization.rbac import RBACAuthorizer
-from workers.server.authorization.union import ServerAuthorizer
-from workers.server.config import ServerConfig
 
 ALICE = UserInfo("alice", "alice-uid", ("dev", "system:authenticated"), {"k": ["v"]})
 RULES = [

@@ -14,6 +14,8 @@ from typing import Any
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.delegation.identity import USER_HEADER, encode_user
 from cryptography.hazmat.primitives import serialization
 
 from tests.auth.asking import ask, pair_of, whoami
@@ -22,8 +24,6 @@ from tests.auth.test_authentication import DAY, NOW, Intermediate, private_pem
 from tests.auth.test_authentication import Authority as ClientAuthority
 from tests.auth.test_jwt import OpenIdProvider
 from tests.running import COMMAND, RunningServer, wait_for
-from workers.apimachinery.user import UserInfo
-from workers.server.identity import USER_HEADER, encode_user
 
 pytestmark = pytest.mark.e2e
 
@@ -313,7 +313,7 @@ def test_flags_of_authentication_that_do_not_fit_are_refused_at_the_start(tmp_pa
 
 @pytest.mark.seed("S46")
 def test_kube_apiserver_needs_an_issuer_and_a_key(tmp_path):
-    command = (sys.executable, "-c", "from supervisor.starting import kube_apiserver; kube_apiserver()")
+    command = (sys.executable, "-c", "from apiserver_supervisor.starting import kube_apiserver; kube_apiserver()")
     flags = ("--etcd-servers=http://127.0.0.1:1", f"--run-dir={tmp_path}", f"--cert-dir={tmp_path}")
     done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1

@@ -10,18 +10,18 @@ from typing import Any
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.interface import AuthenticationError, Response
+from apiserver_workers.authentication.legacy_service_account import INVALID_SINCE, LAST_USED, PREFIX
+from apiserver_workers.authentication.token_cache import TokenCache
+from apiserver_workers.authentication.union import ServerAuthenticator, server_authenticator
+from apiserver_workers.server.filters.authentication import Authentication
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.auth.remote import Authority, Remote, as_json, kubeconfig, pem
 from tests.auth.test_authentication import Objects as StoredObjects
 from tests.auth.test_authentication import bearer, config, find, request
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.server.authentication.interface import AuthenticationError, Response
-from workers.server.authentication.legacy_service_account import INVALID_SINCE, LAST_USED, PREFIX
-from workers.server.authentication.token_cache import TokenCache
-from workers.server.authentication.union import ServerAuthenticator, server_authenticator
-from workers.server.filters.authentication import Authentication
 
 TOKEN = "abcdef.0123456789abcdef"
 SOON = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).isoformat(timespec="seconds")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from supervisor import master
-from supervisor.cli import main
-from workers.core.bootstrap import system
-from workers.core.bootstrap.objects import Objects
+from apiserver_supervisor import master
+from apiserver_supervisor.cli import main
+from apiserver_workers.core.bootstrap import system
+from apiserver_workers.core.bootstrap.objects import Objects
 
 
 async def fail(objects: Objects) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor.cli import main
-from workers.core.bootstrap import service_repair
+from apiserver_supervisor.cli import main
+from apiserver_workers.core.bootstrap import service_repair
 
 if __name__ == "__main__":
     service_repair.INTERVAL = service_repair.PORTS_INTERVAL = 1.0

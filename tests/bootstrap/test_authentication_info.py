@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from apiserver_workers.core.bootstrap.authentication_info import completed, merge, own_data
+from apiserver_workers.server.config import ServerConfig
 
 from tests.auth.test_authentication import Authority
-from workers.core.bootstrap.authentication_info import completed, merge, own_data
-from workers.server.config import ServerConfig
 
 
 @pytest.fixture

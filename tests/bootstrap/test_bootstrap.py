@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.user import UserInfo
-from workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
-from workers.core.bootstrap.hooks import bootstrap_hooks
-from workers.core.bootstrap.objects import Objects
-from workers.server.authorization.attributes import Attributes, Decision
-from workers.server.authorization.bootstrap_policy import GROUP, cluster_roles
-from workers.server.authorization.union import server_authorizer
-from workers.server.backend import Backend
-from workers.server.config import ServerConfig
-from workers.server.hooks import Hooks
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.attributes import Attributes, Decision
+from apiserver_workers.authorization.bootstrap_policy import GROUP, cluster_roles
+from apiserver_workers.authorization.union import server_authorizer
+from apiserver_workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
+from apiserver_workers.core.bootstrap.hooks import bootstrap_hooks
+from apiserver_workers.core.bootstrap.objects import Objects
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.hooks import Hooks
 
 Scenario = Callable[[Backend, Objects], Awaitable[None]]
 

@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authorization.bootstrap_policy import GROUP
+from apiserver_workers.authorization.escalation import EscalationGuard
+from apiserver_workers.authorization.union import ServerAuthorizer, server_authorizer
+from apiserver_workers.core.bootstrap import system
+from apiserver_workers.core.bootstrap.objects import Objects
+from apiserver_workers.registry.context import Context
+from apiserver_workers.server.backend import Backend
 
 from tests.running import eventually
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.core.bootstrap import system
-from workers.core.bootstrap.objects import Objects
-from workers.registry.context import Context
-from workers.server.authorization.bootstrap_policy import GROUP
-from workers.server.authorization.escalation import EscalationGuard
-from workers.server.authorization.union import ServerAuthorizer, server_authorizer
-from workers.server.backend import Backend
 
 ALICE = UserInfo("alice", "", ("dev",))
 PODS = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}

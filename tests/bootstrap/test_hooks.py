@@ -9,10 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from apiserver_workers.server import hooks as module
+from apiserver_workers.server.hooks import Hook, Hooks
 
 from tests.running import eventually
-from workers.server import hooks as module
-from workers.server.hooks import Hook, Hooks
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,16 @@ import json
 from typing import Any
 
 import pytest
+from apiserver_workers.core.bootstrap import address_repair, system
+from apiserver_workers.core.bootstrap.address_repair import AddressRepair
+from apiserver_workers.core.bootstrap.objects import Objects
+from apiserver_workers.core.bootstrap.port_repair import PortRepair, node_ports_of
+from apiserver_workers.registry.node_ports import KEY, NodePorts
+from apiserver_workers.registry.service_ip import ip_address_object
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
 
 from tests.bootstrap.test_bootstrap import run
-from workers.core.bootstrap import address_repair, system
-from workers.core.bootstrap.address_repair import AddressRepair
-from workers.core.bootstrap.objects import Objects
-from workers.core.bootstrap.port_repair import PortRepair, node_ports_of
-from workers.registry.node_ports import KEY, NodePorts
-from workers.registry.service_ip import ip_address_object
-from workers.server.backend import Backend
-from workers.server.config import ServerConfig
 
 Object = dict[str, Any]
 NETWORKING = "networking.k8s.io"

@@ -10,21 +10,21 @@ from typing import Any
 
 import jwt
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.stored import StoredObjects
+from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.core.bootstrap import system
+from apiserver_workers.core.bootstrap.objects import Objects
+from apiserver_workers.core.token_request import EXTENDED_REQUEST, EXTENSION, token_endpoint
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.endpoints.served import Served
+from apiserver_workers.server.http.messages import Request
+from apiserver_workers.server.http.request_info import request_info
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.auth.test_authentication import private_pem
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.core.bootstrap import system
-from workers.core.bootstrap.objects import Objects
-from workers.core.token_request import EXTENDED_REQUEST, EXTENSION, token_endpoint
-from workers.server.authentication.stored import StoredObjects
-from workers.server.authentication.union import server_authenticator
-from workers.server.backend import Backend
-from workers.server.config import ServerConfig
-from workers.server.endpoints.served import Served
-from workers.server.http import Request
-from workers.server.request_info import request_info
 
 ISSUER = "https://issuer.example.com"
 

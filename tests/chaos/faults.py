@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from supervisor.control import request
+from apiserver_supervisor.control import request
+
 from tests.chaos.records import EVERYWHERE, HIDDEN, OPEN, PLANNED, Fault, Records
 from tests.reconcilers.members import EtcdCluster, Member, healthy
 from tests.running import RunningServer, wait_for

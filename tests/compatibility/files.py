@@ -6,11 +6,10 @@ import shutil
 import ssl
 from pathlib import Path
 
+from apiserver_supervisor.certificates import Pair, Pki, Subject
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-
-from supervisor.certificates import Pair, Pki, Subject
 
 ADMIN = Subject("kubernetes-admin", ("system:masters",))
 NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", "10.96.0.1")

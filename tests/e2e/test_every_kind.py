@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import codec, protobuf
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.types import model
 from kubernetes import client, config, watch
 
 from tests.manifests import manifest, stored_resources
 from tests.running import RunningServer, wait_for
-from workers.apimachinery import codec, protobuf
-from workers.apimachinery.resources import ResourceInfo
-from workers.apimachinery.types import model
 
 KINDS = pytest.mark.parametrize("info", stored_resources(), ids=lambda info: f"{info.resource}.{info.group_version}")
 NAMESPACE = "every-kind"

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_workers.server.process.children import memory
 
 from tests.e2e.connection import Client
 from tests.running import RunningServer
-from workers.server.process import memory
 
 GROUPS = ("core", "aggregator", "extensions")
 WATCHES, ROLLS = 200, 6

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import codec, protobuf
+from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.apimachinery.types import model
 
 from tests.conftest import ADMIN_TOKEN
 from tests.e2e.test_every_kind import PROTOBUF, Wire
 from tests.manifests import manifest
 from tests.running import RunningServer
-from workers.apimachinery import codec, protobuf
-from workers.apimachinery.resources import resource
-from workers.apimachinery.types import model
 
 MERGE = "application/merge-patch+json"
 NAMESPACE = "subresources"

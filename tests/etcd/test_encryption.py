@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.interface import Compacted
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.etcd.outside import all_keys, ask, config_map, merge, raw, refused, watched
@@ -19,8 +21,6 @@ from tests.etcd_view import EtcdView
 from tests.running import COMMAND, RunningServer, wait_for
 from tests.storage.etcd_process import EtcdProcess
 from tests.storage.test_encryption import K1, K2, document, provider
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"

@@ -10,9 +10,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+from apiserver_supervisor.certificates import Pki, Subject
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from supervisor.certificates import Pki, Subject
 from tests.storage.etcd_process import BINARY, free_port
 
 

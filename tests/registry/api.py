@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 import orjson
 import yaml
+from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.generic import GenericAPIServer
+from apiserver_workers.server.http.messages import Request, Response, page_not_found
 
 from tests.storage.etcd_process import EtcdProcess
-from workers.apimachinery.resources import ResourceInfo, builtin_resources
-from workers.apimachinery.user import UserInfo
-from workers.server.backend import Backend
-from workers.server.config import ServerConfig
-from workers.server.generic import GenericAPIServer
-from workers.server.http import Request, Response, page_not_found
 
 ADMIN = UserInfo("admin", groups=("system:masters", "system:authenticated"))
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"

@@ -65,7 +65,7 @@ async def test_a_taken_generated_name_is_generated_again(
     async with running(etcd, root) as api:
         await api.create("web-1")
         names = iter(["web-1", "web-1", "web-2"])
-        monkeypatch.setattr("workers.registry.create.generate_name", lambda base: next(names))
+        monkeypatch.setattr("apiserver_workers.registry.create.generate_name", lambda base: next(names))
         created = await api.call("POST", CONFIG_MAPS, {"metadata": {"generateName": "web-"}})
         assert created.obj["metadata"]["name"] == "web-2"
 
@@ -75,7 +75,7 @@ async def test_names_that_stay_taken_end_in_a_conflict_that_may_be_retried(
 ) -> None:
     async with running(etcd, root) as api:
         await api.create("web-1")
-        monkeypatch.setattr("workers.registry.create.generate_name", lambda base: "web-1")
+        monkeypatch.setattr("apiserver_workers.registry.create.generate_name", lambda base: "web-1")
         refused = await api.call("POST", CONFIG_MAPS, {"metadata": {"generateName": "web-"}})
         assert refused.status == 409
         assert refused.message.endswith("the server was not able to generate a unique name for the object")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery.resources import ResourceInfo, catalogue
+from apiserver_workers.registry.strategies.disabled_fields import FIELDS, POD_SPEC, POD_STATUS, Path, disabled_fields
 
 from tests.registry.api import running
 from tests.storage.etcd_process import EtcdProcess
-from workers.apimachinery import feature_gates, types
-from workers.apimachinery.resources import ResourceInfo, catalogue
-from workers.registry.strategies.disabled_fields import FIELDS, POD_SPEC, POD_STATUS, Path, disabled_fields
 
 STATEFUL_SETS = "/apis/apps/v1/namespaces/default/statefulsets"
 SIGNALS = "ContainerStopSignals"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from apiserver_workers.registry import continue_token
+from apiserver_workers.registry.options import ListOptions
 
 from tests.registry.api import CONFIG_MAPS, Answer, Api, running
 from tests.storage.etcd_process import EtcdProcess
-from workers.registry import continue_token
-from workers.registry.options import ListOptions
 
 
 def names(answer: Answer) -> list[str]:

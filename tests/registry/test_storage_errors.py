@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from apiserver_workers.storage.interface import Unavailable
+
 from tests.registry.api import CONFIG_MAPS, running
 from tests.storage.etcd_process import EtcdProcess
-from workers.storage.interface import Unavailable
 
 
 async def test_a_write_of_unknown_outcome_is_never_called_a_success(etcd: EtcdProcess, root: str) -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from apiserver_workers.server.endpoints import watch as watching
 
 from tests.registry.api import CONFIG_MAPS, events, running
 from tests.storage.etcd_process import EtcdProcess
-from workers.server.endpoints import watch as watching
 
 INITIAL = {"sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan"}
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import uvloop
-
-from workers.server.connections import Connections
-from workers.server.http import Handler
-from workers.server.protocol import HttpProtocol
+from apiserver_workers.server.http.connections import Connections
+from apiserver_workers.server.http.messages import Handler
+from apiserver_workers.server.http.protocol import HttpProtocol
 
 
 class Served:

@@ -14,14 +14,14 @@ import time
 import types
 
 import pytest
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.health import HealthChecks
+from apiserver_workers.server.http.messages import Response, text_response
+from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.process import arbiter
+from apiserver_workers.server.process.arbiter import run_arbiter
 
 from tests.running import wait_for
-from workers.server import arbiter
-from workers.server.arbiter import run_arbiter
-from workers.server.config import ServerConfig
-from workers.server.health import HealthChecks
-from workers.server.http import Response, text_response
-from workers.server.request_info import request_info
 
 
 class App:
@@ -80,9 +80,9 @@ class Group:
     """One arbiter on a Unix socket, and what it told its master."""
 
     def __init__(self, folder, monkeypatch, **settings):
-        module = types.ModuleType("workers.core.app")
+        module = types.ModuleType("apiserver_workers.core.app")
         module.create = lambda config: App(config.run_dir)
-        monkeypatch.setitem(sys.modules, "workers.core.app", module)
+        monkeypatch.setitem(sys.modules, "apiserver_workers.core.app", module)
         self.path = str(folder / "core.sock")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from workers.server.backoff import DELAYS, JITTER, KILLED_AT_MOST, OVER, QUICK, Backoff
+from apiserver_workers.server.process.backoff import DELAYS, JITTER, KILLED_AT_MOST, OVER, QUICK, Backoff
 
 
 def waits(deaths: int, *, killed: bool, lived: float = 1.0) -> list[float]:

@@ -7,15 +7,15 @@ import threading
 import time
 
 import pytest
+from apiserver_workers.apimachinery.errors import not_found
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.delegation.identity import behind_the_front
+from apiserver_workers.server.delegation.target import DelegationTarget, delegate
+from apiserver_workers.server.delegation.watch_frames import InitialEvents
+from apiserver_workers.server.http.messages import Response, text_response
+from apiserver_workers.server.http.request_info import request_info
 
 from tests.server.serving import read_answer, serving
-from workers.apimachinery.errors import not_found
-from workers.apimachinery.user import UserInfo
-from workers.server.delegation import DelegationTarget, delegate
-from workers.server.http import Response, text_response
-from workers.server.identity import behind_the_front
-from workers.server.request_info import request_info
-from workers.server.watch_frames import InitialEvents
 
 ALICE = UserInfo("alice", groups=("a", "b"), extra={"k": ["v"]})
 closed = []

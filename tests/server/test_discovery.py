@@ -7,15 +7,14 @@ import json
 from typing import Any
 
 import pytest
-
-from workers.apimachinery import protobuf
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import ResourceInfo, builtin_resources, parse_resource
-from workers.apimachinery.types import model
-from workers.apimachinery.versions import version_rank
-from workers.server import discovery
-from workers.server.discovery_endpoints import DiscoveryEndpoints
-from workers.server.http import Request, Response
+from apiserver_workers.apimachinery import protobuf
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources, parse_resource
+from apiserver_workers.apimachinery.types import model
+from apiserver_workers.apimachinery.versions import version_rank
+from apiserver_workers.server.discovery import documents as discovery
+from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
+from apiserver_workers.server.http.messages import Request, Response
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 ADDRESS = "192.0.2.1:6443"

@@ -4,9 +4,8 @@ import asyncio
 import os
 
 import pytest
-
-from workers.server.file_server import PIECE, FileServer
-from workers.server.http import Request
+from apiserver_workers.server.http.file_server import PIECE, FileServer
+from apiserver_workers.server.http.messages import Request
 
 
 @pytest.fixture

@@ -3,17 +3,16 @@
 import asyncio
 
 import pytest
-
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.user import UserInfo
-from workers.server.filters.cors import CORS
-from workers.server.filters.deadline import RequestDeadline
-from workers.server.filters.hsts import HSTS
-from workers.server.filters.max_in_flight import MaxInFlight
-from workers.server.filters.panic_recovery import PanicRecovery
-from workers.server.filters.request_info import RequestInfoFilter
-from workers.server.http import Request, text_response
-from workers.server.request_info import request_info
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.filters.cors import CORS
+from apiserver_workers.server.filters.deadline import RequestDeadline
+from apiserver_workers.server.filters.hsts import HSTS
+from apiserver_workers.server.filters.max_in_flight import MaxInFlight
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
+from apiserver_workers.server.filters.request_info import RequestInfoFilter
+from apiserver_workers.server.http.messages import Request, text_response
+from apiserver_workers.server.http.request_info import request_info
 
 
 def request(path="/api/v1/pods", query="", method="GET", user="u", groups=(), **headers):

@@ -3,9 +3,8 @@
 import asyncio
 
 import pytest
-
-from workers.server.health import LIVE, READY, HealthChecks, crash_loops, parse_verbose
-from workers.server.http import Request
+from apiserver_workers.server.health import LIVE, READY, HealthChecks, crash_loops, parse_verbose
+from apiserver_workers.server.http.messages import Request
 
 
 def ask(checks, target):
@@ -69,7 +68,7 @@ def test_single_checks(checks):
 
 
 def test_a_hanging_check_fails(checks, monkeypatch):
-    monkeypatch.setattr("workers.server.health.CHECK_TIMEOUT", 0.05)
+    monkeypatch.setattr("apiserver_workers.server.health.CHECK_TIMEOUT", 0.05)
     checks.add("hangs", lambda: asyncio.sleep(10))
     assert ask(checks, "/livez/hangs") == (500, "internal server error: no answer within 2 s\n")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-
-from workers.server.proxy.links import Page, below
+from apiserver_workers.server.proxy.links import Page, below
 
 REWRITE = below("/p", ("10.0.0.1:80", "api"))
 

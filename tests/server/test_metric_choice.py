@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.server.metric_choice import MetricChoice
+from apiserver_workers.server.metric_choice import MetricChoice
 
 FAMILIES = [
     {

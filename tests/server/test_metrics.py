@@ -4,14 +4,14 @@ import asyncio
 
 import orjson
 import pytest
+from apiserver_workers.apimachinery.metrics import MAX, Registry, merged, render
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.http.messages import Request
+from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.metrics import REQUESTS, Metrics, RequestMetrics
+from apiserver_workers.server.process.private import PrivateEndpoints
 
 from tests.server.serving import serving
-from workers.apimachinery.metrics import MAX, Registry, merged, render
-from workers.server.config import ServerConfig
-from workers.server.http import Request
-from workers.server.metrics import REQUESTS, Metrics, RequestMetrics
-from workers.server.private import PrivateEndpoints
-from workers.server.request_info import request_info
 
 
 def snapshot(number):

@@ -10,16 +10,15 @@ from typing import Any
 
 import orjson
 import pytest
-
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.resources import builtin_resources
-from workers.apimachinery.types import model
-from workers.server.http import Request
-from workers.server.openapi.endpoints import OpenAPIEndpoints
-from workers.server.openapi.protobuf import encode
-from workers.server.openapi.protobuf_v3 import encode as encode_v3
-from workers.server.openapi.v2 import build_v2, fnv1_64
-from workers.server.openapi.v3 import build_v3
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.types import model
+from apiserver_workers.server.http.messages import Request
+from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
+from apiserver_workers.server.openapi.protobuf import encode
+from apiserver_workers.server.openapi.protobuf_v3 import encode as encode_v3
+from apiserver_workers.server.openapi.v2 import build_v2, fnv1_64
+from apiserver_workers.server.openapi.v3 import build_v3
 
 RESOURCES = list(builtin_resources().values())
 VERSION = "v1.36.2"

@@ -6,11 +6,11 @@ import socket
 import time
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError, not_found, too_many_requests
+from apiserver_workers.server.http.messages import Response, text_response
+from apiserver_workers.server.http.request_info import request_info
 
 from tests.server.serving import read_answer, serving
-from workers.apimachinery.errors import ApiError, not_found, too_many_requests
-from workers.server.http import Response, text_response
-from workers.server.request_info import request_info
 
 closed = []
 

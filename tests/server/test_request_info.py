@@ -1,8 +1,7 @@
 """RequestInfo against the cases of upstream's own table (requestinfo_test.go) and the odd paths."""
 
 import pytest
-
-from workers.server.request_info import request_info
+from apiserver_workers.server.http.request_info import request_info
 
 # method, url, verb, prefix, group, version, namespace, resource, subresource, name, parts
 CASES = [

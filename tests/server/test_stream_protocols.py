@@ -7,8 +7,7 @@ import struct
 import zlib
 
 import pytest
-
-from workers.server.proxy import spdy, websocket
+from apiserver_workers.server.proxy import spdy, websocket
 
 
 def masked(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes = b"\x01\x02\x03\x04") -> bytes:

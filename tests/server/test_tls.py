@@ -7,16 +7,16 @@ import socket
 import ssl
 
 import pytest
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.http.messages import text_response
+from apiserver_workers.server.http.peer import UNTRUSTED
+from apiserver_workers.server.tls.contexts import ServingTLS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.server.serving import read_answer, serving
-from workers.server.config import ServerConfig
-from workers.server.http import text_response
-from workers.server.peer import UNTRUSTED
-from workers.server.tls import ServingTLS
 
 
 class Pair:
@@ -124,7 +124,7 @@ def test_a_client_certificate_of_another_authority_is_known_to_be_worth_nothing(
 
 
 def test_where_that_does_not_work_the_handshake_breaks(make, tmp_path, monkeypatch):
-    monkeypatch.setattr("workers.server.untrusted.can_accept", lambda: False)
+    monkeypatch.setattr("apiserver_workers.server.tls.untrusted.can_accept", lambda: False)
     mallory = Pair(tmp_path, "mallory")
     with serving(handle, tls=make().listening) as served:
         with pytest.raises((ssl.SSLError, ConnectionError, EOFError)), connect(served, client=mallory) as connection:
@@ -170,8 +170,8 @@ def test_the_server_name_chooses_the_certificate(make, tmp_path):
 
 
 def test_renewed_certificates_are_served_to_new_connections(make, authority, tmp_path, monkeypatch):
-    monkeypatch.setattr("workers.server.watched_files.CHECK_INTERVAL", 0.02)
-    monkeypatch.setattr("workers.server.watched_files.SETTLED_AFTER", 0.05)
+    monkeypatch.setattr("apiserver_workers.server.tls.watched_files.CHECK_INTERVAL", 0.02)
+    monkeypatch.setattr("apiserver_workers.server.tls.watched_files.SETTLED_AFTER", 0.05)
     tls = make()
     with serving(handle, tls=tls.listening) as served, connect(served) as old:
         watcher = asyncio.run_coroutine_threadsafe(tls.watch(), served.loop)

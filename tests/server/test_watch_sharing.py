@@ -6,12 +6,12 @@ import random
 import time
 
 import pytest
+from apiserver_workers.server.delegation.target import DelegationTarget
+from apiserver_workers.server.delegation.watch_frames import after, chunk, whole_chunks
+from apiserver_workers.server.http.messages import Response
+from apiserver_workers.server.http.request_info import request_info
 
 from tests.server.serving import read_answer, serving
-from workers.server.delegation import DelegationTarget
-from workers.server.http import Response
-from workers.server.request_info import request_info
-from workers.server.watch_frames import after, chunk, whole_chunks
 
 
 def event(version, kind="MODIFIED", size=0):

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.certificates import Pair, Pki, Subject
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from supervisor.certificates import Pair, Pki, Subject
 from tests.conftest import ADMIN_TOKEN, TOKENS
 from tests.running import RunningServer, wait_for
 from tests.serving.conftest import OpenServer, shown_certificate
@@ -278,7 +278,7 @@ def test_old_tls_is_refused_and_client_certificates_are_not_required(server: Run
 @pytest.mark.skipif(hasattr(ssl.SSLContext, "set_groups"), reason="this Python can")
 @pytest.mark.parametrize(("curves", "why"), [("23,24", "Python 3.15"), ("7", "the curves are 23, 24, 25, 29")])
 def test_curves_that_cannot_be_chosen_are_refused_before_the_start(tmp_path: Path, curves: str, why: str) -> None:
-    command = [sys.executable, "-m", "supervisor.cli", "start", f"--tls-curve-preferences={curves}"]
+    command = [sys.executable, "-m", "apiserver_supervisor.cli", "start", f"--tls-curve-preferences={curves}"]
     refused = subprocess.run([*command, f"--data-dir={tmp_path}/d"], capture_output=True, text=True, timeout=30)
     assert refused.returncode == 1 and "--tls-curve-preferences" in refused.stderr and why in refused.stderr
     assert not (tmp_path / "d").exists()
@@ -291,7 +291,7 @@ def test_the_port_can_be_shared_when_both_say_so_and_only_then(tmp_path: Path) -
         port = address(one)[1]
         refused = subprocess.run(
             [
-                *(sys.executable, "-m", "supervisor.cli", "start", *common, f"--secure-port={port}"),
+                *(sys.executable, "-m", "apiserver_supervisor.cli", "start", *common, f"--secure-port={port}"),
                 *(f"--run-dir={tmp_path}/r", f"--data-dir={tmp_path}/d"),
             ],
             capture_output=True,

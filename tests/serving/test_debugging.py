@@ -148,7 +148,7 @@ def test_the_heap_and_the_tasks_are_those_of_each_worker(opened: OpenServer) -> 
     (core,) = (worker for worker in workers if worker.startswith("core"))
     tasks = opened.server.request("GET", f"/debug/pprof/goroutine?worker={core}")[1].decode()
     assert {line.partition(";")[0] for line in tasks.splitlines()} == {core}
-    assert "Reflector._run (workers/storage/reflector.py:" in tasks and "thread MainThread" in tasks
+    assert "Reflector._run (workers/apiserver_workers/storage/reflector.py:" in tasks and "thread MainThread" in tasks
     titles = opened.server.request("GET", "/debug/pprof/cmdline")[1].decode()
     assert "core worker" in titles and opened.server.request("GET", "/debug/pprof/heap?worker=no-1")[0] == 404
 

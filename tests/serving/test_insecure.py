@@ -99,7 +99,14 @@ def test_it_serves_from_the_very_start_and_ends_with_the_server(tmp_path) -> Non
         over.set()
         looking.join(5)
         assert seen[0] == 500 and seen[-1] == 200 and set(seen) == {500, 200}
-        command = [sys.executable, "-m", "supervisor.cli", "start", f"--insecure-port={port}", "--secure-port=auto"]
+        command = [
+            sys.executable,
+            "-m",
+            "apiserver_supervisor.cli",
+            "start",
+            f"--insecure-port={port}",
+            "--secure-port=auto",
+        ]
         folders = [f"--run-dir={tmp_path}/r", f"--data-dir={tmp_path}/d"]
         second = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=20)
         assert second.returncode == 1 and f"failed to listen on 127.0.0.1:{port}" in second.stderr
@@ -113,7 +120,14 @@ def test_the_ports_are_bound_before_anything_is_said_about_etcd(tmp_path, short_
     port = free_port()
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "supervisor.cli", "start", f"--run-dir={short_folder}", f"--data-dir={tmp_path}/d"),
+            *(
+                sys.executable,
+                "-m",
+                "apiserver_supervisor.cli",
+                "start",
+                f"--run-dir={short_folder}",
+                f"--data-dir={tmp_path}/d",
+            ),
             *("--secure-port=auto", f"--insecure-port={port}", "--etcd-servers=http://127.0.0.1:1"),
             *("--livez-grace-period=60s", "--advertise-address=192.0.2.10"),
         ],

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 from tests.storage.etcd_process import EtcdProcess
 from tests.storage.objects import value
-from workers.storage.etcd import EtcdStorage
-from workers.storage.watch_cache import EtcdWatchCache
 
 CLIENTS = 32
 PODS = "/registry/pods/"

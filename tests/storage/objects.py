@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workers.storage.interface import Event
+from apiserver_workers.storage.interface import Event
 
 
 def value(name: str = "a", data: str = "", uid: str = "u") -> bytes:

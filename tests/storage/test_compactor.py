@@ -1,11 +1,11 @@
 import asyncio
 
 import pytest
+from apiserver_workers.storage.compactor import KEY, compact_once, compactor
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.interface import Compacted
 
 from tests.storage.objects import value
-from workers.storage.compactor import KEY, compact_once, compactor
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted
 
 
 async def test_of_two_servers_one_compacts_what_was_current_an_interval_ago(own_etcd):

@@ -4,13 +4,12 @@ import base64
 from types import SimpleNamespace
 
 import pytest
-
-from workers.storage.encryption.config import load_encryption_config
-from workers.storage.encryption.kept import keep_file, load_rules
-from workers.storage.encryption.reload import WatchedFile
-from workers.storage.encryption.transformers import AESCBC, AESGCM, Secretbox, TransformError
-from workers.storage.formats import Formats, Unreadable
-from workers.storage.serializer import PROTOBUF
+from apiserver_workers.storage.encryption.config import load_encryption_config
+from apiserver_workers.storage.encryption.kept import keep_file, load_rules
+from apiserver_workers.storage.encryption.reload import WatchedFile
+from apiserver_workers.storage.encryption.transformers import AESCBC, AESGCM, Secretbox, TransformError
+from apiserver_workers.storage.formats import Formats, Unreadable
+from apiserver_workers.storage.serializer import PROTOBUF
 
 KEY = "/registry/secrets/d/s"
 SECRET = (

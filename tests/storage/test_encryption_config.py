@@ -4,8 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-
-from workers.storage.encryption.config import EncryptionConfigError, load_encryption_config
+from apiserver_workers.storage.encryption.config import EncryptionConfigError, load_encryption_config
 
 HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
 KEY = base64.b64encode(b"k" * 32).decode()

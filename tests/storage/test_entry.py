@@ -1,8 +1,7 @@
 import orjson
+from apiserver_workers.storage.entry import JSONEntry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from workers.storage.entry import JSONEntry
 
 
 def test_the_body_is_the_value_with_the_resource_version_first_in_metadata():

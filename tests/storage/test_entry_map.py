@@ -4,10 +4,10 @@ import random
 
 import orjson
 import pytest
+from apiserver_workers.storage.entry import JSONEntry
+from apiserver_workers.storage.entry_map import MAX_SEGMENT, EntryMap, as_body
 
 from tests.storage.objects import value
-from workers.storage.entry import JSONEntry
-from workers.storage.entry_map import MAX_SEGMENT, EntryMap, as_body
 
 
 def entry(key: str, revision: int) -> JSONEntry:

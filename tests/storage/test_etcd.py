@@ -3,10 +3,17 @@
 import asyncio
 
 import pytest
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.interface import (
+    Compacted,
+    FutureRevision,
+    KeyExists,
+    Mismatch,
+    StorageError,
+    Unavailable,
+)
 
 from tests.storage.objects import shape, value
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted, FutureRevision, KeyExists, Mismatch, StorageError, Unavailable
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import json
 import orjson
 import pytest
 import yaml
+from apiserver_workers.apimachinery import codec, protobuf, types
+from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.storage import serializer
+from apiserver_workers.storage.entry import StoredEntry
+from apiserver_workers.storage.formats import Formats, Unreadable
+from apiserver_workers.storage.serializer import JSON, MEDIA_TYPES, PROTOBUF, YAML
 
 from tests.kinds import kinds
-from workers.apimachinery import codec, protobuf, types
-from workers.apimachinery.resources import builtin_resources
-from workers.storage import serializer
-from workers.storage.entry import StoredEntry
-from workers.storage.formats import Formats, Unreadable
-from workers.storage.serializer import JSON, MEDIA_TYPES, PROTOBUF, YAML
 
 DEPLOYMENT = {
     "kind": "Deployment",

@@ -1,10 +1,10 @@
 import pytest
+from apiserver_workers.storage import history as history_module
+from apiserver_workers.storage.entry import JSONEntry
+from apiserver_workers.storage.history import History
+from apiserver_workers.storage.interface import Event
 
 from tests.storage.objects import value
-from workers.storage import history as history_module
-from workers.storage.entry import JSONEntry
-from workers.storage.history import History
-from workers.storage.interface import Event
 
 
 def event(revision: int, size: int = 0) -> Event:

@@ -1,9 +1,8 @@
 import asyncio
 
 import pytest
-
-from workers.storage import leases as leases_module
-from workers.storage.leases import LeaseManager
+from apiserver_workers.storage import leases as leases_module
+from apiserver_workers.storage.leases import LeaseManager
 
 
 class Grants:

@@ -1,9 +1,8 @@
 import asyncio
 
 import pytest
-
-from workers.storage.interface import Unavailable
-from workers.storage.read_index import ReadIndex
+from apiserver_workers.storage.interface import Unavailable
+from apiserver_workers.storage.read_index import ReadIndex
 
 
 async def test_a_call_during_a_probe_waits_for_the_next():

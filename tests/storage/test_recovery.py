@@ -4,13 +4,13 @@ import asyncio
 import signal
 
 import pytest
+from apiserver_workers.storage import reflector as reflector_module
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.interface import Compacted, Mismatch, Unavailable
 
 from tests.storage.etcd_process import EtcdProcess
 from tests.storage.objects import shape, value
 from tests.storage.test_watch_cache import caching, take
-from workers.storage import reflector as reflector_module
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted, Mismatch, Unavailable
 
 
 async def in_thread(function, *arguments):

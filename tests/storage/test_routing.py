@@ -4,13 +4,13 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.factory import cache_windows, is_cached, parse_cache_sizes, parse_overrides
+from apiserver_workers.storage.routing import RoutedStorage
+from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 from tests.storage.objects import shape, value
 from tests.storage.test_watch_cache import take
-from workers.storage.etcd import EtcdStorage
-from workers.storage.factory import cache_windows, is_cached, parse_cache_sizes, parse_overrides
-from workers.storage.routing import RoutedStorage
-from workers.storage.watch_cache import EtcdWatchCache
 
 
 def settings(**changes):

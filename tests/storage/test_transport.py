@@ -7,6 +7,14 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 import pytest
+from apiserver_workers.storage import etcdrpc_pb2 as rpc
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.etcd_api import RANGE, TXN
+from apiserver_workers.storage.interface import Unavailable
+from apiserver_workers.storage.transport import connection as connection_module
+from apiserver_workers.storage.transport import frames
+from apiserver_workers.storage.transport.channel import Channel, Endpoint, client_tls
+from apiserver_workers.storage.transport.streams import RpcError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,14 +23,6 @@ from cryptography.x509.oid import NameOID
 from tests.storage.etcd_process import EtcdProcess
 from tests.storage.objects import value
 from tests.storage.test_recovery import in_thread
-from workers.storage import etcdrpc_pb2 as rpc
-from workers.storage.etcd import EtcdStorage
-from workers.storage.etcd_api import RANGE, TXN
-from workers.storage.interface import Unavailable
-from workers.storage.transport import connection as connection_module
-from workers.storage.transport import frames
-from workers.storage.transport.channel import Channel, Endpoint, client_tls
-from workers.storage.transport.streams import RpcError
 
 
 @pytest.mark.parametrize(

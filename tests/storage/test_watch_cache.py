@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from apiserver_workers.storage import history as history_module
+from apiserver_workers.storage import reflector as reflector_module
+from apiserver_workers.storage import subscription as subscription_module
+from apiserver_workers.storage.etcd import EtcdStorage
+from apiserver_workers.storage.interface import Compacted, FutureRevision, Lagging, SlowWatcher
+from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 from tests.storage.objects import shape, value
-from workers.storage import history as history_module
-from workers.storage import reflector as reflector_module
-from workers.storage import subscription as subscription_module
-from workers.storage.etcd import EtcdStorage
-from workers.storage.interface import Compacted, FutureRevision, Lagging, SlowWatcher
-from workers.storage.watch_cache import EtcdWatchCache
 
 FORMS = pytest.mark.parametrize("only", [None, ("pods",)], ids=["everything", "only pods"])
 

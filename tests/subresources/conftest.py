@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.certificates import Pki, Subject, serving_subject
 
-from supervisor.certificates import Pki, Subject, serving_subject
 from tests.e2e.kubectl import Kubectl
 from tests.running import RunningServer
 from tests.subresources.backend import own_address

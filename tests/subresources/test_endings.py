@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.certificates import Pki, serving_subject
 
-from supervisor.certificates import Pki, serving_subject
 from tests.running import RunningServer
 from tests.subresources.backend import own_address
 from tests.subresources.conftest import POD, create_node, create_pod

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.certificates import Pki, serving_subject
 
-from supervisor.certificates import Pki, serving_subject
 from tests.subresources.conftest import POD, Cluster, create_node, create_pod
 from tests.subresources.kubelet import FakeKubelet
 

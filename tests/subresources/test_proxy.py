@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from apiserver_supervisor.certificates import Pki, serving_subject
 
-from supervisor.certificates import Pki, serving_subject
 from tests.running import wait_for
 from tests.storage.etcd_process import free_port
 from tests.subresources.backend import Backend, own_address

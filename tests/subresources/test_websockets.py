@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 import websocket
+from apiserver_workers.server.proxy import spdy
 from kubernetes import client, config
 from kubernetes.stream import stream
 
 from tests.subresources.conftest import Cluster, create_node, create_pod
-from workers.server.proxy import spdy
 
 pytestmark = pytest.mark.e2e
 V5 = "v5.channel.k8s.io"

@@ -15,13 +15,11 @@ import types
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from supervisor.cli import main
-from workers.server import worker
-from workers.server.config import ServerConfig
-from workers.server.http import Request, Response
-from workers.server.request_info import request_info
+from apiserver_supervisor.cli import main
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.process import worker
 
 
 class SmallApp:
@@ -56,7 +54,7 @@ class SmallApp:
 
 if __name__ == "__main__":
     for name in ("aggregator", "core", "extensions"):
-        module = types.ModuleType(f"workers.{name}.app")
+        module = types.ModuleType(f"apiserver_workers.{name}.app")
         module.create = lambda config, role=name: SmallApp(config, role)  # type: ignore[attr-defined]
         sys.modules[module.__name__] = module
     if young := os.environ.get("SMALL_APPS_YOUNG"):

@@ -8,12 +8,9 @@ import string
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from supervisor import starting
-from supervisor.options import FLAGS
-from supervisor.options.flag import (
+from apiserver_supervisor import starting
+from apiserver_supervisor.options import FLAGS
+from apiserver_supervisor.options.flag import (
     BOOL,
     CIDRS,
     DURATION,
@@ -28,7 +25,10 @@ from supervisor.options.flag import (
     UINT,
     VERSION,
 )
-from supervisor.options.profile import KUBE_APISERVER, START
+from apiserver_supervisor.options.profile import KUBE_APISERVER, START
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from tests.kube_apiserver import run
 
 # values that no flag of the type takes

@@ -7,10 +7,9 @@ import ssl
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor import certificates
+from apiserver_supervisor.certificates import ADMIN, Pki, serving_subject
 from cryptography import x509
-
-from supervisor import certificates
-from supervisor.certificates import ADMIN, Pki, serving_subject
 
 SERVING = serving_subject("192.0.2.10", "10.0.0.1", "0.0.0.0", "api.example")
 

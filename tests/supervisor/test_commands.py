@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from apiserver_supervisor import kubeconfig
+from apiserver_supervisor.certificates import ADMIN, Pki
+from apiserver_supervisor.run_folder import make_private
+from apiserver_supervisor.tree import duration, render
 
-from supervisor import kubeconfig
-from supervisor.certificates import ADMIN, Pki
-from supervisor.run_folder import make_private
-from supervisor.tree import duration, render
 from tests.running import COMMAND
 
 
@@ -31,7 +31,9 @@ def test_help_names_every_command() -> None:
 
 
 def test_help_needs_no_heavy_module() -> None:
-    code = "import sys; sys.argv[1:] = ['--help']; from supervisor.cli import main; main(standalone_mode=False);"
+    code = (
+        "import sys; sys.argv[1:] = ['--help']; from apiserver_supervisor.cli import main; main(standalone_mode=False);"
+    )
     heavy = "print([m for m in ('cryptography', 'grpc', 'yaml', 'asyncio', 'rich') if m in sys.modules])"
     done = subprocess.run([COMMAND[0], "-c", code + heavy], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

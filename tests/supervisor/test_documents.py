@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from supervisor.options import FLAGS, document
+from apiserver_supervisor.options import FLAGS, document
+
 from tests.seed_table import WAITING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_page_of_flags_is_made_from_the_table() -> None:
     page = (ROOT / "docs" / "flags.md").read_text()
-    assert page == document.render(), "run: python -m supervisor.options.document > docs/flags.md"
+    assert page == document.render(), "run: python -m apiserver_supervisor.options.document > docs/flags.md"
     assert all(f"| `--{name}` |" in page for name in FLAGS)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.options import FLAGS, GROUPS
 from cryptography import x509
 
-from supervisor.options import FLAGS, GROUPS
 from tests.compatibility.files import Files
 from tests.kube_apiserver import KubeApiserver, ask, run
 from tests.storage.etcd_process import EtcdProcess, free_port

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from supervisor.completion import complete
-from supervisor.options import FLAGS, GROUPS
-from supervisor.options.flag import FlagError, format_duration, parse_duration, parse_port_range
-from supervisor.options.help import render
-from supervisor.options.parsing import OptionsError, parse
-from supervisor.options.validation import validate
+from apiserver_supervisor.completion import complete
+from apiserver_supervisor.options import FLAGS, GROUPS
+from apiserver_supervisor.options.flag import FlagError, format_duration, parse_duration, parse_port_range
+from apiserver_supervisor.options.help import render
+from apiserver_supervisor.options.parsing import OptionsError, parse
+from apiserver_supervisor.options.validation import validate
 
 
 @pytest.mark.parametrize(

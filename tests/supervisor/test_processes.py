@@ -7,7 +7,8 @@ import os
 import signal
 import time
 
-from supervisor.processes import fork, reap
+from apiserver_supervisor.processes import fork, reap
+
 from tests.running import wait_for
 
 

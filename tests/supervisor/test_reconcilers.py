@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from supervisor import reconcilers
-from supervisor.etcd import find
-from supervisor.reconcilers.endpoints import (
+from apiserver_supervisor import reconcilers
+from apiserver_supervisor.etcd import find
+from apiserver_supervisor.reconcilers.endpoints import (
     ENDPOINTS_KEY,
     SLICE_KEY,
     addresses,
@@ -24,19 +23,20 @@ from supervisor.reconcilers.endpoints import (
     slice_update,
     within_count,
 )
-from supervisor.reconcilers.reconcilers import LeaseReconciler, MasterCountReconciler, ReconcileError
-from supervisor.reconcilers.store import Conflict, Store
+from apiserver_supervisor.reconcilers.reconcilers import LeaseReconciler, MasterCountReconciler, ReconcileError
+from apiserver_supervisor.reconcilers.store import Conflict, Store
+from apiserver_workers.apimachinery import protobuf, types
+from apiserver_workers.storage.formats import Formats
+from apiserver_workers.storage.serializer import PROTOBUF
+
 from tests.running import wait_for
-from workers.apimachinery import protobuf, types
-from workers.storage.formats import Formats
-from workers.storage.serializer import PROTOBUF
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.10"
 PROCESS = """\
 import sys
-from supervisor import reconcilers
-from supervisor.completion import complete
-from supervisor.options.parsing import parse
+from apiserver_supervisor import reconcilers
+from apiserver_supervisor.completion import complete
+from apiserver_supervisor.options.parsing import parse
 reconcilers.run(complete(parse(sys.argv[2:])), int(sys.argv[1]), serving=False)
 """
 

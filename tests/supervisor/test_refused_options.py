@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor import starting
+from apiserver_supervisor.options.profile import KUBE_APISERVER
 
-from supervisor import starting
-from supervisor.options.profile import KUBE_APISERVER
 from tests.compatibility.files import Files
 from tests.kube_apiserver import run
 

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.options import FLAGS
 
-from supervisor.options import FLAGS
 from tests.running import COMMAND
 
 

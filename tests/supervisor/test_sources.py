@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.completion import complete
+from apiserver_supervisor.configuration import redact
+from apiserver_supervisor.options.parsing import CompletedOptions, OptionsError, parse
+from apiserver_supervisor.options.profile import KUBE_APISERVER
+from apiserver_supervisor.options.validation import validate
 
-from supervisor.completion import complete
-from supervisor.configuration import redact
-from supervisor.options.parsing import CompletedOptions, OptionsError, parse
-from supervisor.options.profile import KUBE_APISERVER
-from supervisor.options.validation import validate
 from tests.running import COMMAND
 
 seed = pytest.mark.seed

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from apiserver_workers.apimachinery import types
+from apiserver_workers.apimachinery.types import DEFAULT_MINOR, TypeModel
+from apiserver_workers.server.endpoints import managers
 
 from tests.storage.conftest import etcd, pytest_pyfunc_call, root
-from workers.apimachinery import types
-from workers.apimachinery.types import DEFAULT_MINOR, TypeModel
-from workers.server.endpoints import managers
 
 __all__ = ["etcd", "pytest_pyfunc_call", "root"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.apimachinery.types import Field, Type, model
+from apiserver_workers.apimachinery.types import Field, Type, model
 
 SCALARS: dict[str, Any] = {
     "string": "text",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery.codec import normalise
+from apiserver_workers.apimachinery.conversion import convert
+from apiserver_workers.apimachinery.defaults import set_defaults
+from apiserver_workers.apimachinery.enablement import available
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.schemas import shipped_minors
+from apiserver_workers.apimachinery.types import model
 
 from tests.versions.filled import filled
-from workers.apimachinery.codec import normalise
-from workers.apimachinery.conversion import convert
-from workers.apimachinery.defaults import set_defaults
-from workers.apimachinery.enablement import available
-from workers.apimachinery.resources import ResourceInfo
-from workers.apimachinery.schemas import shipped_minors
-from workers.apimachinery.types import model
 
 # What alpha versions had and what nothing took over: minor, kind -> the fields.
 LOST = {

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-
-from workers.apimachinery.enablement import (
+from apiserver_workers.apimachinery.enablement import (
     forward_faults,
     known_versions,
     resource_enablement,
     rewrite_legacy,
     runtime_config_faults,
 )
-from workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.resources import builtin_resources
 
 
 def enabled(minor: str = "1.36", *, gates: dict[str, bool] | None = None) -> set[str]:

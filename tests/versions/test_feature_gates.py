@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-
-from supervisor.options.feature_gates import FEATURE_GATES, gate_faults
-from supervisor.options.flag import FlagError
-from workers.apimachinery import feature_gates
-from workers.apimachinery.errors import ApiError
-from workers.apimachinery.feature_gates import enabled_gates, faults, known_gates, warnings
-from workers.apimachinery.resources import resource
-from workers.apimachinery.schemas import shipped_minors
-from workers.apimachinery.validation import validate_create
-from workers.server import discovery
-from workers.server.endpoints.options import list_options
+from apiserver_supervisor.options.feature_gates import FEATURE_GATES, gate_faults
+from apiserver_supervisor.options.flag import FlagError
+from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.feature_gates import enabled_gates, faults, known_gates, warnings
+from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.apimachinery.schemas import shipped_minors
+from apiserver_workers.apimachinery.validation import validate_create
+from apiserver_workers.server.discovery import documents as discovery
+from apiserver_workers.server.endpoints.options import list_options
 
 Use = Callable[..., None]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import resources
 
 from tests.running import RunningServer
-from workers.apimachinery import resources
 
 pytestmark = pytest.mark.e2e
 KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
@@ -22,9 +22,9 @@ CONTRIBUTING = Path(__file__).parent.parent.parent / "docs" / "contributing.md"
 LAUNCHER = """\
 import sys
 from pathlib import Path
-from workers.apimachinery import resources
+from apiserver_workers.apimachinery import resources
 resources.DATA = Path({data!r})
-from supervisor.cli import main
+from apiserver_supervisor.cli import main
 sys.argv[0] = "apiserver-supervisor"
 main()
 """

@@ -7,18 +7,18 @@ from typing import Any
 
 import orjson
 import pytest
+from apiserver_workers.apimachinery.enablement import resource_enablement
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.schemas import shipped_minors
+from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.server.discovery import documents as discovery
+from apiserver_workers.server.openapi.protobuf import encode
+from apiserver_workers.server.openapi.v2 import build_v2
+from apiserver_workers.server.openapi.v3 import build_v3
 
 from tests.registry.api import Api, running
 from tests.storage.etcd_process import EtcdProcess
 from tests.versions.authority import trust_anchor
-from workers.apimachinery.enablement import resource_enablement
-from workers.apimachinery.resources import ResourceInfo
-from workers.apimachinery.schemas import shipped_minors
-from workers.apimachinery.types import TypeModel
-from workers.server import discovery
-from workers.server.openapi.protobuf import encode
-from workers.server.openapi.v2 import build_v2
-from workers.server.openapi.v3 import build_v3
 
 Serve = Callable[[str], TypeModel]
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import field_labels, tables
+from apiserver_workers.apimachinery.resources import ResourceInfo, resource
+from apiserver_workers.apimachinery.selectors import parse_fields
+from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.versions.authority import START, certificate, trust_anchor
-from workers.apimachinery import field_labels, tables
-from workers.apimachinery.resources import ResourceInfo, resource
-from workers.apimachinery.selectors import parse_fields
-from workers.apimachinery.validation import validate_create, validate_update
 
 Object = dict[str, Any]
 

@@ -1,0 +1,112 @@
+"""admission flags (upstream: pkg/kubeapiserver/options/admission.go, plugins.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apiserver_supervisor.options.files import admission_configuration
+from apiserver_supervisor.options.flag import INT, STRING, STRINGS, Flag, FlagGroup
+from apiserver_supervisor.options.validators import not_negative
+
+# every plugin that a command line may name; those of 1.36 in their order, then those that only older releases had
+KNOWN_PLUGINS = (
+    "AlwaysAdmit",
+    "NamespaceAutoProvision",
+    "NamespaceLifecycle",
+    "NamespaceExists",
+    "LimitPodHardAntiAffinityTopology",
+    "LimitRanger",
+    "ServiceAccount",
+    "NodeRestriction",
+    "TaintNodesByCondition",
+    "AlwaysPullImages",
+    "ImagePolicyWebhook",
+    "PodSecurity",
+    "PodNodeSelector",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "PodTolerationRestriction",
+    "EventRateLimit",
+    "ExtendedResourceToleration",
+    "DefaultStorageClass",
+    "StorageObjectInUseProtection",
+    "PodGroupProtection",
+    "OwnerReferencesPermissionEnforcement",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "DenyServiceExternalIPs",
+    "PodTopologyLabels",
+    "PodGroupWorkloadExists",
+    "NodeDeclaredFeatureValidator",
+    "JobValidation",
+    "PodResizeValidator",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+    "AlwaysDeny",
+)
+
+
+def _plugins(options: Any) -> Iterator[str]:
+    lists = ("enable_admission_plugins", "disable_admission_plugins", "admission_control")
+    for field in lists:
+        for plugin in getattr(options, field):
+            if plugin not in KNOWN_PLUGINS:
+                flag = field.replace("_", "-")
+                yield f'--{flag}: {flag} plugin "{plugin}" is unknown'
+    enabled, disabled = set(options.enable_admission_plugins), options.disable_admission_plugins
+    for plugin in disabled:
+        if plugin in enabled:
+            yield f"--enable-admission-plugins and --disable-admission-plugins: {plugin} in both, they must not overlap"
+    if "admission_control" in options.given and options.given & {
+        "enable_admission_plugins",
+        "disable_admission_plugins",
+    }:
+        yield "--admission-control and --enable-admission-plugins/--disable-admission-plugins flags are mutually exclusive"
+
+
+GROUP = FlagGroup(
+    "Admission",
+    (
+        Flag(
+            "admission-control",
+            STRINGS,
+            (),
+            "All admission plugins that there shall be; an empty value is none.",
+            deprecated="Use --enable-admission-plugins or --disable-admission-plugins instead. Will be removed in a future version.",
+        ),
+        Flag(
+            "admission-control-config-file",
+            STRING,
+            "",
+            "Configuration of single admission plugins (AdmissionConfiguration).",
+            admission_configuration,
+            missing="configurable admission plugin",
+        ),
+        Flag(
+            "default-not-ready-toleration-seconds",
+            INT,
+            300,
+            "How long pods stay on a node that is not ready, if they do not say (DefaultTolerationSeconds).",
+            not_negative,
+        ),
+        Flag(
+            "default-unreachable-toleration-seconds",
+            INT,
+            300,
+            "How long pods stay on a node that is unreachable, if they do not say (DefaultTolerationSeconds).",
+            not_negative,
+        ),
+        Flag("disable-admission-plugins", STRINGS, (), "Admission plugins taken out of the default set."),
+        Flag("enable-admission-plugins", STRINGS, (), "Admission plugins added to the default set."),
+    ),
+    (_plugins,),
+)

@@ -1,5 +1,0 @@
-"""PodSecurity: pods keep to the level that their namespace's labels ask for (k8s.io/pod-security-admission)."""
-
-from workers.admission.pod_security.plugin import PodSecurity
-
-__all__ = ["PodSecurity"]

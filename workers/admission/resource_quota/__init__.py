@@ -1,5 +1,0 @@
-"""ResourceQuota: a namespace uses no more than its quotas grant (k8s.io/apiserver/pkg/admission/plugin/resourcequota)."""
-
-from workers.admission.resource_quota.plugin import ResourceQuota
-
-__all__ = ["ResourceQuota"]

@@ -1,0 +1,188 @@
+"""The aggregator: the front of the server. TLS ends here and every filter runs here, once.
+
+It answers what is about the whole server (health, metrics, version, discovery) and its own group, apiregistration.k8s.io;
+every other request goes on to the core server, or straight to the extensions server when the group is known to be its.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+from cryptography import x509
+
+from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
+from apiserver_workers.authentication.stored import StoredObjects
+from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.chain import build_chain, build_insecure_chain
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.delegation.target import DelegationTarget
+from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
+from apiserver_workers.server.generic import GenericAPIServer
+from apiserver_workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
+from apiserver_workers.server.http.file_server import FileServer
+from apiserver_workers.server.http.messages import Handler, Request, Response
+from apiserver_workers.server.metric_choice import MetricChoice
+from apiserver_workers.server.metrics import BUILD_INFO, FEATURES, Metrics
+from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
+from apiserver_workers.server.openapi.legacy import SwaggerEndpoints
+from apiserver_workers.server.profiling.endpoints import DebugEndpoints
+from apiserver_workers.server.served_version import emulated_minor, serve, version_info
+
+CRASH_LOOPS = "crash-loops"  # a file in the run folder: whose processes die again and again
+LOGS = "/var/log"
+STOPPING = "stopping"  # a file in the run folder: the server is about to stop
+# What the server behind this one serves outside of the API.
+OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
+
+
+class AggregatorServer:
+    """One front worker (server.app.App)."""
+
+    backend: Backend
+    authorizer: ServerAuthorizer
+    _chain: Handler
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        served = serve(config)
+        self.resources = [info for info in served if info.server == "aggregator"]
+        self.core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
+        self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
+        self.server = GenericAPIServer(self.core.handle)
+        self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
+        self.health.add_group(self._boot_checks, prefix="poststarthook/")
+        self._started = False
+        self._debug = DebugEndpoints(config.run_dir)
+        self.unprotected: dict[str, Handler] = {
+            "insecure": build_insecure_chain(self._route, config),
+            "debug": self._debug.handle,
+        }
+        self._discovery = DiscoveryEndpoints(
+            served,
+            server_address=config.server_address,
+            inside=(config.service_cluster_ip_range.partition(",")[0], f"{config.service_ip}:443"),
+        )
+        self._version = version_info(config)
+        self._groups = {info.group: info.server for info in served}
+        model = types.model()
+        self._openapi = OpenAPIEndpoints(served, model, version=self._version["gitVersion"])
+        for info in self.resources:
+            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        version = self._version
+        labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
+        BUILD_INFO.set(1.0, labels)
+        for gate in feature_gates.gates_of(emulated_minor(config)):
+            FEATURES.set(float(feature_gates.enabled(gate.name)), (gate.name, gate.stage))
+
+    async def startup(self) -> None:
+        config = self.config
+        followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
+        self.backend = backend = Backend(config, only=followed)
+        await backend.start()
+        self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
+        await self.authenticator.start()
+        self.authorizer = server_authorizer(config, backend.cache)
+        await self.authorizer.start()
+        self.server.install(self.resources, backend.registry)
+        self._mount()
+        self._add_checks()
+        self._chain = build_chain(self._route, config, authenticator=self.authenticator, authorizer=self.authorizer)
+        self._started = True
+
+    async def handle(self, request: Request) -> Response:
+        return await self._chain(request)
+
+    async def retire(self) -> None:
+        pass
+
+    async def shutdown(self) -> None:
+        await self.authenticator.stop()
+        await self.authorizer.stop()
+        await self.backend.stop()
+
+    async def _route(self, request: Request) -> Response:
+        """A request that has passed all filters."""
+        info = request.info
+        assert info is not None
+        if info.is_resource_request:
+            server = self._groups.get(info.api_group)
+            if server == "core":
+                return await self.core.handle(request)
+            if server == "extensions":
+                return await self.extensions.handle(request)
+        elif is_health_path(request.path):
+            return await self.health.handle(request)
+        if not self._started:
+            raise service_unavailable("the server is starting")
+        return await self.server.handle(request)
+
+    def _boot_checks(self) -> dict[str, str]:
+        return {"start-kube-aggregator-informers": "" if self._started else "not finished"}
+
+    def _mount(self) -> None:
+        choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
+        metrics = Metrics(self.config.run_dir, choice, resettable=self.config.profiling)
+        paths = self.server.paths
+        paths.update(self._discovery.routes())
+        paths.update(self._openapi.routes())
+        paths["/version"] = self._answer_version
+        paths["/metrics"] = metrics.handle
+        paths["/metrics/slis"] = metrics.handle_slis
+        paths["/"] = self._answer_index
+        prefixes = self.server.prefixes
+        if self.config.profiling:
+            prefixes.update(self._debug.prefixes)
+        if self.config.enable_swagger_ui:
+            prefixes.update(SwaggerEndpoints(self._openapi).prefixes)
+        if self.config.enable_logs_handler:
+            prefixes["/logs"] = FileServer(LOGS, "/logs").handle
+
+    def _add_checks(self) -> None:
+        stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS
+        self.backend.add_checks(self.health)
+        self.health.add("loopback-serving-certificate", loopback_check(self.config.loopback_certificate), kinds=LIVE)
+        self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
+        self.health.add_group(lambda: crash_loops(looping), kinds=READY)
+        self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
+        self.health.add_remote("core-server", lambda kind: remote_checks(self.core, kind))
+
+    async def _answer_version(self, request: Request) -> Response:
+        if request.method != "GET":
+            raise ApiError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
+            )
+        return Response(body=orjson.dumps(self._version, option=orjson.OPT_INDENT_2))
+
+    async def _answer_index(self, request: Request) -> Response:
+        """The paths that exist, for the curious."""
+        paths = {*self._discovery.paths, *self.server.paths, *OPENID_PATHS} - {"/"}
+        paths |= {prefix for prefix in self.server.prefixes if not prefix.startswith("/debug")}  # as upstream
+        for kind in KINDS:
+            paths.add(f"/{kind}")
+            paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}
+        return Response(body=orjson.dumps({"paths": sorted(paths)}, option=orjson.OPT_INDENT_2))
+
+
+def loopback_check(certificate: bytes) -> Callable[[], str]:
+    """The health check that fails once the certificate for the server itself has expired: only a new start makes another."""
+    expires = x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
+    return lambda: "" if time.time() < expires else "loopback serving certificate is expired"
+
+
+async def remote_checks(target: DelegationTarget, kind: str) -> dict[str, str]:
+    """The health checks of a server behind this one. Raises ApiError when none of its workers answers."""
+    message = f"GET /{kind}?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    response = await target.ask(message, method="GET")
+    return parse_verbose(response.wire.partition(b"\r\n\r\n")[2].decode())
+
+
+def create(config: ServerConfig) -> AggregatorServer:
+    """The app of a front worker."""
+    return AggregatorServer(config)

@@ -1,0 +1,260 @@
+"""admissionregistration: admission policies and their bindings (pkg/apis/admissionregistration/validation).
+
+CEL expressions are not compiled: what is checked of them is that they are there where they must be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    one_of,
+    required,
+    section,
+)
+from apiserver_workers.apimachinery.validation.rules import KindValidation
+from apiserver_workers.apimachinery.validation.selectors import validate_label_selector
+from apiserver_workers.apimachinery.validation.webhooks import (
+    FAILURE_POLICIES,
+    GROUP,
+    MATCH_POLICIES,
+    validate_match_conditions,
+    validate_rule,
+)
+
+Object = dict[str, Any]
+
+REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+ACTIONS = ("Audit", "Deny", "Warn")
+MOST_ANNOTATIONS = 20
+NOTHING_TO_DO = "validations or auditAnnotations must contain at least one item"
+
+
+def validate_validating_policy(obj: Object) -> Errors:
+    spec = section(obj, "spec")
+    errors = _validate_matching(spec)
+    validations, annotations = spec.get("validations"), spec.get("auditAnnotations") or []
+    if not validations and not annotations:
+        return [*errors, required("spec.validations", NOTHING_TO_DO), required("spec.auditAnnotations", NOTHING_TO_DO)]
+    for path, validation in each("spec.validations", validations):
+        errors += _validate_validation(validation, path)
+    if len(annotations) > MOST_ANNOTATIONS:
+        text = f"must not have more than {MOST_ANNOTATIONS} auditAnnotations"
+        errors.append(invalid("spec.auditAnnotations", annotations, text))
+    seen: set[str] = set()
+    for path, annotation in each("spec.auditAnnotations", annotations):
+        name = annotation.get("key", "")
+        errors += _validate_annotation(annotation, obj["metadata"].get("name", ""), path)
+        if name in seen:
+            errors.append(duplicate(f"{path}.key", name))
+        seen.add(name)
+    return errors
+
+
+def _validate_matching(spec: Object) -> Errors:
+    """What validating and mutating policies have in common: on which requests they act."""
+    policy = spec.get("failurePolicy")
+    errors: Errors = []
+    if policy is None:
+        errors.append(required("spec.failurePolicy"))
+    elif policy not in FAILURE_POLICIES:
+        errors.append(not_supported("spec.failurePolicy", policy, FAILURE_POLICIES))
+    if (kind := spec.get("paramKind")) is not None:
+        errors += _validate_param_kind(kind, "spec.paramKind")
+    constraints = spec.get("matchConstraints")
+    if constraints is None:
+        errors.append(required("spec.matchConstraints"))
+    else:
+        errors += _validate_match_resources(constraints, "spec.matchConstraints")
+        if not constraints.get("resourceRules"):
+            errors.append(required("spec.matchConstraints.resourceRules"))
+    errors += validate_match_conditions(spec.get("matchConditions"), "spec.matchConditions")
+    for path, variable in each("spec.variables", spec.get("variables")):
+        name = variable.get("name", "")
+        if not name.strip():
+            errors.append(required(f"{path}.name", "name is not specified"))
+        elif names.is_c_identifier(name):
+            errors.append(invalid(f"{path}.name", name, "name is not a valid CEL identifier"))
+        if not variable.get("expression", "").strip():
+            errors.append(required(f"{path}.expression", "expression is not specified"))
+    return errors
+
+
+def _validate_param_kind(kind: Object, path: str) -> Errors:
+    errors: Errors = []
+    version, at = kind.get("apiVersion", ""), f"{path}.apiVersion"
+    group, _, short = version.rpartition("/")
+    if not version:
+        errors.append(required(at))
+    elif "/" in group:
+        errors.append(invalid(at, version, f"unexpected GroupVersion string: {version}"))
+    else:
+        if group and (faults := names.is_dns1123_subdomain(group)):
+            errors.append(invalid(at, group, ",".join(faults)))
+        if not short:
+            errors.append(invalid(at, version, "version must be specified"))
+        elif faults := names.is_dns1035_label(short):
+            errors.append(invalid(at, short, ",".join(faults)))
+    name = kind.get("kind", "")
+    if not name:
+        errors.append(required(f"{path}.kind"))
+    elif faults := names.is_dns1035_label(name.lower()):
+        text = "may have mixed case, but should otherwise match: " + ",".join(faults)
+        errors.append(invalid(f"{path}.kind", name, text))
+    return errors
+
+
+def _validate_match_resources(match: Object, path: str) -> Errors:
+    errors: Errors = []
+    policy = match.get("matchPolicy")
+    if policy is None:
+        errors.append(required(f"{path}.matchPolicy"))
+    elif policy not in MATCH_POLICIES:
+        errors.append(not_supported(f"{path}.matchPolicy", policy, MATCH_POLICIES))
+    for field in ("namespaceSelector", "objectSelector"):
+        if match.get(field) is None:
+            errors.append(required(f"{path}.{field}"))
+        else:
+            errors += validate_label_selector(match[field], f"{path}.{field}")
+    for field in ("resourceRules", "excludeResourceRules"):
+        for at, rule in each(f"{path}.{field}", match.get(field)):
+            errors += _validate_named_rule(rule, at)
+    return errors
+
+
+def _validate_named_rule(rule: Object, path: str) -> Errors:
+    errors: Errors = []
+    chosen = rule.get("resourceNames") or []
+    for index, (at, name) in enumerate(each(f"{path}.resourceNames", chosen)):
+        errors += [invalid(at, name, fault) for fault in names.is_path_segment(name)]
+        if name in chosen[:index]:
+            errors.append(duplicate(at, name))
+    return errors + validate_rule(rule, path)
+
+
+def _validate_validation(validation: Object, path: str) -> Errors:
+    errors: Errors = []
+    message, expression = validation.get("message", ""), validation.get("messageExpression", "")
+    if not validation.get("expression", "").strip():
+        errors.append(required(f"{path}.expression", "expression is not specified"))
+    if expression and not expression.strip():
+        errors.append(invalid(f"{path}.messageExpression", expression, "must be non-empty if specified"))
+    if message and not message.strip():
+        errors.append(invalid(f"{path}.message", message, "message must be non-empty if specified"))
+    elif any(end in message.strip() for end in "\r\n"):
+        errors.append(invalid(f"{path}.message", message, "must not contain line breaks"))
+    reason = validation.get("reason")
+    if reason is not None and reason not in REASONS:
+        errors.append(not_supported(f"{path}.reason", reason, REASONS))
+    return errors
+
+
+def _validate_annotation(annotation: Object, policy: str, path: str) -> Errors:
+    full = f"{policy}/{annotation.get('key', '')}" if policy else annotation.get("key", "")
+    errors = [invalid(f"{path}.key", full, fault) for fault in names.is_qualified_name(full)]
+    if not annotation.get("valueExpression", "").strip():
+        errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+    return errors
+
+
+def validate_binding(obj: Object) -> Errors:
+    """What every binding has: a policy, perhaps parameters and resources."""
+    spec = section(obj, "spec")
+    errors: Errors = []
+    if policy := spec.get("policyName"):
+        errors += [invalid("spec.policyName", policy, fault) for fault in names.is_dns1123_subdomain(policy)]
+    else:
+        errors.append(required("spec.policyName"))
+    if (reference := spec.get("paramRef")) is not None:
+        errors += _validate_param_ref(reference, "spec.paramRef")
+    if (match := spec.get("matchResources")) is not None:
+        errors += _validate_match_resources(match, "spec.matchResources")
+    return errors
+
+
+def _validate_param_ref(reference: Object, path: str) -> Errors:
+    errors: Errors = []
+    name, selector, action = (reference.get(f) for f in ("name", "selector", "parameterNotFoundAction"))
+    text = "name and selector are mutually exclusive"
+    if name:
+        errors += [invalid(f"{path}.name", name, fault) for fault in names.is_path_segment(name)]
+        if selector is not None:
+            errors.append(forbidden(f"{path}.name", text))
+    if selector is not None:
+        errors += validate_label_selector(selector, f"{path}.selector")
+        if name:
+            errors.append(forbidden(f"{path}.selector", text))
+    if not name and selector is None:
+        errors.append(required(path, "one of name or selector must be specified"))
+    return errors + one_of(action, ("Allow", "Deny"), f"{path}.parameterNotFoundAction", needed=True)
+
+
+# Mutating policies
+
+
+def validate_mutating_policy(obj: Object) -> Errors:
+    spec = section(obj, "spec")
+    errors = _validate_matching(spec)
+    if not spec.get("mutations"):
+        errors.append(required("spec.mutations", "mutations must contain at least one item"))
+    for path, mutation in each("spec.mutations", spec.get("mutations")):
+        errors += _validate_mutation(mutation, path)
+    policy = spec.get("reinvocationPolicy")
+    return errors + one_of(policy, ("IfNeeded", "Never"), "spec.reinvocationPolicy", needed=True)
+
+
+def _validate_mutation(mutation: Object, path: str) -> Errors:
+    kind = mutation.get("patchType", "")
+    if kind not in PATCH_TYPES:
+        return one_of(kind, PATCH_TYPES, f"{path}.patchType", needed=True)
+    field = PATCH_TYPES[kind]
+    if (patch := mutation.get(field)) is None:
+        return [required(f"{path}.{field}", f"must be specified when patchType is {kind}")]
+    if not patch.get("expression", "").strip():
+        return [required(f"{path}.{field}.expression", "expression is not specified")]
+    return []
+
+
+# A mutation's type -> the field that says what it does.
+PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+
+
+def validate_validating_binding(obj: Object) -> Errors:
+    path, actions = "spec.validationActions", section(obj, "spec").get("validationActions") or []
+    errors = validate_binding(obj)
+    for index, (at, action) in enumerate(each(path, actions)):
+        if action not in ACTIONS:
+            errors.append(not_supported(at, action, ACTIONS))
+        if action in actions[:index]:
+            errors.append(duplicate(at, action))
+    if "Deny" in actions and "Warn" in actions:
+        text = "repeating the same validation failure information in the API response and headers serves no purpose"
+        errors.append(invalid(path, actions, f"must not contain both Deny and Warn ({text})"))
+    if not actions:
+        errors.append(required(path, "at least one validation action is required"))
+    return errors
+
+
+KINDS = {
+    (GROUP, "MutatingAdmissionPolicy"): KindValidation(
+        metadata="M*", create=validate_mutating_policy, updates={"": lambda new, old: validate_mutating_policy(new)}
+    ),
+    (GROUP, "MutatingAdmissionPolicyBinding"): KindValidation(
+        metadata="M*", create=validate_binding, updates={"": lambda new, old: validate_binding(new)}
+    ),
+    (GROUP, "ValidatingAdmissionPolicy"): KindValidation(
+        metadata="M*", create=validate_validating_policy, updates={"": lambda new, old: validate_validating_policy(new)}
+    ),
+    (GROUP, "ValidatingAdmissionPolicyBinding"): KindValidation(
+        metadata="M*",
+        create=validate_validating_binding,
+        updates={"": lambda new, old: validate_validating_binding(new)},
+    ),
+}

@@ -1,0 +1,193 @@
+"""storage.k8s.io: CSIDriver, CSINode and VolumeAttachment (pkg/apis/storage/validation)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    section,
+    too_long,
+    unchanged,
+)
+from apiserver_workers.apimachinery.validation.internal import invalid_internal, unchanged_internal
+from apiserver_workers.apimachinery.validation.rules import KindValidation
+from apiserver_workers.apimachinery.validation.volume_sources import validate_driver_name
+from apiserver_workers.apimachinery.validation.volumes_claims import validate_volume_spec
+
+Object = dict[str, Any]
+GROUP = "storage.k8s.io"
+
+GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
+LIFECYCLE_MODES = ("Ephemeral", "Persistent")
+SHORTEST_TOKEN, LONGEST_TOKEN = 600, 2**32
+SHORTEST_PERIOD = 10
+LONGEST_NODE_ID = 192
+LONGEST_MESSAGE, MOST_METADATA = 1024, 256 * 1024
+
+
+# CSIDriver
+
+
+def validate_driver(obj: Object) -> Errors:
+    spec = section(obj, "spec")
+    errors: Errors = [] if spec.get("attachRequired") is not None else [required("spec.attachedRequired")]
+    for field in ("podInfoOnMount", "storageCapacity"):
+        if spec.get(field) is None:
+            errors.append(required(f"spec.{field}"))
+    policy = spec.get("fsGroupPolicy")
+    if policy is not None and policy not in GROUP_POLICIES:
+        errors.append(not_supported("spec.fsGroupPolicy", policy, GROUP_POLICIES))
+    errors += _validate_token_requests(spec)
+    for mode in spec.get("volumeLifecycleModes") or ():
+        if mode not in LIFECYCLE_MODES:
+            errors.append(not_supported("spec.volumeLifecycleModes", mode, LIFECYCLE_MODES))
+    if spec.get("seLinuxMount") is None:
+        errors.append(required("spec.seLinuxMount"))
+    period = spec.get("nodeAllocatableUpdatePeriodSeconds")
+    if period is not None and period < SHORTEST_PERIOD:
+        text = f"must be greater than or equal to {SHORTEST_PERIOD} seconds"
+        errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, text))
+    return errors
+
+
+def _validate_token_requests(spec: Object) -> Errors:
+    errors: Errors = []
+    requests = spec.get("tokenRequests") or []
+    if not requests and spec.get("serviceAccountTokenInSecrets") is not None:
+        shown = spec["serviceAccountTokenInSecrets"]
+        text = "may only be set when tokenRequests are specified"
+        errors.append(invalid("spec.serviceAccountTokenInSecrets", shown, text))
+    seen: set[str] = set()
+    for at, request in each("spec.tokenRequests", requests):
+        audience, seconds = request.get("audience", ""), request.get("expirationSeconds")
+        if audience in seen:
+            errors.append(duplicate(f"{at}.audience", audience))
+        seen.add(audience)
+        if seconds is None:
+            continue
+        if seconds < SHORTEST_TOKEN:
+            text = "may not specify a duration less than 10 minutes"
+            errors.append(invalid(f"{at}.expirationSeconds", seconds, text))
+        if seconds > LONGEST_TOKEN:
+            text = "may not specify a duration larger than 2^32 seconds"
+            errors.append(invalid(f"{at}.expirationSeconds", seconds, text))
+    return errors
+
+
+def _driver_update(new: Object, old: Object) -> Errors:
+    spec, was = section(new, "spec"), section(old, "spec")
+    errors = validate_driver(new)
+    errors += unchanged(spec.get("attachRequired"), was.get("attachRequired"), "spec.attachedRequired")
+    modes = spec.get("volumeLifecycleModes"), was.get("volumeLifecycleModes")
+    return errors + unchanged(*modes, "spec.volumeLifecycleModes")
+
+
+# CSINode
+
+
+def validate_node(obj: Object) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for at, driver in each("spec.drivers", section(obj, "spec").get("drivers")):
+        errors += _validate_node_driver(driver, at)
+        name = driver.get("name", "")
+        if name in seen:
+            errors.append(duplicate(f"{at}.name", name))
+        seen.add(name)
+    return errors
+
+
+def _validate_node_driver(driver: Object, path: str) -> Errors:
+    errors = validate_driver_name(driver.get("name", ""), f"{path}.name")
+    node, at = driver.get("nodeID", ""), f"{path}.nodeID"
+    if not node:
+        errors.append(required(at))
+    if len(node) > LONGEST_NODE_ID:
+        errors.append(invalid(at, node, f"must be {LONGEST_NODE_ID} characters or less"))
+    count = section(driver, "allocatable").get("count")
+    if count is not None and count < 0:
+        errors.append(invalid(f"{path}.allocatable.count", count, "must be greater than or equal to 0"))
+    keys = driver.get("topologyKeys") or []
+    for index, name in enumerate(keys):
+        if not name:
+            errors.append(required(f"{path}.topologyKeys"))
+        if name in keys[:index]:
+            errors.append(duplicate(f"{path}.topologyKeys", name))
+        errors += [invalid(f"{path}.topologyKeys", name, fault) for fault in names.is_qualified_name(name)]
+    return errors
+
+
+def _node_update(new: Object, old: Object) -> Errors:
+    """The strategy validates the node before ValidateCSINodeUpdate does it again; an entry of a driver never changes."""
+    errors = 2 * validate_node(new)
+    held = {driver.get("name"): driver for driver in section(old, "spec").get("drivers") or ()}
+    for driver in section(new, "spec").get("drivers") or ():
+        before = held.get(driver.get("name"))
+        if before is not None and before != driver and not _only_count_differs(driver, before):
+            definition = "io.k8s.api.storage.v1.CSINodeDriver"
+            errors.append(invalid_internal("CSINodeDriver", definition, driver, "field is immutable"))
+    return errors
+
+
+def _only_count_differs(new: Object, old: Object) -> bool:
+    """MutableCSINodeAllocatableCount: how many volumes fit may be found out later."""
+    new, old = ({name: value for name, value in one.items() if name != "allocatable"} for one in (new, old))
+    return new == old
+
+
+# VolumeAttachment
+
+
+def validate_attachment(obj: Object) -> Errors:
+    spec, status = section(obj, "spec"), section(obj, "status")
+    errors = validate_driver_name(spec.get("attacher", ""), "spec.attacher")
+    errors += _validate_attached(section(spec, "source"), "spec.source")
+    node = spec.get("nodeName", "")
+    errors += [invalid("spec.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
+    errors += _validate_metadata(status.get("attachmentMetadata"), "status.attachmentMetadata")
+    for field in ("attachError", "detachError"):
+        message = section(status, field).get("message") or ""
+        if len(message) > LONGEST_MESSAGE:
+            errors.append(too_long(f"status.{field}.message", LONGEST_MESSAGE))
+    return errors
+
+
+def _validate_attached(source: Object, path: str) -> Errors:
+    inline, name = source.get("inlineVolumeSpec"), source.get("persistentVolumeName")
+    if inline is None and name is None:
+        return [required(path, "must specify exactly one of inlineVolumeSpec and persistentVolumeName")]
+    if inline is not None and name is not None:
+        text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+        return [forbidden(path, text)]
+    if inline is not None:
+        return validate_volume_spec(inline, f"{path}.inlineVolumeSpec", inline=True)
+    at = f"{path}.persistentVolumeName"
+    return [] if name else [required(at, "must specify non empty persistentVolumeName")]
+
+
+def _validate_metadata(metadata: dict[str, str] | None, path: str) -> Errors:
+    size = sum(len(name) + len(value) for name, value in (metadata or {}).items())
+    return [too_long(path, MOST_METADATA)] if size > MOST_METADATA else []
+
+
+def _attachment_update(new: Object, old: Object) -> Errors:
+    errors = 2 * validate_attachment(new)
+    definition = "io.k8s.api.storage.v1.VolumeAttachmentSpec"
+    return errors + unchanged_internal(section(new, "spec"), section(old, "spec"), "spec", definition)
+
+
+KINDS = {
+    (GROUP, "CSIDriver"): KindValidation(create=validate_driver, updates={"": _driver_update}),
+    (GROUP, "CSINode"): KindValidation(metadata="MM*", create=validate_node, updates={"": _node_update}),
+    (GROUP, "VolumeAttachment"): KindValidation(
+        metadata="MM*", create=validate_attachment, updates={"": _attachment_update, "status": _attachment_update}
+    ),
+}

@@ -1,0 +1,141 @@
+"""Endpoints and EndpointSlices (pkg/apis/core/validation, pkg/apis/discovery/validation)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.addresses import family_of, ip_faults, validate_endpoint_ip
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    duplicate,
+    each,
+    invalid,
+    one_of,
+    required,
+    section,
+    unchanged,
+)
+from apiserver_workers.apimachinery.validation.meta import validate_labels
+from apiserver_workers.apimachinery.validation.rules import KindValidation
+
+Object = dict[str, Any]
+
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+FAMILIES = ("IPv4", "IPv6")
+
+
+def validate_endpoints(obj: Object) -> Errors:
+    errors: Errors = []
+    for path, subset in each("subsets", obj.get("subsets")):
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            errors.append(required(path, "must specify `addresses` or `notReadyAddresses`"))
+        for field in ("addresses", "notReadyAddresses"):
+            for at, address in each(f"{path}.{field}", subset.get(field)):
+                errors += _validate_address(address, at)
+        many = len(subset.get("ports") or ()) > 1
+        for at, port in each(f"{path}.ports", subset.get("ports")):
+            errors += _validate_endpoint_port(port, at, many)
+    return errors
+
+
+def _validate_address(address: Object, path: str) -> Errors:
+    ip = address.get("ip", "")
+    errors: Errors = []
+    if faults := ip_faults(ip):
+        errors += [invalid(f"{path}.ip", ip, fault) for fault in faults]
+    else:
+        errors += validate_endpoint_ip(ip, f"{path}.ip")
+    if host := address.get("hostname"):
+        errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
+    node = address.get("nodeName")
+    if node is not None:
+        errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
+    return errors
+
+
+def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Errors:
+    errors: Errors = []
+    name, number = port.get("name", ""), port.get("port") or 0
+    if name_needed and not name:
+        errors.append(required(f"{path}.name"))
+    elif name:
+        errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
+    errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
+    errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
+    return errors
+
+
+# EndpointSlice (pkg/apis/discovery/validation)
+
+ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+MAX_ADDRESSES, MAX_PORTS, MAX_ENDPOINTS = 100, 20000, 1000
+
+
+def validate_endpoint_slice(obj: Object) -> Errors:
+    errors: Errors = []
+    kind = obj.get("addressType", "")
+    errors += one_of(kind, ADDRESS_TYPES, "addressType", needed=True)
+    for path, endpoint in each("endpoints", obj.get("endpoints")):
+        errors += _validate_endpoint(endpoint, path, kind)
+    seen: set[str] = set()
+    for path, port in each("ports", obj.get("ports")):
+        name = port.get("name") or ""
+        if name:
+            errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
+        if name in seen:
+            errors.append(duplicate(f"{path}.name", name))
+        seen.add(name)
+        errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
+        if protocol := port.get("appProtocol"):
+            at = f"{path}.appProtocol"
+            errors += [invalid(at, protocol, fault) for fault in names.is_qualified_name(protocol)]
+    return errors
+
+
+def _validate_endpoint(endpoint: Object, path: str, kind: str) -> Errors:
+    errors: Errors = []
+    addresses = endpoint.get("addresses") or []
+    if not addresses:
+        errors.append(required(f"{path}.addresses", "must contain at least 1 address"))
+    elif len(addresses) > MAX_ADDRESSES:
+        errors.append(required(f"{path}.addresses", f"Too many: {len(addresses)}"))
+    for at, address in each(f"{path}.addresses", addresses):
+        errors += _validate_slice_address(address, at, kind)
+    if (node := endpoint.get("nodeName")) is not None:
+        errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
+    if topology := endpoint.get("deprecatedTopology"):
+        errors += validate_labels(topology, f"{path}.deprecatedTopology")
+    if (host := endpoint.get("hostname")) is not None:
+        errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
+    for field in ("forZones", "forNodes"):
+        for at, hint in each(f"{path}.hints.{field}", section(endpoint, "hints").get(field)):
+            if not hint.get("name"):
+                errors.append(required(f"{at}.name"))
+    return errors
+
+
+def _validate_slice_address(address: str, path: str, kind: str) -> Errors:
+    if kind == "FQDN":
+        return [invalid(path, address, fault) for fault in names.is_dns1123_subdomain(address)]
+    if kind not in FAMILIES:
+        return []
+    if faults := ip_faults(address):
+        return [invalid(path, address, fault) for fault in faults]
+    if family_of(address) != kind:
+        return [invalid(path, address, f"must be an {kind} address")]
+    return validate_endpoint_ip(address, path)
+
+
+def _endpoint_slice_update(new: Object, old: Object) -> Errors:
+    return validate_endpoint_slice(new) + unchanged(new.get("addressType"), old.get("addressType"), "addressType")
+
+
+KINDS = {
+    ("", "Endpoints"): KindValidation(
+        create=validate_endpoints, updates={"": lambda new, old: validate_endpoints(new)}
+    ),
+    ("discovery.k8s.io", "EndpointSlice"): KindValidation(
+        metadata="M*", create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
+    ),
+}

@@ -1,0 +1,158 @@
+"""ObjectMeta: names, labels, annotations, owners, finalizers (k8s.io/apimachinery/pkg/api/validation/objectmeta.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    at_least_zero,
+    each,
+    forbidden,
+    invalid,
+    required,
+    too_long,
+    unchanged,
+)
+
+TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
+# As Go writes an owner reference.
+OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
+
+# Fields that no update may change, in the order in which they are reported.
+IMMUTABLE_FIELDS = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+
+
+def validate_labels(labels: dict[str, str] | None, path: str) -> Errors:
+    errors: Errors = []
+    for name, value in sorted((labels or {}).items()):
+        errors += validate_label_name(name, path)
+        errors += [invalid(path, value, fault) for fault in names.is_label_value(value)]
+    return errors
+
+
+def validate_label_name(name: str, path: str) -> Errors:
+    return [invalid(path, name, fault) for fault in names.is_qualified_name(name)]
+
+
+def validate_annotations(annotations: dict[str, str] | None, path: str) -> Errors:
+    errors: Errors = []
+    size = 0
+    for name, value in sorted((annotations or {}).items()):
+        errors += [invalid(path, name, fault) for fault in names.is_qualified_name(name.lower())]
+        size += len(name.encode()) + len(value.encode())
+    if size > TOTAL_ANNOTATIONS_LIMIT:
+        errors.append(too_long(path, TOTAL_ANNOTATIONS_LIMIT))
+    return errors
+
+
+def validate_owner_references(owners: list[dict[str, Any]] | None, path: str) -> Errors:
+    errors: Errors = []
+    controller = ""
+    for owner in owners or ():
+        errors += _validate_owner(owner, path)
+        if not owner.get("controller"):
+            continue
+        this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+        if controller:
+            text = 'Only one reference can have Controller set to true. Found "true" in references for'
+            shown = [{field: one[field] for field in OWNER_FIELDS if field in one} for one in owners or ()]
+            errors.append(invalid(path, shown, f"{text} {controller} and {this}"))
+        else:
+            controller = this
+    return errors
+
+
+def _validate_owner(owner: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    version = owner.get("apiVersion", "")
+    if not version.rpartition("/")[2]:
+        errors.append(invalid(f"{path}.apiVersion", version, "version must not be empty"))
+    for field in ("kind", "name", "uid"):
+        if not owner.get(field):
+            errors.append(invalid(f"{path}.{field}", "", "must not be empty"))
+    if version == "v1" and owner.get("kind") == "Event":
+        errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+    return errors
+
+
+def validate_finalizers(finalizers: list[str] | None, path: str) -> Errors:
+    errors = [invalid(path, name, fault) for name in finalizers or () for fault in names.is_qualified_name(name)]
+    if finalizers and ORPHAN in finalizers and FOREGROUND in finalizers:
+        errors.append(invalid(path, finalizers, f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"))
+    return errors
+
+
+def validate_standard_finalizers(finalizers: list[str] | None, path: str) -> Errors:
+    """validateKubeFinalizerName: built-in kinds take only well-known finalizers without a domain."""
+    return [
+        invalid(at, name, "name is neither a standard finalizer name nor is it fully qualified")
+        for at, name in each(path, finalizers)
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
+
+
+def validate_object_meta(
+    meta: dict[str, Any], *, namespaced: bool, check_name: names.Checker, path: str = "metadata"
+) -> Errors:
+    """The generic ValidateObjectMetaAccessor: metadata at creation, after a name has been generated."""
+    errors: Errors = []
+    if prefix := meta.get("generateName"):
+        check_prefix = names.for_generate_name(check_name)
+        errors += [invalid(f"{path}.generateName", prefix, fault) for fault in check_prefix(prefix)]
+    if name := meta.get("name"):
+        errors += [invalid(f"{path}.name", name, fault) for fault in check_name(name)]
+    else:
+        errors.append(required(f"{path}.name", "name or generateName is required"))
+    namespace = meta.get("namespace", "")
+    if not namespaced:
+        if namespace:
+            errors.append(forbidden(f"{path}.namespace", "not allowed on this type"))
+    elif not namespace:
+        errors.append(required(f"{path}.namespace"))
+    else:
+        errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
+    errors += at_least_zero(meta.get("generation"), f"{path}.generation")
+    return errors + validate_contents(meta, path)
+
+
+def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: str = "metadata") -> Errors:
+    """The head of ValidateObjectMetaAccessorUpdate: what an update may not change; the contents are checked apart."""
+    errors: Errors = []
+    if old.get("deletionTimestamp"):
+        added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+        if added:
+            listed = "[]string{" + ", ".join(f'"{name}"' for name in added) + "}"
+            text = "no new finalizers can be added if the object is being deleted, found new finalizers"
+            errors.append(forbidden(f"{path}.finalizers", f"{text} {listed}"))
+    if not new.get("resourceVersion"):
+        errors.append(invalid(f"{path}.resourceVersion", "", "must be specified for an update"))
+    if (new.get("generation") or 0) < (old.get("generation") or 0):
+        errors.append(invalid(f"{path}.generation", new.get("generation") or 0, "must not be decremented"))
+    for name in IMMUTABLE_FIELDS:
+        errors += unchanged(new.get(name), old.get(name), f"{path}.{name}")
+    return errors
+
+
+def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
+    """Labels, annotations, owners and finalizers, as the generic checks of any object see them."""
+    errors: Errors = []
+    if labels := meta.get("labels"):
+        errors += validate_labels(labels, f"{path}.labels")
+    if annotations := meta.get("annotations"):
+        errors += validate_annotations(annotations, f"{path}.annotations")
+    if owners := meta.get("ownerReferences"):
+        errors += validate_owner_references(owners, f"{path}.ownerReferences")
+    if finalizers := meta.get("finalizers"):
+        errors += validate_finalizers(finalizers, f"{path}.finalizers")
+    return errors

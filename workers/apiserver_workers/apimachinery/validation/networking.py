@@ -1,0 +1,370 @@
+"""networking.k8s.io (pkg/apis/networking/validation)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.addresses import validate_cidr
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    each,
+    forbidden,
+    invalid,
+    not_supported,
+    one_of,
+    required,
+    section,
+    too_long,
+    unchanged,
+)
+from apiserver_workers.apimachinery.validation.internal import unchanged_internal
+from apiserver_workers.apimachinery.validation.rules import KindValidation
+from apiserver_workers.apimachinery.validation.selectors import validate_label_selector
+from apiserver_workers.apimachinery.validation.services import is_service_name
+
+GROUP = "networking.k8s.io"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
+FORBIDDEN_IN_PATH = ("//", "/./", "/../", "%2f", "%2F")
+FORBIDDEN_AT_END = ("/..", "/.")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+LONGEST_CONTROLLER = 250
+
+
+# NetworkPolicy
+
+
+def validate_network_policy(obj: dict[str, Any]) -> Errors:
+    spec = section(obj, "spec")
+    errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for path, rule in each(f"spec.{direction}", spec.get(direction)):
+            for at, port in each(f"{path}.ports", rule.get("ports")):
+                errors += _validate_policy_port(port, at)
+            for at, peer in each(f"{path}.{peers}", rule.get(peers)):
+                errors += _validate_peer(peer, at)
+    types = spec.get("policyTypes") or []
+    if len(types) > 2:
+        return [*errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
+    for at, policy_type in each("spec.policyTypes", types):
+        if policy_type not in ("Ingress", "Egress"):
+            errors.append(not_supported(at, policy_type, ("Ingress", "Egress")))
+    return errors
+
+
+def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
+    if protocol and protocol not in PROTOCOLS:
+        errors.append(not_supported(f"{path}.protocol", protocol, PROTOCOLS))
+    if isinstance(number, int):
+        errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
+        if end is not None:
+            if end < number:
+                errors.append(invalid(f"{path}.endPort", number, "must be greater than or equal to `port`"))
+            errors += [invalid(f"{path}.endPort", end, fault) for fault in names.is_port_number(end)]
+    elif number is not None:
+        if end is not None:
+            errors.append(invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric"))
+        errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_name(number)]
+    elif end is not None:
+        errors.append(invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified"))
+    return errors
+
+
+def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    given = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
+    for name in given:
+        errors += validate_label_selector(peer[name], f"{path}.{name}")
+    block = peer.get("ipBlock")
+    if block is not None:
+        errors += _validate_ip_block(block, f"{path}.ipBlock")
+        if given:
+            errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
+    elif not given:
+        errors.append(required(path, "must specify a peer"))
+    return errors
+
+
+def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
+    cidr = block.get("cidr")
+    if not cidr:
+        return [required(f"{path}.cidr")]
+    if errors := validate_cidr(cidr, f"{path}.cidr"):
+        return errors
+    network = ipaddress.ip_network(cidr, strict=False)
+    for at, exception in each(f"{path}.except", block.get("except")):
+        if faults := validate_cidr(exception, at):
+            errors += faults
+            continue
+        inner = ipaddress.ip_network(exception, strict=False)
+        inside = inner.version == network.version and inner.subnet_of(network) and inner != network  # type: ignore[arg-type]
+        if not inside:
+            errors.append(invalid(at, exception, "must be a strict subset of `cidr`"))
+    return errors
+
+
+# Ingress
+
+
+def validate_ingress(obj: dict[str, Any]) -> Errors:
+    spec = section(obj, "spec")
+    errors = _validate_ingress_spec(spec)
+    annotation = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    class_name = spec.get("ingressClassName")
+    if annotation is not None and class_name is not None and annotation != class_name:
+        text = "must match `ingressClassName` when both are specified"
+        errors.append(invalid(f"annotations.{CLASS_ANNOTATION}", annotation, text))
+    return errors
+
+
+def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
+    errors: Errors = []
+    rules, backend = spec.get("rules"), spec.get("defaultBackend")
+    if not rules and backend is None:
+        errors.append(invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
+    if backend is not None:
+        errors += _validate_backend(backend, "spec.defaultBackend")
+    for path, rule in each("spec.rules", rules):
+        errors += _validate_rule(rule, path)
+    for path, tls in each("spec.tls", spec.get("tls")):
+        for at, host in each(f"{path}.hosts", tls.get("hosts")):
+            check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
+            errors += [invalid(at, host, fault) for fault in check(host)]
+        if secret := tls.get("secretName"):
+            errors += [invalid(f"{path}.secretName", secret, f) for f in names.is_dns1123_subdomain(secret)]
+    if (class_name := spec.get("ingressClassName")) is not None:
+        at = "spec.ingressClassName"
+        errors += [invalid(at, class_name, fault) for fault in names.is_dns1123_subdomain(class_name)]
+    return errors
+
+
+def _validate_rule(rule: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    if host := rule.get("host"):
+        if not names.is_ip(host):
+            errors.append(invalid(f"{path}.host", host, "must be a DNS name, not an IP address"))
+        check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
+        errors += [invalid(f"{path}.host", host, fault) for fault in check(host)]
+    http = rule.get("http")
+    if http is None:
+        return errors
+    if not http.get("paths"):
+        errors.append(required(f"{path}.http.paths"))
+    for at, entry in each(f"{path}.http.paths", http.get("paths")):
+        errors += _validate_path(entry, at)
+    return errors
+
+
+def _validate_path(entry: dict[str, Any], path: str) -> Errors:
+    kind, value = entry.get("pathType"), entry.get("path", "")
+    if kind is None:
+        return [required(f"{path}.pathType", "pathType must be specified")]
+    if kind not in PATH_TYPES:
+        return [not_supported(f"{path}.pathType", kind, PATH_TYPES)] + _validate_backend(
+            entry.get("backend") or {}, f"{path}.backend"
+        )
+    errors: Errors = []
+    at = f"{path}.path"
+    if kind == "ImplementationSpecific":
+        if value and not value.startswith("/"):
+            errors.append(invalid(at, value, "must be an absolute path"))
+    else:
+        if not value.startswith("/"):
+            errors.append(invalid(at, value, "must be an absolute path"))
+        if value:
+            errors += [invalid(at, value, f"must not contain '{bad}'") for bad in FORBIDDEN_IN_PATH if bad in value]
+            errors += [
+                invalid(at, value, f"cannot end with '{bad}'") for bad in FORBIDDEN_AT_END if value.endswith(bad)
+            ]
+    return errors + _validate_backend(entry.get("backend") or {}, f"{path}.backend")
+
+
+def _validate_backend(backend: dict[str, Any], path: str) -> Errors:
+    resource, service = backend.get("resource"), backend.get("service")
+    if resource is not None and service is not None:
+        return [invalid(path, "", "cannot set both resource and service backends")]
+    if resource is not None:
+        return _validate_resource_backend(resource, f"{path}.resource")
+    if service is None:
+        return [invalid(path, "", "resource or service backend is required")]
+    errors: Errors = []
+    if not (name := service.get("name")):
+        errors.append(required(f"{path}.service.name"))
+    else:
+        errors += [invalid(f"{path}.service.name", name, fault) for fault in is_service_name(name)]
+    port = service.get("port") or {}
+    port_name, number = port.get("name"), port.get("number")
+    if port_name and number:
+        errors.append(invalid(path, "", "cannot set both port name & port number"))
+    elif port_name:
+        at = f"{path}.service.port.name"
+        errors += [invalid(at, port_name, fault) for fault in names.is_port_name(port_name)]
+    elif number:
+        at = f"{path}.service.port.number"
+        errors += [invalid(at, number, fault) for fault in names.is_port_number(number)]
+    else:
+        errors.append(required(path, "port name or number is required"))
+    return errors
+
+
+def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
+    errors: Errors = []
+    if group := resource.get("apiGroup"):
+        errors += [invalid(f"{path}.apiGroup", group, fault) for fault in names.is_dns1123_subdomain(group)]
+    for field in ("kind", "name"):
+        value = resource.get(field)
+        if not value:
+            errors.append(required(f"{path}.{field}", f"{field} is required"))
+        else:
+            errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_path_segment(value)]
+    return errors
+
+
+def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    errors: Errors = []
+    for path, entry in each("status.loadBalancer.ingress", section(new, "status", "loadBalancer").get("ingress")):
+        if address := entry.get("ip"):
+            errors += [invalid(f"{path}.ip", address, fault) for fault in names.is_ip(address)]
+        if host := entry.get("hostname"):
+            errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
+            if not names.is_ip(host):
+                errors.append(invalid(f"{path}.hostname", host, "must be a DNS name, not an IP address"))
+    return errors
+
+
+# IngressClass
+
+
+def validate_ingress_class(obj: dict[str, Any]) -> Errors:
+    spec = section(obj, "spec")
+    path, controller = "spec.controller", spec.get("controller", "")
+    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if len(controller) > LONGEST_CONTROLLER else []
+    errors += validate_domain_prefixed_path(controller, path)
+    return errors + _validate_parameters(spec.get("parameters"), "spec.parameters")
+
+
+def validate_domain_prefixed_path(value: str, path: str) -> Errors:
+    """IsDomainPrefixedPath."""
+    domain, slash, rest = value.partition("/")
+    if not value:
+        return [required(path)]
+    if not slash or not domain or not rest:
+        return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid(path, domain, fault) for fault in names.is_dns1123_subdomain(domain)]
+    return errors + [invalid(path, rest, fault) for fault in names.is_http_path(rest)]
+
+
+def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors:
+    if parameters is None:
+        return []
+    errors = _validate_resource_backend(parameters, path)
+    scope, namespace = parameters.get("scope"), parameters.get("namespace")
+    if scope is None:
+        return [*errors, required(f"{path}.scope")]
+    errors += one_of(scope, ("Cluster", "Namespace"), f"{path}.scope")
+    if scope == "Cluster" and namespace is not None:
+        text = "`parameters.scope` is set to 'Cluster'"
+        errors.append(forbidden(f"{path}.namespace", text))
+    if scope == "Namespace":
+        if not namespace:
+            errors.append(required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))
+        else:
+            errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
+    return errors
+
+
+def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    controller = section(new, "spec").get("controller", ""), section(old, "spec").get("controller", "")
+    return unchanged(*controller, "spec.controller") + validate_ingress_class(new)
+
+
+# IPAddress, ServiceCIDR
+
+
+def canonical_ip_name(name: str) -> list[str]:
+    """An IPAddress is named by its address in canonical form."""
+    if names.is_ip(name):
+        return [names.IP_ADDRESS]
+    canonical = str(ipaddress.ip_address(name))
+    return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+
+
+def validate_ip_address(obj: dict[str, Any]) -> Errors:
+    path, parent = "spec.parentRef", section(obj, "spec").get("parentRef")
+    if parent is None:
+        return [required(path)]
+    errors: Errors = []
+    for field in ("group", "resource", "name", "namespace"):
+        value = parent.get(field)
+        if value:
+            check = names.is_dns1123_subdomain if field == "group" else names.is_path_segment
+            errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
+        elif field in ("resource", "name"):
+            errors.append(required(f"{path}.{field}"))
+    return errors
+
+
+def _ip_address_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    parent = section(new, "spec").get("parentRef"), section(old, "spec").get("parentRef")
+    return unchanged_internal(*parent, "spec.parentRef", "io.k8s.api.networking.v1.ParentReference")
+
+
+def validate_service_cidr(obj: dict[str, Any]) -> Errors:
+    cidrs, path = section(obj, "spec").get("cidrs") or [], "spec.cidrs"
+    if not cidrs:
+        return [required(path, "at least one CIDR required")]
+    if len(cidrs) > 2:
+        return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
+    if len(cidrs) == 2 and (any(validate_cidr(cidr, path) for cidr in cidrs) or _same_family(cidrs)):
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
+        return [invalid(path, {"CIDRs": cidrs}, text)]
+    return [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
+
+
+def _same_family(cidrs: list[str]) -> bool:
+    return len({ipaddress.ip_interface(cidr).version for cidr in cidrs}) == 1
+
+
+def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
+    """IsValidCIDR: no host bits, nothing that could be written shorter."""
+    if faults := validate_cidr(cidr, path):
+        return faults
+    network = ipaddress.ip_network(cidr, strict=False)
+    if ipaddress.ip_interface(cidr).ip != network.network_address:
+        return [invalid(path, cidr, "must not have bits set beyond the prefix length")]
+    return [] if str(network) == cidr else [invalid(path, cidr, f'must be in canonical form ("{network}")')]
+
+
+def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """The ranges stay; a second one may be added, which makes the range a dual-stack one."""
+    now, before, path = section(new, "spec").get("cidrs") or [], section(old, "spec").get("cidrs") or [], "spec.cidrs"
+    if len(now) != len(before) and (len(before), len(now)) != (1, 2):
+        return unchanged(now, before, path)
+    errors = [error for i, (a, b) in enumerate(zip(now, before)) for error in unchanged(a, b, f"{path}[{i}]")]  # noqa: B905
+    return errors if len(now) == len(before) else errors + validate_service_cidr(new)
+
+
+KINDS = {
+    (GROUP, "NetworkPolicy"): KindValidation(
+        create=validate_network_policy, updates={"": lambda new, old: validate_network_policy(new)}
+    ),
+    (GROUP, "Ingress"): KindValidation(
+        metadata="UM*",
+        create=validate_ingress,
+        updates={
+            "": lambda new, old: _validate_ingress_spec(section(new, "spec")),
+            "status": validate_ingress_status,
+        },
+    ),
+    (GROUP, "IngressClass"): KindValidation(
+        metadata="UM*", create=validate_ingress_class, updates={"": _ingress_class_update}
+    ),
+    (GROUP, "IPAddress"): KindValidation(
+        name=canonical_ip_name, create=validate_ip_address, updates={"": _ip_address_update}
+    ),
+    (GROUP, "ServiceCIDR"): KindValidation(create=validate_service_cidr, updates={"": _service_cidr_update}),
+}

@@ -1,0 +1,54 @@
+"""The extensions server: CustomResourceDefinitions, at the end of the delegation chain."""
+
+from __future__ import annotations
+
+from apiserver_workers.apimachinery import types
+from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
+from apiserver_workers.server.generic import GenericAPIServer
+from apiserver_workers.server.health import HealthChecks
+from apiserver_workers.server.http.messages import Request, Response, page_not_found
+from apiserver_workers.server.served_version import serve
+
+
+class ExtensionsServer:
+    """One extensions worker (server.app.App)."""
+
+    backend: Backend
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.resources = [info for info in serve(config) if info.server == "extensions"]
+        self.server = GenericAPIServer(not_found)
+        self.health = HealthChecks()
+        model = types.model()
+        for info in self.resources:
+            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+
+    async def startup(self) -> None:
+        config = self.config
+        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
+        await self.backend.start()
+        self.backend.add_checks(self.health)
+        self.server.install(self.resources, self.backend.registry)
+        self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=config.server_address).routes())
+
+    async def handle(self, request: Request) -> Response:
+        return await self.server.handle(request)
+
+    async def retire(self) -> None:
+        pass
+
+    async def shutdown(self) -> None:
+        await self.backend.stop()
+
+
+async def not_found(request: Request) -> Response:
+    """The last delegate: nobody claims the path."""
+    return page_not_found()
+
+
+def create(config: ServerConfig) -> ExtensionsServer:
+    """The app of an extensions worker."""
+    return ExtensionsServer(config)

@@ -1,0 +1,26 @@
+"""What a write knows about the request behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiserver_workers.apimachinery.user import UserInfo
+
+
+@dataclass(slots=True)
+class Context:
+    """Who writes what, and how: handed from the endpoint through the Store to strategies and admission.
+
+    `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's
+    CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
+    """
+
+    user: UserInfo
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    dry_run: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    group: str = ""

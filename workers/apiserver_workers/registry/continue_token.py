@@ -1,0 +1,66 @@
+"""Continue tokens: where a list goes on, and at which revision (k8s.io/apiserver/pkg/storage/continue.go)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import posixpath
+
+import orjson
+
+from apiserver_workers.apimachinery.errors import ApiError, bad_request
+
+VERSION = "meta.k8s.io/v1"
+
+
+def encode(revision: int, start: str) -> str:
+    """The token for going on at `start`, a key below the listed prefix; revision -1 goes on inconsistently."""
+    token = orjson.dumps({"v": VERSION, "rv": revision, "start": start})
+    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+
+
+def decode(token: str) -> tuple[int, str]:
+    """(revision, start key below the prefix). Raises ApiError 400."""
+    fields = _fields(token)
+    version, revision, start = fields.get("v"), fields.get("rv"), fields.get("start")
+    if version != VERSION:
+        raise _invalid(f"server does not recognize this encoded version {version or ''}")
+    if not isinstance(revision, int) or not revision:
+        raise _error(f"incorrect encoded start resourceVersion (version {VERSION})")
+    if not isinstance(start, str) or not start:
+        raise _invalid(f"encoded start key empty (version {VERSION})")
+    key = start if start.startswith("/") else "/" + start
+    if posixpath.normpath(key) != key:
+        raise _invalid(start)
+    return revision, key[1:]
+
+
+def _fields(token: str) -> dict[str, object]:
+    try:
+        raw = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        bad = next((i for i, char in enumerate(token) if not (char.isascii() and (char.isalnum() or char in "-_"))), 0)
+        raise _invalid(f"illegal base64 data at input byte {bad or len(token) - 1}") from None
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise _invalid(_json_error(raw)) from None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _json_error(raw: bytes) -> str:
+    """What Go says of bytes that are no JSON."""
+    text = raw.lstrip(b" \t\r\n")
+    if not text or text[:1] in b'{["':
+        return "unexpected end of JSON input"
+    char = chr(text[0])
+    shown = char if char.isprintable() and char != "'" else f"\\u{text[0]:04x}"
+    return f"invalid character '{shown}' looking for beginning of value"
+
+
+def _invalid(why: str) -> ApiError:
+    return _error(f"continue key is not valid: {why}")
+
+
+def _error(why: str) -> ApiError:
+    return bad_request(f"invalid continue token: {why}")

@@ -1,0 +1,122 @@
+"""CREATE: system metadata, strategy, admission, and one compare-and-swap that the key must not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apiserver_workers.apimachinery import codec, errors
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.names import generate_name, new_uid
+from apiserver_workers.registry.attributes import CREATE
+from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.interpret import interpret
+from apiserver_workers.registry.result import Result, stored
+from apiserver_workers.registry.strategies.base import now
+from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
+from apiserver_workers.storage.interface import KeyExists, StorageError
+
+if TYPE_CHECKING:
+    from apiserver_workers.registry.store import Store
+
+Object = dict[str, Any]
+NAME_ATTEMPTS = 8
+
+# The order in which Go writes ObjectMeta; what is not listed follows.
+METADATA_ORDER = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation",
+                  "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+                  "ownerReferences", "finalizers", "managedFields")  # fmt: skip
+
+
+async def create(store: Store, obj: Object, context: Context) -> Result:
+    """Store a new object, which this changes and keeps. Raises ApiError: 409, 422, 500 or what admission says."""
+    metadata = obj["metadata"]
+    generated = bool(metadata.get("generateName")) and not metadata.get("name")
+    await store.admission.admit(store.attributes(CREATE, context, obj, None))
+    for attempt in range(1, NAME_ATTEMPTS + 1):
+        # Each attempt puts metadata of its own into the object.
+        metadata = obj["metadata"]
+        fill_system_fields(metadata)
+        if generated:
+            metadata["name"] = generate_name(metadata["generateName"])
+            context.name = metadata["name"]
+        try:
+            return await create_prepared(store, obj, context)
+        except ApiError as error:
+            if not generated or error.reason != "AlreadyExists" or attempt == NAME_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def fill_system_fields(metadata: Object) -> None:
+    """rest.FillObjectMetaSystemFields: what makes an object a new one."""
+    metadata["uid"] = new_uid()
+    metadata["creationTimestamp"] = now()
+
+
+async def create_prepared(store: Store, obj: Object, context: Context) -> Result:
+    """From the strategy on: the object has its system fields and mutating admission behind it."""
+    strategy = store.strategy
+    finish = await strategy.begin_create(obj, context)
+    done = False
+    try:
+        before_create(store, obj, context)
+        await store.admission.validate(store.attributes(CREATE, context, obj, None))
+        result = await _insert(store, obj, context)
+        done = not context.dry_run
+    finally:
+        if finish is not None:
+            await finish(done)
+    if done:
+        await strategy.after_create(obj, context)
+    return result
+
+
+def before_create(store: Store, obj: Object, context: Context) -> None:
+    """rest.BeforeCreate. Raises ApiError 422 with all that is wrong."""
+    strategy = store.strategy
+    drop_disabled(strategy.disabled, obj, None)
+    strategy.prepare_for_create(obj, context)
+    metadata = obj["metadata"]
+    if faults := strategy.validate_create(obj, context):
+        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+    context.warnings += strategy.warnings_on_create(obj, context)
+    strategy.canonicalize(obj)
+    strategy.forget_empty(obj)
+    obj["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
+
+
+async def _insert(store: Store, obj: Object, context: Context) -> Result:
+    metadata = obj["metadata"]
+    given = metadata.pop("resourceVersion", "")
+    if given not in ("", "0") and not context.dry_run:  # upstream's storage refuses it, which a dry run does not reach
+        raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+    key = store.key(metadata.get("namespace", ""), metadata["name"])
+    value = codec.encode(obj)
+    try:
+        if context.dry_run:
+            if await store.latest(key) is not None:
+                raise KeyExists
+            if not given:
+                return Result(value)
+            obj["metadata"] = {**metadata, "resourceVersion": given}
+            obj["metadata"] = {key: obj["metadata"][key] for key in METADATA_ORDER if key in obj["metadata"]}
+            return Result(codec.encode(obj))
+        revision = await store.storage.create(key, value, ttl=store.strategy.ttl(obj))
+    except KeyExists:
+        raise await _already_exists(store, key, metadata) from None
+    except StorageError as error:
+        raise interpret(error, store.info, "create") from error
+    return stored(value, revision)
+
+
+async def _already_exists(store: Store, key: str, metadata: Object) -> ApiError:
+    info, name = store.info, metadata["name"]
+    error = errors.already_exists(info.resource, info.group, name)
+    if metadata.get("generateName"):
+        error.message += ", the server was not able to generate a unique name for the object"
+        error.details = {**(error.details or {}), "retryAfterSeconds": 1}
+        error.headers = [("Retry-After", "1")]
+    current = await store.latest(key)
+    if current is not None and "deletionTimestamp" in current.obj["metadata"]:
+        error.message = f"object is being deleted: {error.message}"
+    return error

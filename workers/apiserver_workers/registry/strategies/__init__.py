@@ -1,0 +1,41 @@
+"""One strategy per stored kind: the tables of all modules, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.registry.strategies import (
+    aggregation,
+    apps,
+    certificates,
+    core,
+    jobs,
+    namespaces,
+    pods,
+    services,
+    small_groups,
+)
+from apiserver_workers.registry.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from apiserver_workers.registry.registry import Registry
+
+# (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
+    **aggregation.STRATEGIES,
+    **apps.STRATEGIES,
+    **certificates.STRATEGIES,
+    **core.STRATEGIES,
+    **jobs.STRATEGIES,
+    **namespaces.STRATEGIES,
+    **pods.STRATEGIES,
+    **services.STRATEGIES,
+    **small_groups.STRATEGIES,
+}
+
+
+def strategy_for(info: ResourceInfo, registry: Registry) -> Strategy:
+    """The strategy of a stored resource."""
+    kind = Strategy if info.plain else STRATEGIES.get((info.group, info.resource), Strategy)
+    return kind(info, registry)

@@ -1,0 +1,177 @@
+"""Strategy: what a kind does that data cannot say (k8s.io/apiserver/pkg/registry/rest strategies).
+
+The base behaves as most kinds do, from the tables in traits.py: status belongs to the status subresource, generation
+counts changes of everything but metadata and status. A kind with more to say subclasses this and is listed in
+`STRATEGIES` (strategies/__init__.py). Objects are in the stored version. `old` and everything inside it is shared: take
+parts of it over, never change it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from apiserver_workers.apimachinery import codec, types, validation, warnings
+from apiserver_workers.apimachinery.errors import FieldError
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.options import DeleteOptions
+from apiserver_workers.registry.strategies.disabled_fields import disabled_fields
+from apiserver_workers.registry.strategies.traits import Traits, traits_of
+
+if TYPE_CHECKING:
+    from apiserver_workers.registry.registry import Registry
+
+Object = dict[str, Any]
+# Called once the write's outcome is known: true if it was stored. Releases what begin_create or begin_update allocated.
+Finish = Callable[[bool], Awaitable[None]]
+
+NOT_COUNTED = frozenset(("kind", "apiVersion", "metadata", "status"))
+
+
+class Strategy:
+    """The behaviour of one stored kind."""
+
+    def __init__(self, info: ResourceInfo, registry: Registry) -> None:
+        self.info = info
+        self.registry = registry
+        self.traits: Traits = traits_of(info)
+        self.disabled = disabled_fields(info)
+        self.has_status = "status" in info.subresources
+        kind = types.model().find(info.group, info.version, info.kind)
+        fields = kind.fields if kind else {}
+        status = fields.get("status")
+        self._status_type = status.type if status else None
+        self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
+
+    # create
+
+    async def begin_create(self, obj: Object, context: Context) -> Finish | None:
+        """Allocate what the object needs, before it is prepared and validated."""
+        return None
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        """Drop or set what clients may not choose, in place."""
+        if self.has_status and not self.traits.keeps_status_on_create:
+            self.reset_status(obj)
+        if self.traits.generation:
+            obj["metadata"]["generation"] = 1
+
+    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
+        return validation.validate_create(self.info, obj)
+
+    def warnings_on_create(self, obj: Object, context: Context) -> list[str]:
+        return warnings.warn_on_create(self.info, obj)
+
+    async def after_create(self, obj: Object, context: Context) -> None:
+        """After the object was stored."""
+
+    # update
+
+    async def begin_update(self, new: Object, old: Object, context: Context) -> Finish | None:
+        """As begin_create, for an update of the object itself."""
+        return None
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        """Undo in `new` what this request may not change; `context.subresource` says which part it addresses."""
+        if context.subresource == "status":
+            self.keep_all_but_status(new, old)
+            return
+        if self.has_status:
+            take_over(new, old, "status")
+        if self.traits.generation and self.changed(new, old):
+            metadata = new["metadata"]
+            metadata["generation"] = metadata.get("generation", 0) + 1
+
+    def validate_update(self, new: Object, old: Object, context: Context) -> list[FieldError]:
+        return validation.validate_update(self.info, new, old, context.subresource)
+
+    def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
+        return [] if context.subresource else warnings.warn_on_update(self.info, new, old)
+
+    async def after_update(self, new: Object, old: Object, context: Context) -> None:
+        """After the object was stored."""
+
+    # delete
+
+    def check_graceful_delete(self, obj: Object, options: DeleteOptions, context: Context) -> bool:
+        """Whether the object gets time to end; sets `options.grace_period` if so."""
+        return False
+
+    def holds(self, obj: Object) -> bool:
+        """Whether the object stays after its deletion for reasons of its own, besides metadata.finalizers."""
+        return False
+
+    def mark_as_deleting(self, obj: Object) -> None:
+        """The object, with metadata of its own, waits for its finalizers and for nothing else."""
+        metadata, moment = obj["metadata"], now()
+        if "deletionTimestamp" not in metadata:
+            count_generation(metadata)
+        if metadata.get("deletionTimestamp", "9") > moment:
+            metadata["deletionTimestamp"] = moment
+        metadata["deletionGracePeriodSeconds"] = 0
+
+    def should_delete_during_update(self, new: Object, old: Object) -> bool:
+        """Asked when the last finalizer of an object that is being deleted has gone."""
+        return True
+
+    def warnings_on_delete(self, obj: Object, options: DeleteOptions) -> list[str]:
+        return []
+
+    async def after_delete(self, obj: Object, context: Context) -> None:
+        """After the object was removed."""
+
+    # both
+
+    def canonicalize(self, obj: Object) -> None:
+        """Bring a valid object into its canonical form, in place."""
+
+    def ttl(self, obj: Object) -> float:
+        """Seconds after which the stored object expires; 0: never."""
+        return 0
+
+    def forget_empty(self, obj: Object) -> None:
+        """Storage does not tell an empty list from none: what Go always writes is null there."""
+        for field in self._null_lists:
+            if obj.get(field) == []:
+                obj[field] = None
+
+    # helpers for subclasses
+
+    def reset_status(self, obj: Object) -> None:
+        """The status of a new object: empty, as its type writes it."""
+        if self._status_type is None:
+            obj.pop("status", None)
+        else:
+            obj["status"] = codec.normalise(self._status_type, {})
+
+    def keep_all_but_status(self, new: Object, old: Object) -> None:
+        """A status update: everything else stays, of metadata what `traits.status_keeps` names."""
+        for field in (new.keys() | old.keys()) - NOT_COUNTED:
+            take_over(new, old, field)
+        for field in self.traits.status_keeps:
+            take_over(new["metadata"], old["metadata"], field)
+
+    def changed(self, new: Object, old: Object) -> bool:
+        """Whether anything that generation counts differs."""
+        return any(new.get(field) != old.get(field) for field in (new.keys() | old.keys()) - NOT_COUNTED)
+
+
+def now() -> str:
+    """The current time as metav1.Time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def count_generation(metadata: Object) -> None:
+    """Being deleted is a change that generation counts."""
+    if metadata.get("generation"):
+        metadata["generation"] += 1
+
+
+def take_over(new: Object, old: Object, field: str) -> None:
+    """Make `new[field]` what it is in `old`, absent if it is absent there."""
+    if field in old:
+        new[field] = old[field]
+    else:
+        new.pop(field, None)

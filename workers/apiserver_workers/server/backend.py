@@ -1,0 +1,75 @@
+"""Backend: what a server that stores resources runs on: etcd, the watch cache, admission and the registry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from apiserver_workers.admission.chain import AdmissionChain
+from apiserver_workers.apimachinery.errors import qualified
+from apiserver_workers.apimachinery.resources import catalogue
+from apiserver_workers.registry.registry import Registry
+from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.health import HealthChecks, add_storage_checks
+from apiserver_workers.server.metrics import RESOURCE_OBJECTS, STORAGE_OBJECTS
+from apiserver_workers.storage.encryption.reload import follow_file
+from apiserver_workers.storage.factory import Clusters, cache_windows, storage_formats, watched_rules
+from apiserver_workers.storage.size import poll_sizes
+from apiserver_workers.storage.watch_cache import EtcdWatchCache
+
+
+class Backend:
+    """One worker's storage and registry. Make it in the worker: it connects. `only` limits the cache to these prefixes."""
+
+    def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
+        self._config = config
+        self._watchers: list[asyncio.Task[None]] = []
+        self.clusters = Clusters(config, storage_formats(config))
+        self.storage = self.clusters.storage
+        self.cache = EtcdWatchCache(
+            self.storage,
+            config.etcd_prefix,
+            only=only,
+            windows=cache_windows(config),
+            quorum=config.etcd_quorum_read,
+        )
+        self.registry = Registry(
+            storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
+        )
+        self.admission = self.registry.admission = AdmissionChain(
+            self.registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
+        )
+
+    async def start(self) -> None:
+        """Returns when the cache is full."""
+        await self.cache.start()
+        self._watchers = [
+            asyncio.create_task(watcher)
+            for watcher in (poll_sizes(self.clusters, self._config.etcd_db_metric_poll_interval), self._follow_rules())
+        ]
+        if self._config.etcd_count_metric_poll_period:
+            STORAGE_OBJECTS.follow(lambda: {(qualified(name, group),): n for (group, name), n in self._counts()})
+            RESOURCE_OBJECTS.follow(lambda: dict(self._counts()))
+
+    def add_checks(self, health: HealthChecks) -> None:
+        """The health checks of etcd and the cache."""
+        live, ready = self._config.etcd_healthcheck_timeout, self._config.etcd_readycheck_timeout
+        add_storage_checks(health, self.clusters, lambda: self.cache.healthy, live=live, ready=ready)
+
+    async def _follow_rules(self) -> None:
+        """Take the encryption's rules over when their file changes."""
+        formats = self.clusters.formats
+        if file := watched_rules(self._config, formats):
+            await follow_file(file, formats.use)
+
+    def _counts(self) -> list[tuple[tuple[str, str], float]]:
+        """How many objects each built-in resource has, by group and name."""
+        counts = self.cache.counts()
+        infos = catalogue().values()
+        return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
+
+    async def stop(self) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+        await self.cache.stop()
+        await self.clusters.close()

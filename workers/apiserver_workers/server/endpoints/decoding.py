@@ -1,0 +1,82 @@
+"""Request bodies to objects of the endpoint's kind, and the checks that every written object passes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.defaults import set_defaults
+from apiserver_workers.apimachinery.errors import bad_request
+from apiserver_workers.server.endpoints.negotiation import request_media_type
+from apiserver_workers.server.endpoints.served import View
+from apiserver_workers.server.http.messages import Request
+
+Object = dict[str, Any]
+DUPLICATE_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "
+    "such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+)
+OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+# What a client may not choose when it creates an object.
+SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+def decode_object(request: Request, served: View, field_validation: str) -> Object:
+    """The body as a defaulted object of the endpoint's kind. Raises ApiError 400 or 415."""
+    info = served.info
+    obj, warnings = codec.decode(
+        request.body,
+        request_media_type(request.headers.get("content-type", "")),
+        type=served.type,
+        default_gvk=served.gvk,
+        field_validation=field_validation,
+    )
+    if warnings:
+        request.warnings += warnings
+    obj.setdefault("metadata", {})
+    set_defaults(info.group, info.version, info.kind, obj)
+    return obj
+
+
+def wipe_system_fields(metadata: Object) -> None:
+    for field in SYSTEM_FIELDS:
+        metadata.pop(field, None)
+
+
+def match_namespace(metadata: Object, namespace: str) -> None:
+    """The object goes where the path says; "" for what is in no namespace. Raises ApiError 400."""
+    given = metadata.get("namespace", "")
+    if given == namespace:
+        return
+    if not namespace:
+        del metadata["namespace"]
+    elif not given:
+        metadata["namespace"] = namespace
+    else:
+        raise bad_request(OTHER_NAMESPACE)
+
+
+def match_name(metadata: Object, name: str) -> None:
+    """The object has the name that the path has. Raises ApiError 400."""
+    given = metadata.get("name", "")
+    if not given:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def drop_duplicate_owners(request: Request, metadata: Object) -> None:
+    """Owner references that stand there twice are kept once, with a warning."""
+    owners = metadata.get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: list[Object] = []
+    duplicates: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            duplicates.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if duplicates:
+        metadata["ownerReferences"] = kept
+        request.warnings.append(DUPLICATE_OWNERS + ", ".join(duplicates))

@@ -1,0 +1,226 @@
+"""PATCH: an object changed by a JSON patch, a merge patch, a strategic merge patch, or by server-side apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.codec import jsontext
+from apiserver_workers.apimachinery.defaults import set_defaults
+from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
+from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
+from apiserver_workers.apimachinery.strategic import strategic_merge
+from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
+from apiserver_workers.registry.create import METADATA_ORDER
+from apiserver_workers.server.endpoints import managers
+from apiserver_workers.server.endpoints.context import context_of
+from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
+from apiserver_workers.server.endpoints.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, patch_type
+from apiserver_workers.server.endpoints.options import as_object, write_options
+from apiserver_workers.server.endpoints.respond import object_response, output_of
+from apiserver_workers.server.endpoints.served import Served
+from apiserver_workers.server.http.messages import Request, Response
+
+Object = dict[str, Any]
+# Parts of metadata that a patched object may share with the live one, and that admission likes to change.
+SHARED = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+class Patch:
+    """The Transform of a PATCH; subclasses say what becomes of the live object."""
+
+    allow_create = False
+
+    def __init__(self, request: Request, served: Served, kind: str) -> None:
+        info = request.info
+        assert info is not None
+        self.request = request
+        self.served = served
+        self.kind = kind
+        self.subresource = info.subresource
+        self.options = write_options(request.raw_query, "PatchOptions", apply=kind == APPLY_PATCH)
+        self.manager = managers.manager_of(request, self.options)
+        self.context = context_of(
+            request, served, as_object("PatchOptions", self.options), dry_run=self.options.dry_run
+        )
+
+    def __call__(self, existing: Object | None) -> Object:
+        served = self.served
+        live = served.outward(existing) if existing is not None else None
+        obj = self.patched(live)
+        metadata = obj["metadata"]
+        if live is None and metadata.get("uid"):
+            why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+            raise served.store.conflict(self.context.name, why)
+        match_namespace(metadata, self.context.namespace)
+        match_name(metadata, self.context.name)
+        drop_duplicate_owners(self.request, metadata)
+        return served.inward(obj)
+
+    def patched(self, live: Object | None) -> Object:
+        """The live object of the served version with the patch in it, complete with managedFields."""
+        raise NotImplementedError
+
+    def default(self, obj: Object) -> Object:
+        info = self.served.info
+        obj = {"kind": info.kind, "apiVersion": info.group_version, **obj}
+        metadata = obj.setdefault("metadata", {})
+        for field in SHARED:
+            if field in metadata:
+                metadata[field] = metadata[field].copy()
+        set_defaults(info.group, info.version, info.kind, obj)
+        return obj
+
+
+class DocumentPatch(Patch):
+    """A patch of the object as a document: JSON, merge and strategic merge."""
+
+    def __init__(self, request: Request, served: Served, kind: str) -> None:
+        super().__init__(request, served, kind)
+        # Strategic merge patches are decoded elsewhere upstream, without these words.
+        prefix = "error decoding patch: " if kind in (JSON_PATCH, MERGE_PATCH) else ""
+        try:
+            self.document = jsontext.loads(request.body)
+        except codec.DecodeError as error:
+            raise bad_request(f"{prefix}{error}") from None
+        self.strict = self._strict_errors()
+
+    def _strict_errors(self) -> list[str]:
+        """What strict decoding says of the patch itself."""
+        body, document = self.request.body, self.document
+        found = unknown_operation_members(document) if self.kind == JSON_PATCH else []
+        if jsontext.may_repeat_keys(body, document):
+            prefix = "json patch " if self.kind == JSON_PATCH else ""
+            found += [f'{prefix}duplicate field "{path}"' for path in repeated(jsontext.load_pairs(body))]
+        return found
+
+    def patched(self, live: Object | None) -> Object:
+        if live is None:
+            raise self.served.store.not_found(self.context.name)
+        document = self._merge(live)
+        if document is live:
+            document = dict(live)
+        obj = self.default(self._decode(document, live))
+        return managers.track(self.served, live, obj, self.manager, self.subresource)
+
+    def _merge(self, live: Object) -> Object:
+        if self.kind == JSON_PATCH:
+            result: Object = json_patch(live, self.document)
+        elif self.kind == MERGE_PATCH:
+            result = merge_patch(live, self.document)
+        else:
+            result = strategic_merge(self.served.type, live, self.document)
+        return result
+
+    def _decode(self, document: Object, live: Object) -> Object:
+        """The patched document as an object. Raises ApiError 422 when it is none, or by strict validation."""
+        info = self.served.info
+        try:
+            self._check_kind(document)
+            obj, strict = codec.from_json(self.served.type, document)
+        except codec.DecodeError as error:
+            raise undecodable(document, live, str(error)) from None
+        strict = [*self.strict, *strict]
+        if strict and self.options.field_validation == "Strict":
+            raise undecodable(document, live, "strict decoding error: " + ", ".join(strict))
+        if self.options.field_validation == "Warn":
+            self.request.warnings += strict
+        return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+
+    def _check_kind(self, document: Any) -> None:
+        info = self.served.info
+        if not isinstance(document, dict):
+            return
+        kind, api_version = document.get("kind"), document.get("apiVersion")
+        if (kind, api_version) == (info.kind, info.group_version):
+            return
+        if not kind or not api_version:
+            missing = "kind" if not kind else "apiVersion"
+            raise codec.DecodeError(f"Object '{missing.capitalize()}' is missing in '{_text(document)}'")
+        group, _, version = str(api_version).rpartition("/")
+        other = self.served.type.model.find(group, version, kind)
+        if other is None:
+            scheme = "pkg/api/legacyscheme/scheme.go:30"
+            raise codec.DecodeError(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"')
+        codec.from_json(other, document)
+        raise codec.DecodeError(f"converting ({other.go_name}) to ({self.served.go_kind}): unknown conversion")
+
+
+class ApplyPatch(Patch):
+    """Server-side apply."""
+
+    def __init__(self, request: Request, served: Served, kind: str) -> None:
+        super().__init__(request, served, kind)
+        self.allow_create = not self.subresource
+        self.configuration, self.repeated = codec.from_yaml(request.body)
+
+    def patched(self, live: Object | None) -> Object:
+        applied = managers.apply(
+            self.served,
+            live,
+            self.configuration,
+            self.manager,
+            force=bool(self.options.force),
+            subresource=self.subresource,
+        )
+        self._complain()
+        try:
+            obj, _ = codec.from_json(self.served.type, applied)
+        except codec.DecodeError as error:
+            raise bad_request(str(error)) from None
+        return self.default(obj)
+
+    def _complain(self) -> None:
+        if not self.repeated or self.options.field_validation == "Ignore":
+            return
+        if self.options.field_validation == "Strict":
+            lines = "\n  ".join(["yaml: unmarshal errors:", *self.repeated])
+            raise bad_request(f"error strict decoding YAML: {lines}")
+        self.request.warnings += self.repeated
+
+
+def repeated(value: Any, path: str = "") -> list[str]:
+    """The paths of keys that stand twice in an object of a document."""
+    found: list[str] = []
+    if isinstance(value, jsontext.Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            place = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(place)
+            seen.add(key)
+            found += repeated(item, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += repeated(item, f"{path}[{index}]")
+    return found
+
+
+def undecodable(document: Any, live: Object, why: str) -> ApiError:
+    """422: the patched document is not an object of the kind."""
+    return invalid("", "", "", [invalid_value("patch", _text(_as_go_writes(document, live)), why)])
+
+
+def _text(document: Any) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _as_go_writes(value: Any, live: Any) -> Any:
+    """Objects that the patch touched have their keys sorted; the others the order of their type."""
+    if not isinstance(value, dict):
+        return value
+    if value is live:
+        return {key: value[key] for key in METADATA_ORDER if key in value} if "uid" in value else value
+    before = live if isinstance(live, dict) else {}
+    return {key: _as_go_writes(value[key], before.get(key)) for key in sorted(value)}
+
+
+async def patch(request: Request, served: Served) -> Response:
+    """The patched object. Raises ApiError."""
+    kind = patch_type(request.headers.get("content-type", ""))
+    output = output_of(request)
+    transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
+    result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
+    return object_response(request, served, result, output, status=201 if created else 200)

@@ -1,0 +1,60 @@
+"""PUT: an object replaced, or one of its subresources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver_workers.server.endpoints.context import context_of
+from apiserver_workers.server.endpoints.decoding import (
+    decode_object,
+    drop_duplicate_owners,
+    match_name,
+    match_namespace,
+)
+from apiserver_workers.server.endpoints.managers import manager_of, track
+from apiserver_workers.server.endpoints.options import as_object, write_options
+from apiserver_workers.server.endpoints.respond import object_response, output_of
+from apiserver_workers.server.endpoints.served import Served
+from apiserver_workers.server.http.messages import Request, Response
+
+Object = dict[str, Any]
+
+
+class Replacement:
+    """The Transform of a PUT: the object of the body, decoded again for each further attempt."""
+
+    def __init__(self, request: Request, served: Served) -> None:
+        info = request.info
+        assert info is not None
+        self.request = request
+        self.served = served
+        self.subresource = info.subresource
+        self.options = write_options(request.raw_query, "UpdateOptions")
+        self.manager = manager_of(request, self.options)
+        self.context = context_of(
+            request, served, as_object("UpdateOptions", self.options), dry_run=self.options.dry_run
+        )
+        self._obj: Object | None = self._decode(self.options.field_validation)
+        self.uid: str = self._obj["metadata"].get("uid", "")
+
+    def _decode(self, field_validation: str = "Ignore") -> Object:
+        obj = decode_object(self.request, self.served, field_validation)
+        metadata = obj["metadata"]
+        match_namespace(metadata, self.context.namespace)
+        match_name(metadata, self.context.name)
+        drop_duplicate_owners(self.request, metadata)
+        return obj
+
+    def __call__(self, existing: Object | None) -> Object:
+        served = self.served
+        obj, self._obj = self._obj or self._decode(), None
+        live = served.outward(existing) if existing is not None else None
+        return served.inward(track(served, live, obj, self.manager, self.subresource))
+
+
+async def update(request: Request, served: Served) -> Response:
+    """The replaced object. Raises ApiError."""
+    output = output_of(request)
+    replacement = Replacement(request, served)
+    result, created = await served.store.update(replacement, replacement.context, uid=replacement.uid)
+    return object_response(request, served, result, output, status=201 if created else 200)

@@ -1,0 +1,23 @@
+"""WithRequestInfo: what the request asks for, for all that comes after."""
+
+from __future__ import annotations
+
+import json
+
+from apiserver_workers.server.http.messages import Handler, Request, Response, text_response
+from apiserver_workers.server.http.request_info import request_info
+
+
+class RequestInfoFilter:
+    """Sets request.info."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            request.info = request_info(request.method, request.path, request.raw_query)
+        except ValueError as error:
+            why = f"failed to create RequestInfo: {error}"
+            return text_response(f"Internal Server Error: {json.dumps(request.path)}: {why}\n", 500)
+        return await self._handler(request)

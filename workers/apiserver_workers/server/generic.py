@@ -1,0 +1,140 @@
+"""GenericAPIServer: what is mounted, and which handler answers a request.
+
+Resources are found by their group, version and name, other paths in a table of handlers; what is in neither goes to the
+delegate, the next server of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.registry.registry import Registry
+from apiserver_workers.server.deprecation import warn
+from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
+from apiserver_workers.server.endpoints.respond import error_response
+from apiserver_workers.server.endpoints.routes import Routes, routes_of
+from apiserver_workers.server.endpoints.served import Served, View
+from apiserver_workers.server.http.messages import Handler, Request, Response
+from apiserver_workers.server.http.request_info import RequestInfo, request_info
+
+# Verbs of whole collections; what else has no name in its path is no route.
+COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
+ALL_NAMESPACES_VERBS = frozenset(("list", "watch"))
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+PROXY_METHODS = METHODS | {"HEAD", "OPTIONS"}
+
+
+class GenericAPIServer:
+    """One server's handlers. Mount everything before the first request; `delegate` answers what is not mounted."""
+
+    def __init__(self, delegate: Handler) -> None:
+        self.delegate = delegate
+        self.paths: dict[str, Handler] = {}
+        self.prefixes: dict[str, Handler] = {}  # each for its path and all below it
+        self._resources: dict[tuple[str, str, str], tuple[View, Routes]] = {}
+        self._groups: set[str] = set()
+
+    def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
+        """Mount stored resources with all their verbs and subresources."""
+        for info in infos:
+            served = Served(info, registry.store_of(info))
+            self.mount(served, routes_of(served))
+
+    def mount(self, view: View, routes: Routes) -> None:
+        """Mount one resource with its handlers by (subresource, verb); they are called with the view."""
+        info = view.info
+        self._resources[info.group, info.version, info.resource] = (view, routes)
+        self._groups.add(info.group)
+
+    def extend(self, info: ResourceInfo, routes: Routes) -> None:
+        """More handlers of a resource that is mounted already."""
+        self._resources[info.group, info.version, info.resource][1].update(routes)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request. Errors become Status objects in the media type that the request accepts."""
+        info = request.info
+        if info is None:
+            info = request.info = request_info(request.method, request.path, request.raw_query)
+        try:
+            if info.is_resource_request:
+                return await self._resource(request, info)
+            handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
+            if handler is not None:
+                return await handler(request)
+            return await self._unknown(request)
+        except ApiError as error:
+            return error_response(request, error)
+
+    async def _resource(self, request: Request, info: RequestInfo) -> Response:
+        mounted = self._resources.get((info.api_group, info.api_version, info.resource))
+        if mounted is None:
+            return await self._unknown(request)
+        view, routes = mounted
+        route = routes.get((info.subresource, info.verb))
+        if route is None or not _fits(view.info, info, request.method):
+            raise _refusal(request, view.info, routes, info)
+        if view.info.deprecated:
+            warn(request, view.info, info)
+        if view.json_only:
+            refuse_protobuf(request)
+        return await route(request, view)
+
+    def _below(self, path: str) -> Handler | None:
+        for prefix, handler in self.prefixes.items():
+            if path == prefix or path.startswith(prefix + "/"):
+                return handler
+        return None
+
+    async def _unknown(self, request: Request) -> Response:
+        """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
+        parts = request.path.split("/", 3)
+        group = "" if parts[1] == "api" else parts[2] if len(parts) > 2 and parts[1] == "apis" else None
+        if group is not None and group in self._groups:
+            raise resource_not_found()
+        return await self.delegate(request)
+
+
+def _fits(resource: ResourceInfo, info: RequestInfo, method: str) -> bool:
+    """Whether a route of the resource looks like this path."""
+    methods = PROXY_METHODS if info.subresource == "proxy" else METHODS
+    return method in methods and _path_fits(resource, info) and _verb_fits(resource, info)
+
+
+def _path_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
+    in_namespace = bool(info.namespace) and resource.resource != "namespaces"
+    if in_namespace and not resource.namespaced:
+        return False
+    named = len(info.parts) > 1
+    # Only whole collections are served across namespaces.
+    return not (resource.namespaced and named and not info.namespace)
+
+
+def _verb_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
+    if len(info.parts) > 1:
+        return info.verb != "create" or bool(info.subresource)
+    if info.verb not in COLLECTION_VERBS:
+        return False
+    across = resource.namespaced and not info.namespace
+    return not across or info.verb in ALL_NAMESPACES_VERBS or (info.verb == "create" and not resource.namespaced)
+
+
+def _refusal(request: Request, resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
+    """404 where no route has this path, 405 where only the method is wrong."""
+    known = not info.subresource or any(subresource == info.subresource for subresource, _ in routes)
+    if not known or not _path_fits(resource, info):
+        return resource_not_found()
+    if info.verb == "watch" and ("", "list") in routes:
+        if resource.deprecated:
+            warn(request, resource, info)
+        group_resource = resource.resource if not resource.group else resource.qualified_resource
+        message = f'watch is not supported on resources of kind "{group_resource}"'
+        details = {"group": resource.group, "kind": resource.resource}
+        return ApiError(405, "MethodNotAllowed", message, {key: value for key, value in details.items() if value})
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def resource_not_found() -> ApiError:
+    """What the router answers where a group's server has no such path."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})

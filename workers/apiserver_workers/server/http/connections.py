@@ -1,0 +1,39 @@
+"""The connections of one worker process, as its protocol objects share them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from apiserver_workers.server.http.messages import Handler
+
+
+class Connections(ServerState):
+    """uvicorn's set of connections, and those that are not in it: arriving ones and tunnels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arriving: WeakSet[Any] = WeakSet()  # accepted, and still in the TLS handshake
+        self.closing = False  # connections close after their next answer
+        self.refusal: Handler | None = None  # answers clients in place of the application
+        self._tunnels: list[asyncio.Transport] = []
+
+    @property
+    def tunnels(self) -> list[asyncio.Transport]:
+        """The clients' ends of the connections that switched protocols."""
+        self._tunnels = [transport for transport in self._tunnels if not transport.is_closing()]
+        return self._tunnels
+
+    def add_tunnel(self, transport: asyncio.Transport) -> None:
+        """A connection is handed over to a tunnel."""
+        self.tunnels.append(transport)
+
+    @property
+    def any(self) -> bool:
+        """Whether any connection is left."""
+        return bool(self.connections or self.arriving or self.tunnels)

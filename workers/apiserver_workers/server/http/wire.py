@@ -1,0 +1,91 @@
+"""Responses as bytes: status line, the headers that every answer has, warnings.
+
+What only depends on the status, the content type and the second is made once and kept for that second.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from http.client import responses
+
+from apiserver_workers.server.http.messages import Request, Response
+
+BODILESS = frozenset({204, 304})
+_STATUS_LINES = {code.value: f"HTTP/1.1 {code.value} {responses[code.value]}\r\n" for code in HTTPStatus}
+
+
+class _Heads:
+    """The constant parts of heads, thrown away when the Date changes."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._date = ""
+        self._made: dict[tuple[int, str, bool], bytes] = {}
+
+    def get(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date, self._made = second, formatdate(second, usegmt=True), {}
+        key = (status, content_type, default_cache_control)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(*key)
+        return made
+
+    def _make(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
+        line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} status code {status}\r\n")
+        cache_control = "Cache-Control: no-cache, private\r\n" if default_cache_control else ""
+        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+        return f"{line}{cache_control}{kind}Date: {self._date}\r\n".encode("latin-1")
+
+
+_heads = _Heads()
+
+
+def response_head(request: Request, response: Response, *, length: int | None, chunked: bool, close: bool) -> bytes:
+    """The head of an answer made here, with the empty line that ends it.
+
+    `length` is None for bodies that have none or whose end is marked otherwise.
+    """
+    own_cache_control = any(name.lower() == "cache-control" for name, _ in response.headers)
+    content_type = response.content_type if response.status not in BODILESS else ""
+    parts = [_heads.get(response.status, content_type, not own_cache_control)]
+    parts.append(b"Audit-Id: %b\r\n" % request.audit_id.encode("latin-1", "replace"))
+    if length is not None:
+        parts.append(b"Content-Length: %d\r\n" % length)
+    elif chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    if response.headers or request.warnings or close:
+        parts.append(extra_lines(request, response, close=close))
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def relayed_head(request: Request, response: Response, *, close: bool) -> bytes:
+    """The head (and whatever of the body came with it) of an answer made elsewhere, with our additions."""
+    if not (response.headers or request.warnings or close):
+        return response.wire
+    status_line, _, rest = response.wire.partition(b"\r\n")
+    return b"%b\r\n%b%b" % (status_line, extra_lines(request, response, close=close), rest)
+
+
+def extra_lines(request: Request, response: Response, *, close: bool) -> bytes:
+    """The lines of the answer's own headers and of the request's warnings."""
+    lines = [f"{name}: {clean(value)}\r\n" for name, value in response.headers]
+    lines += [f"Warning: {warning_value(text)}\r\n" for text in dict.fromkeys(request.warnings)]
+    if close:
+        lines.append("Connection: close\r\n")
+    return "".join(lines).encode("utf-8")
+
+
+def clean(value: str) -> str:
+    """A header value that cannot break out of its line."""
+    return value.replace("\r", " ").replace("\n", " ")
+
+
+def warning_value(text: str) -> str:
+    """`299 - "text"`, quoted as k8s.io/apimachinery/pkg/util/net.NewWarningHeader does: control characters dropped."""
+    visible = "".join(character for character in text if ord(character) >= 32 and ord(character) != 127)
+    return '299 - "' + visible.replace("\\", "\\\\").replace('"', '\\"') + '"'
