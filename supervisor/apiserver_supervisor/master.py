@@ -30,7 +30,7 @@ from apiserver_supervisor.control import ControlError, ControlSocket
 from apiserver_supervisor.crash_loops import CrashLoops
 from apiserver_supervisor.groups import WorkerGroup
 from apiserver_supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
-from apiserver_supervisor.master_log import leave_log, log, log_folder, open_log
+from apiserver_supervisor.master_log import log, log_folder, open_log
 from apiserver_supervisor.options.parsing import CompletedOptions
 from apiserver_supervisor.preparation import (
     keep_encryption_config,
@@ -245,7 +245,6 @@ class Master:
         def run() -> None:
             from apiserver_workers.server.process.arbiter import run_arbiter
 
-            leave_log()
             run_arbiter(role, config, listener, events, wishes, unprotected=doors, starting=starting)
 
         pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes, *doors.values()))
@@ -254,7 +253,6 @@ class Master:
 
     def _fork_reconciler(self) -> int:
         def run() -> None:
-            leave_log()
             reconcilers.run(self.options, self._pipe[0], serving=self.state == "ready")
 
         return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0],))
