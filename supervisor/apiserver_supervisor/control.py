@@ -33,6 +33,8 @@ def request(run_dir: Path, command: str, timeout: float = 30.0, **arguments: Any
             raise ControlError(f"the server in {run_dir} does not answer within {timeout:.0f} s") from error
         except (ConnectionResetError, BrokenPipeError):
             continue
+        except PermissionError as error:
+            raise ControlError(f"{run_dir} belongs to another user: {error.strerror}") from error
         except OSError as error:
             raise NotRunning(f"no server runs in {run_dir}") from error
         if line:

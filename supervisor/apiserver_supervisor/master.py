@@ -29,7 +29,15 @@ from apiserver_supervisor.children import Child, exit_text
 from apiserver_supervisor.control import ControlError, ControlSocket
 from apiserver_supervisor.crash_loops import CrashLoops
 from apiserver_supervisor.groups import WorkerGroup
-from apiserver_supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
+from apiserver_supervisor.instances import remove
+from apiserver_supervisor.listeners import (
+    UNPROTECTED,
+    ListenError,
+    Listeners,
+    inherited_listeners,
+    keep_port,
+    open_listeners,
+)
 from apiserver_supervisor.master_log import log, log_folder, open_log
 from apiserver_supervisor.options.parsing import CompletedOptions
 from apiserver_supervisor.preparation import (
@@ -81,6 +89,7 @@ class Master:
         self._inherited = handover.take_over()
         self.folder = RunFolder(options.run_dir, logs=log_folder(options))
         self._flags = flags
+        self._made: list[Path] = []  # folders that this start has made; a start that fails removes them
         self.children: dict[str, Child] = {}
         # the workers of a start open the doors before they are ready, those of a reload take their places when they are
         self.state = "ready" if self._inherited else "starting"
@@ -107,6 +116,8 @@ class Master:
             for child in self.children.values():
                 child.stop(signal.SIGKILL)
             self.folder.leave(altogether=not self.options.profile.provides and "run_dir" not in self.options.given)
+            if self.state == "starting":
+                remove(*self._made)
 
     def _serve(self) -> None:
         self._start_etcd()
@@ -122,6 +133,7 @@ class Master:
         if self._inherited:
             self.folder.adopt(self._inherited["locks"][0])
         else:
+            self._made = [folder for folder in (self.folder.path,) if not folder.exists()]
             self.folder.take()
         open_log(self.options, self.folder.log("master"), self._flags)
         if self._inherited:
@@ -131,8 +143,10 @@ class Master:
             kind = self.options.endpoint_reconciler_type
             raise StartError(f"endpoint reconciler not implemented: {kind} (--endpoint-reconciler-type)")
         data = Path(self.options.data_dir)
+        self._made += [folder for folder in (data,) if not folder.exists()]
         make_private(data)
         self._data_lock = lock(data / "lock", f"--data-dir {data}")
+        keep_port(self.options.data_dir, self.options.secure_port)
 
     def _listen(self) -> Listeners:
         if self._inherited:
@@ -286,6 +300,7 @@ class Master:
     def _follow_start(self, now: float) -> None:
         for child in self.children.values():
             if child.backoff.crashes >= TOO_MANY_CRASHES:
+                self._made.clear()  # the message names a log
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
         if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
             raise StartError(

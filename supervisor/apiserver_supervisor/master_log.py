@@ -34,7 +34,7 @@ def open_log(options: CompletedOptions, path: str | None, lines: Iterable[str]) 
     if path and options.alsologtostderr:
         handlers.append(logging.StreamHandler())
     for handler in handlers:
-        handler.setFormatter(formatter(options.logging_format, "%(asctime)s %(levelname).1s %(message)s"))
+        handler.setFormatter(formatter(options.logging_format, "master"))
         log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -78,7 +78,7 @@ def write_kubeconfig(options: CompletedOptions, path: Path, token: str) -> None:
     trusts_us = pki is not None and options.client_ca_file == str(own / "client-ca.crt")
     signed_by_us = Path(options.tls_cert_file) == own / "apiserver.crt" and (own / "ca.crt").exists()
     document = kubeconfig.document(
-        "apiserver-supervisor" if options.instance == "default" else f"apiserver-supervisor-{options.instance}",
+        kubeconfig.context_name(options.instance),
         local_url(options),
         own / "ca.crt" if signed_by_us else Path(options.tls_cert_file),
         client=pki.leaf("admin", pki.authority("client-ca"), ADMIN) if pki and trusts_us else None,

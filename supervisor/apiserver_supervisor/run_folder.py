@@ -108,14 +108,14 @@ def lock(path: Path, what: str) -> int:
     return descriptor
 
 
-def held(path: Path) -> int | None:
-    """The pid of the live master that holds a run folder, or None."""
+def held(path: Path, name: str = PID_FILE) -> int | None:
+    """The pid of the live master that holds a folder by the lock file of this name, or None."""
     try:
-        with open(path / PID_FILE, "r+") as file:
+        with open(path / name, "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with contextlib.suppress(OSError, ValueError):  # it is just starting, or just letting go
-            return int((path / PID_FILE).read_text())
+            return int((path / name).read_text())
         return None
     except OSError:
         return None

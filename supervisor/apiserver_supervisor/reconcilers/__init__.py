@@ -41,7 +41,7 @@ def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
     With `serving` it goes on where another process of this server was killed, and what that has listed stays. So does
     what is listed of a server whose master was killed: its key runs out, or its next start removes it, as upstream.
     """
-    configure(form=options.logging_format, verbosity=options.v, modules=options.vmodule)
+    configure(form=options.logging_format, verbosity=options.v, role="reconciler", modules=options.vmodule)
     from setproctitle import setproctitle
 
     from apiserver_supervisor.reconcilers.build import build

@@ -160,7 +160,7 @@ def _whole(kind: str, results: dict[str, str], query: dict[str, list[str]]) -> R
         quoted = ", ".join(json.dumps(name) for name in unknown)
         lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}\n")
     if failed:
-        log.info("%s check failed: %s", kind, "; ".join(failed))
+        log.debug("%s check failed: %s", kind, "; ".join(failed))
         return text_response(f"{''.join(lines)}{kind} check failed\n", 500)
     if "verbose" not in query:
         return text_response("ok")
