@@ -15,6 +15,7 @@ import orjson
 from cryptography import x509
 
 from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -73,8 +74,8 @@ class AggregatorServer:
         self._groups = {info.group: info.server for info in served}
         model = types.model()
         self._openapi = OpenAPIEndpoints(served, model, version=self._version["gitVersion"])
-        for info in self.resources:
-            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        self.kinds = BuiltinKinds(model)
+        self.kinds.preload(self.resources)
         version = self._version
         labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
         BUILD_INFO.set(1.0, labels)
@@ -84,7 +85,7 @@ class AggregatorServer:
     async def startup(self) -> None:
         config = self.config
         followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
-        self.backend = backend = Backend(config, only=followed)
+        self.backend = backend = Backend(config, only=followed, kinds=self.kinds)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()

@@ -89,6 +89,11 @@ class ResourceInfo:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def is_stored(self) -> bool:
+        """Whether objects lie in etcd; the others are questions, answered when they are created or read."""
+        return "watch" in self.verbs
+
+    @property
     def list_kind(self) -> str:
         return self.kind + "List"
 

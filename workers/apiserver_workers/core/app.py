@@ -6,7 +6,7 @@ import asyncio
 import os
 
 from apiserver_workers.apimachinery import types
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -46,20 +46,20 @@ class CoreServer:
         extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(extensions.handle)
         self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
-        preload(self.resources)
+        self.kinds = BuiltinKinds(types.model())
+        self.kinds.preload(self.resources)
 
     async def startup(self) -> None:
         config = self.config
-        backend = self.backend = Backend(config)
+        backend = self.backend = Backend(config, kinds=self.kinds, guard=EscalationGuard)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
-        backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(self.authenticator, self.authorizer)
-        self.server.install(filter(stored, self.resources), backend.registry)
+        self.server.install([info for info in self.resources if info.is_stored], backend.registry)
         tokens = token_endpoint(config, backend.registry)
         connect = ConnectEndpoints(config, backend.registry, self.authorizer)
         for info in self.resources:
@@ -67,8 +67,8 @@ class CoreServer:
                 self.server.extend(info, routes)
             if info.resource == "serviceaccounts" and tokens is not None:
                 self.server.extend(info, {("token", "create"): tokens.create})
-            if not stored(info):
-                self.server.mount(View(info), virtual.routes(info, backend, reviews))
+            if not info.is_stored:
+                self.server.mount(View(self.kinds.of(info)), virtual.routes(info, backend, reviews))
         discovery = DiscoveryEndpoints(self.resources, server_address=config.server_address)
         self.server.paths.update(discovery.routes())
         self.server.paths.update(openid_routes(config, config.server_address))
@@ -100,18 +100,6 @@ class CoreServer:
         await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()
-
-
-def stored(info: ResourceInfo) -> bool:
-    """Whether the resource lies in etcd; the others are questions, answered when they are created or read."""
-    return "update" in info.verbs
-
-
-def preload(resources: list[ResourceInfo]) -> None:
-    """Compile what all workers share before they are forked."""
-    model = types.model()
-    for info in resources:
-        model.kind(info.group, info.version, info.kind).fields  # noqa: B018
 
 
 def create(config: ServerConfig) -> CoreServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apiserver_workers.apimachinery import types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
@@ -22,13 +23,12 @@ class ExtensionsServer:
         self.resources = [info for info in serve(config) if info.server == "extensions"]
         self.server = GenericAPIServer(not_found)
         self.health = HealthChecks()
-        model = types.model()
-        for info in self.resources:
-            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        self.kinds = BuiltinKinds(types.model())
+        self.kinds.preload(self.resources)
 
     async def startup(self) -> None:
         config = self.config
-        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
+        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources], kinds=self.kinds)
         await self.backend.start()
         self.backend.add_checks(self.health)
         self.server.install(self.resources, self.backend.registry)

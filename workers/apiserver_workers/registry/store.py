@@ -10,7 +10,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry import create as creation
 from apiserver_workers.registry import delete as deletion
 from apiserver_workers.registry import get as getting
@@ -27,11 +27,14 @@ from apiserver_workers.storage.interface import Entry, Lagging, ResourceCache, S
 
 class Store:
     """One stored resource: its keys, its cache, and the verbs. Unless `cached`, clients' reads go to etcd itself; what
-    the server looks up for its own ends comes from the cache all the same."""
+    the server looks up for its own ends comes from the cache all the same.
+
+    `kind` is that of its objects, in the stored version.
+    """
 
     def __init__(
         self,
-        info: ResourceInfo,
+        kind: ServedKind,
         *,
         storage: Storage,
         cache: ResourceCache,
@@ -40,7 +43,8 @@ class Store:
         etcd_prefix: str = "/registry",
         cached: bool = True,
     ) -> None:
-        self.info = info
+        self.kind = kind
+        self.info = info = kind.info
         self.storage = storage
         self.cache = cache
         self.strategy = strategy
@@ -100,7 +104,8 @@ class Store:
         """What admission sees of this write."""
         return Attributes(
             operation,
-            self.info,
+            self.kind,
+            context.kind or self.kind,
             context.subresource,
             context.namespace,
             context.name,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from apiserver_workers.admission.chain import AdmissionChain
+from apiserver_workers.apimachinery import types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import qualified
 from apiserver_workers.apimachinery.resources import catalogue
+from apiserver_workers.registry.attributes import Admission
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.health import HealthChecks, add_storage_checks
@@ -18,10 +21,26 @@ from apiserver_workers.storage.size import poll_sizes
 from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 
-class Backend:
-    """One worker's storage and registry. Make it in the worker: it connects. `only` limits the cache to these prefixes."""
+def unguarded(chain: AdmissionChain, registry: Registry) -> Admission:
+    """The chain as it is."""
+    return chain
 
-    def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
+
+class Backend:
+    """One worker's storage and registry. Make it in the worker: it connects.
+
+    `only` limits the cache to these prefixes, `kinds` are the built-in ones (by default of the version that the process
+    serves), and `guard` makes what stands around the admission chain, from that and the registry.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        only: Iterable[str] | None = None,
+        kinds: BuiltinKinds | None = None,
+        guard: Callable[[AdmissionChain, Registry], Admission] = unguarded,
+    ) -> None:
         self._config = config
         self._watchers: list[asyncio.Task[None]] = []
         self.clusters = Clusters(config, storage_formats(config))
@@ -33,12 +52,22 @@ class Backend:
             windows=cache_windows(config),
             quorum=config.etcd_quorum_read,
         )
+        self._guard = guard
         self.registry = Registry(
-            storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
+            kinds=kinds or BuiltinKinds(types.model()),
+            storage=self.storage,
+            cache=self.cache,
+            settings=config,
+            admission=self._admission,
+            etcd_prefix=config.etcd_prefix,
         )
-        self.admission = self.registry.admission = AdmissionChain(
-            self.registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
+
+    def _admission(self, registry: Registry) -> Admission:
+        config = self._config
+        self.admission = AdmissionChain(
+            registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
         )
+        return self._guard(self.admission, registry)
 
     async def start(self) -> None:
         """Returns when the cache is full."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.deprecation import warn
 from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
@@ -39,7 +40,8 @@ class GenericAPIServer:
     def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
         """Mount stored resources with all their verbs and subresources."""
         for info in infos:
-            served = Served(info, registry.store_of(info))
+            kind = registry.kinds.of(info)
+            served = Served(kind, registry.store_of(kind))
             self.mount(served, routes_of(served))
 
     def mount(self, view: View, routes: Routes) -> None:
@@ -74,9 +76,9 @@ class GenericAPIServer:
         view, routes = mounted
         route = routes.get((info.subresource, info.verb))
         if route is None or not _fits(view.info, info, request.method):
-            raise _refusal(request, view.info, routes, info)
-        if view.info.deprecated:
-            warn(request, view.info, info)
+            raise _refusal(request, view.kind, routes, info)
+        if view.kind.deprecation:
+            warn(request, view.kind, info)
         if view.json_only:
             refuse_protobuf(request)
         return await route(request, view)
@@ -120,14 +122,14 @@ def _verb_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
     return not across or info.verb in ALL_NAMESPACES_VERBS or (info.verb == "create" and not resource.namespaced)
 
 
-def _refusal(request: Request, resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
+def _refusal(request: Request, kind: ServedKind, routes: Routes, info: RequestInfo) -> ApiError:
     """404 where no route has this path, 405 where only the method is wrong."""
+    resource = kind.info
     known = not info.subresource or any(subresource == info.subresource for subresource, _ in routes)
     if not known or not _path_fits(resource, info):
         return resource_not_found()
     if info.verb == "watch" and ("", "list") in routes:
-        if resource.deprecated:
-            warn(request, resource, info)
+        warn(request, kind, info)
         group_resource = resource.resource if not resource.group else resource.qualified_resource
         message = f'watch is not supported on resources of kind "{group_resource}"'
         details = {"group": resource.group, "kind": resource.resource}

@@ -71,11 +71,6 @@ def storage_version_hash(info: ResourceInfo) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def is_stored(info: ResourceInfo) -> bool:
-    """Whether objects of the resource are stored, unlike reviews and component statuses."""
-    return "watch" in info.verbs
-
-
 def build_api_versions(groups: Groups, *, addresses: Sequence[tuple[str, str]]) -> Document:
     """/api: the versions of the core group, and the server's address for clients of each CIDR."""
     by_cidr = [{"clientCIDR": cidr, "serverAddress": address} for cidr, address in addresses]
@@ -121,7 +116,7 @@ def _resource(info: ResourceInfo) -> Document:
         entry["shortNames"] = list(info.short_names)
     if info.categories:
         entry["categories"] = list(info.categories)
-    if is_stored(info) and feature_gates.enabled("StorageVersionHash"):
+    if info.is_stored and feature_gates.enabled("StorageVersionHash"):
         entry["storageVersionHash"] = storage_version_hash(info)
     return entry
 

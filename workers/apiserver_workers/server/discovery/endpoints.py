@@ -15,6 +15,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable
 from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.types import meta_model
 from apiserver_workers.server.discovery import documents as discovery
 from apiserver_workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, PROTOBUF, negotiate
 from apiserver_workers.server.endpoints.respond import is_pretty
@@ -40,7 +41,7 @@ class Document:
         if key not in self._bodies:
             # the core group's documents have no apiVersion, which only an envelope of protobuf needs
             obj = {"apiVersion": "v1", **self.obj} if media_type == PROTOBUF else self.obj
-            self._bodies[key] = serialize(obj, media_type, pretty=pretty)
+            self._bodies[key] = serialize(obj, media_type, meta_model(), pretty=pretty)
         return self._bodies[key]
 
     @functools.cached_property
