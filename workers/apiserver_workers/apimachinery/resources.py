@@ -167,6 +167,12 @@ def resource(group: str, version: str, name: str) -> ResourceInfo | None:
     return catalogue().get((group, version, name))
 
 
+def stored_prefixes(*, server: str = "") -> list[str]:
+    """Where in etcd the built-in resources of a server lie (all of them: ""), served or not."""
+    stored = (info for info in catalogue().values() if info.is_stored)
+    return sorted({info.storage_prefix for info in stored if server in ("", info.server)})
+
+
 def _like(entry: dict[str, Any], name: str, found: dict[Key, ResourceInfo]) -> ResourceInfo:
     """Another version of a resource: the same but for the version, and stored as that is."""
     of = found[entry["group"], entry["like"], name]

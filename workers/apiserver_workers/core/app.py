@@ -7,6 +7,7 @@ import os
 
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.resources import stored_prefixes
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -30,6 +31,9 @@ from apiserver_workers.server.http.messages import Request, Response
 from apiserver_workers.server.served_version import serve
 from apiserver_workers.storage.compactor import compactor
 
+# The watch cache holds what this server serves, and what it writes for another one.
+KEPT = (*stored_prefixes(server="core"), *stored_prefixes(server="aggregator"))
+
 
 class CoreServer:
     """One core worker (server.app.App)."""
@@ -51,7 +55,7 @@ class CoreServer:
 
     async def startup(self) -> None:
         config = self.config
-        backend = self.backend = Backend(config, kinds=self.kinds, guard=EscalationGuard)
+        backend = self.backend = Backend(config, keep=KEPT, kinds=self.kinds, guard=EscalationGuard)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.attributes import Admission
 from apiserver_workers.registry.store import Store
@@ -45,31 +46,32 @@ class Registry:
         found = self._stores.get((group, name))
         return found if found is not None else self.store_of(self.kinds.stored(group, name))
 
-    def store_of(self, kind: ServedKind) -> Store:
-        """The store behind a served kind: that of the version that is stored."""
+    def store_of(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy] = strategy_for) -> Store:
+        """The store behind a served kind: that of the version that is stored. It takes the place of a store that the
+        resource had with another kind. Raises KeyError unless the cache follows the resource (WatchCache.add)."""
         kind = kind.stored_kind
         found = self._stores.get((kind.info.group, kind.info.resource))
-        return found if found is not None and found.kind is kind else self.add(kind, strategy_for)
+        return found if found is not None and found.kind is kind else self._make(kind, strategy(kind, self))
 
-    def add(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy]) -> Store:
-        """Make the store of a kind in the stored version, in the place of the one that its resource had.
-
-        The cache must follow the resource already (WatchCache.add).
-        """
+    def _make(self, kind: ServedKind, strategy: Strategy) -> Store:
         info = kind.info
         made = self._stores[info.group, info.resource] = Store(
             kind,
             storage=self.storage.of(f"{self.etcd_prefix}/{info.storage_prefix}/"),
             cache=self.cache.resource(info.storage_prefix),
-            strategy=strategy(kind, self),
+            strategy=strategy,
             admission=self.admission,
             etcd_prefix=self.etcd_prefix,
             cached=is_cached(self.settings, info.group, info.resource),
         )
         return made
 
+    def resources(self) -> list[ResourceInfo]:
+        """The resources that have a store, in the stored version."""
+        return [store.info for store in self._stores.values()]
+
     def forget(self, kind: ServedKind) -> None:
-        """Let go of the store of a kind that is served no more; a store of the same resource that is newer stays."""
+        """Let go of the store of a kind that is served no more; a newer store of the same resource stays."""
         kind = kind.stored_kind
         name = kind.info.group, kind.info.resource
         if name in self._stores and self._stores[name].kind is kind:

@@ -6,6 +6,7 @@ trusted to be current before a write: every write compares the modification revi
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from apiserver_workers.apimachinery import errors
@@ -22,7 +23,15 @@ from apiserver_workers.registry.attributes import Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
 from apiserver_workers.registry.strategies.base import Strategy
-from apiserver_workers.storage.interface import Entry, Lagging, ResourceCache, Storage, StorageError
+from apiserver_workers.storage.interface import (
+    Dropped,
+    Entry,
+    Lagging,
+    ResourceCache,
+    Storage,
+    StorageError,
+    Subscription,
+)
 
 
 class Store:
@@ -52,6 +61,8 @@ class Store:
         self.cached = cached
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
+        self._watches: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._ended = False
 
     create = creation.create
     get = getting.get
@@ -69,6 +80,18 @@ class Store:
     def prefix(self, namespace: str) -> str:
         """What the keys of a namespace's objects begin with; of all objects for ""."""
         return f"{self.root}{namespace}/" if namespace and self._namespaced else self.root
+
+    def opened(self, subscription: Subscription) -> None:
+        """Remember a watch, so that it ends with the store."""
+        self._watches.add(subscription)
+        if self._ended:
+            subscription.end(Dropped())
+
+    def end(self) -> None:
+        """The resource is served by this store no more: its watches end, those that are being opened too."""
+        self._ended = True
+        for subscription in list(self._watches):
+            subscription.end(Dropped())
 
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""

@@ -9,7 +9,7 @@ from apiserver_workers.admission.chain import AdmissionChain
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import qualified
-from apiserver_workers.apimachinery.resources import catalogue
+from apiserver_workers.apimachinery.resources import stored_prefixes
 from apiserver_workers.registry.attributes import Admission
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
@@ -29,14 +29,16 @@ def unguarded(chain: AdmissionChain, registry: Registry) -> Admission:
 class Backend:
     """One worker's storage and registry. Make it in the worker: it connects.
 
-    `only` limits the cache to these prefixes, `kinds` are the built-in ones (by default of the version that the process
-    serves), and `guard` makes what stands around the admission chain, from that and the registry.
+    The cache follows the storage prefixes `keep` by one watch (by default those of all built-in resources), or with `only`
+    these by a watch each. `kinds` are the built-in ones, by default of the version that the process serves; `guard` makes
+    what stands around the admission chain, from the chain and the registry.
     """
 
     def __init__(
         self,
         config: ServerConfig,
         *,
+        keep: Iterable[str] | None = None,
         only: Iterable[str] | None = None,
         kinds: BuiltinKinds | None = None,
         guard: Callable[[AdmissionChain, Registry], Admission] = unguarded,
@@ -48,6 +50,7 @@ class Backend:
         self.cache = EtcdWatchCache(
             self.storage,
             config.etcd_prefix,
+            keep=stored_prefixes() if keep is None else keep,
             only=only,
             windows=cache_windows(config),
             quorum=config.etcd_quorum_read,
@@ -92,9 +95,9 @@ class Backend:
             await follow_file(file, formats.use)
 
     def _counts(self) -> list[tuple[tuple[str, str], float]]:
-        """How many objects each built-in resource has, by group and name."""
+        """How many objects each resource that is served now has, by group and name."""
         counts = self.cache.counts()
-        infos = catalogue().values()
+        infos = self.registry.resources()
         return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
 
     async def stop(self) -> None:

@@ -118,7 +118,7 @@ def _list_body(served: Served, page: Page) -> list[bytes]:
     head += b'","remainingItemCount":%d},"items":[' % page.remaining if page.remaining else b'"},"items":['
     if page.prefix:
         return [head, *served.store.cache.list_body(page.prefix), b"]}\n"]
-    return [head, b",".join([entry.item for entry in page.entries]), b"]}\n"]
+    return [head, b",".join(map(served.item, page.entries)), b"]}\n"]
 
 
 def error_response(request: Request, error: ApiError) -> Response:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.store import Store
+from apiserver_workers.storage.entry_map import as_body, as_item
 
 Object = dict[str, Any]
 
@@ -53,6 +54,7 @@ class Served(View):
         super().__init__(kind)
         self.store = store
         self.as_stored = kind.as_stored
+        self.item = as_body if kind.full_items else as_item  # what lists show of an entry
         head = f'"kind":"{kind.info.list_kind}","apiVersion":"{kind.info.group_version}"'
         self.list_head = f'{{{head},"metadata":{{"resourceVersion":"'.encode()
         self.scale_view: Any = None  # made when first needed
