@@ -210,6 +210,10 @@ class TypeModel:
         """The definition's name by (group, version, kind)."""
         return self._kinds
 
+    def definition_name(self, group: str, version: str, kind: str) -> str:
+        """The definition's name of a kind, "" if there is none."""
+        return self._kinds.get((group, version, kind), "")
+
     def type(self, name: str) -> Type:
         """The type of that definition's name, such as `io.k8s.api.core.v1.PodSpec`."""
         found = self._types.get(name)
@@ -318,6 +322,10 @@ class ExtendedModel(TypeModel):
     def kinds(self) -> dict[tuple[str, str, str], str]:
         """The definition's name by (group, version, kind), of both models."""
         return {**self.base.kinds(), **self._kinds}
+
+    def definition_name(self, group: str, version: str, kind: str) -> str:
+        """The definition's name of a kind of either model, "" if there is none."""
+        return self._kinds.get((group, version, kind)) or self.base.definition_name(group, version, kind)
 
     def type(self, name: str) -> Type:
         """The type of that definition's name."""

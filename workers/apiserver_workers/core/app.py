@@ -7,7 +7,7 @@ import os
 
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
-from apiserver_workers.apimachinery.resources import stored_prefixes
+from apiserver_workers.apimachinery.resources import ResourceInfo, stored_prefixes
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -28,6 +28,7 @@ from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks, is_health_path
 from apiserver_workers.server.hooks import Hooks
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.resource_set import Mounted, ResourceSet, mounted_store
 from apiserver_workers.server.served_version import serve
 from apiserver_workers.storage.compactor import compactor
 
@@ -63,18 +64,16 @@ class CoreServer:
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
         reviews = Reviews(self.authenticator, self.authorizer)
-        self.server.install([info for info in self.resources if info.is_stored], backend.registry)
-        tokens = token_endpoint(config, backend.registry)
-        connect = ConnectEndpoints(config, backend.registry, self.authorizer)
-        for info in self.resources:
-            if not info.group and (routes := connect.routes(info.resource)):
-                self.server.extend(info, routes)
-            if info.resource == "serviceaccounts" and tokens is not None:
-                self.server.extend(info, {("token", "create"): tokens.create})
-            if not info.is_stored:
-                self.server.mount(View(self.kinds.of(info)), virtual.routes(info, backend, reviews))
-        discovery = DiscoveryEndpoints(self.resources, server_address=config.server_address)
-        self.server.paths.update(discovery.routes())
+        self.tokens = token_endpoint(config, backend.registry)
+        self.connect = ConnectEndpoints(config, backend.registry, self.authorizer)
+        self.server.resources = ResourceSet(self._mounted(info, reviews) for info in self.resources)
+        discovery = DiscoveryEndpoints(
+            lambda: self.server.resources.infos,
+            minor=self.kinds.model.minor,
+            server_address=config.server_address,
+            otherwise=self.server.unknown,
+        )
+        self.server.prefixes.update(discovery.prefixes)
         self.server.paths.update(openid_routes(config, config.server_address))
         self.hooks = Hooks(
             config.run_dir,
@@ -88,6 +87,19 @@ class CoreServer:
         self.compaction = [asyncio.create_task(compactor(etcd, interval)) for etcd in backend.clusters.all]
         backend.add_checks(self.health)
         self.health.add_group(self.hooks.checks, prefix="poststarthook/")
+
+    def _mounted(self, info: ResourceInfo, reviews: Reviews) -> Mounted:
+        """A resource with its handlers: those of what is stored, those of its own subresources, or its own alone."""
+        kind = self.kinds.of(info)
+        if not info.is_stored:
+            return Mounted(View(kind), virtual.routes(info, self.backend, reviews))
+        mounted = mounted_store(kind, self.backend.registry.store_of(kind))
+        routes = dict(mounted.routes)
+        if not info.group:
+            routes.update(self.connect.routes(info.resource))
+        if info.resource == "serviceaccounts" and self.tokens is not None:
+            routes["token", "create"] = self.tokens.create
+        return Mounted(mounted.view, routes)
 
     async def handle(self, request: Request) -> Response:
         if is_health_path(request.path):

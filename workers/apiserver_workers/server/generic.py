@@ -15,11 +15,11 @@ from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.deprecation import warn
 from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
 from apiserver_workers.server.endpoints.respond import error_response
-from apiserver_workers.server.endpoints.routes import Route, Routes, routes_of
-from apiserver_workers.server.endpoints.served import Served, View
+from apiserver_workers.server.endpoints.routes import Route, Routes
+from apiserver_workers.server.endpoints.served import View
 from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.http.request_info import RequestInfo, request_info
-from apiserver_workers.server.resource_set import Mounted, ResourceSet, key_of
+from apiserver_workers.server.resource_set import Mounted, ResourceSet, mounted_store
 
 # Verbs of whole collections; what else has no name in its path is no route.
 COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
@@ -42,22 +42,12 @@ class GenericAPIServer:
 
     def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
         """Mount built-in stored resources with all their verbs and subresources."""
-        mounted = []
-        for info in infos:
-            kind = registry.kinds.of(info)
-            served = Served(kind, registry.store_of(kind))
-            mounted.append(Mounted(served, routes_of(served)))
-        self.resources = self.resources.having(mounted)
+        kinds = map(registry.kinds.of, infos)
+        self.resources = self.resources.having(mounted_store(kind, registry.store_of(kind)) for kind in kinds)
 
     def mount(self, view: View, routes: Routes) -> None:
         """Mount one resource with its handlers by (subresource, verb); they are called with the view."""
         self.resources = self.resources.having([Mounted(view, routes)])
-
-    def extend(self, info: ResourceInfo, routes: Routes) -> None:
-        """More handlers of a resource that is mounted already."""
-        mounted = self.resources.find(*key_of(info))
-        assert mounted is not None, f"{info.qualified_resource} is not mounted"
-        self.mount(mounted.view, {**mounted.routes, **routes})
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Errors become Status objects in the media type that the request accepts."""
@@ -70,14 +60,14 @@ class GenericAPIServer:
             handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
             if handler is not None:
                 return await handler(request)
-            return await self._unknown(request)
+            return await self.unknown(request)
         except ApiError as error:
             return error_response(request, error)
 
     async def _resource(self, request: Request, info: RequestInfo) -> Response:
         mounted = self.resources.find(info.api_group, info.api_version, info.resource)
         if mounted is None:
-            return await self._unknown(request)
+            return await self.unknown(request)
         view, routes = mounted.view, mounted.routes
         route = routes.get((info.subresource, info.verb))
         if route is None or not _fits(view.info, info, request.method):
@@ -96,7 +86,7 @@ class GenericAPIServer:
             path = path.rpartition("/")[0]
         return None
 
-    async def _unknown(self, request: Request) -> Response:
+    async def unknown(self, request: Request) -> Response:
         """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
         parts = request.path.split("/", 3)
         group = "" if parts[1] == "api" else parts[2] if len(parts) > 2 and parts[1] == "apis" else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from apiserver_workers.apimachinery.resources import Key, ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.store import Store
-from apiserver_workers.server.endpoints.routes import Route
+from apiserver_workers.server.endpoints.routes import Route, routes_of
 from apiserver_workers.server.endpoints.served import Served, View
 
 
@@ -29,15 +29,25 @@ class Mounted:
         return self.view.store if isinstance(self.view, Served) else None
 
 
+def mounted_store(kind: ServedKind, store: Store) -> Mounted:
+    """A stored resource with all its verbs and subresources; `store` is that of the stored version."""
+    served = Served(kind, store)
+    return Mounted(served, routes_of(served))
+
+
 class ResourceSet:
     """Resources by group, version and plural name, in the order in which discovery shows them."""
 
-    __slots__ = ("_mounted", "groups")
+    __slots__ = ("_mounted", "groups", "infos", "kinds", "stores")
 
     def __init__(self, mounted: Iterable[Mounted] = ()) -> None:
         """Of several with the same names the last one counts."""
         self._mounted: dict[Key, Mounted] = {key_of(one.view.info): one for one in mounted}
         self.groups = frozenset(group for group, _, _ in self._mounted)
+        self.infos = tuple(one.view.info for one in self)
+        self.kinds = tuple(one.view.kind for one in self)
+        # versions of one resource share their store
+        self.stores = frozenset(one.store for one in self if one.store is not None)
 
     def find(self, group: str, version: str, resource: str) -> Mounted | None:
         """The resource of these names, if it is served."""
@@ -45,19 +55,6 @@ class ResourceSet:
 
     def __iter__(self) -> Iterator[Mounted]:
         return iter(self._mounted.values())
-
-    @property
-    def infos(self) -> tuple[ResourceInfo, ...]:
-        return tuple(mounted.view.info for mounted in self)
-
-    @property
-    def kinds(self) -> tuple[ServedKind, ...]:
-        return tuple(mounted.view.kind for mounted in self)
-
-    @property
-    def stores(self) -> set[Store]:
-        """The stores behind all resources; versions of one resource share theirs."""
-        return {mounted.store for mounted in self if mounted.store is not None}
 
     def having(self, mounted: Iterable[Mounted]) -> ResourceSet:
         """A set with these besides, each in the place of the one that has its names."""

@@ -8,7 +8,7 @@ requests that run keep the view with which they began.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from apiserver_workers.apimachinery.resources import Key
 from apiserver_workers.apimachinery.served_kind import ServedKind
@@ -16,10 +16,8 @@ from apiserver_workers.registry.registry import Registry
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies import strategy_for
 from apiserver_workers.registry.strategies.base import Strategy
-from apiserver_workers.server.endpoints.routes import routes_of
-from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.generic import GenericAPIServer
-from apiserver_workers.server.resource_set import Mounted
+from apiserver_workers.server.resource_set import Mounted, mounted_store
 from apiserver_workers.storage.entry_map import as_body, as_item
 
 StrategyFactory = Callable[[ServedKind, Registry], Strategy]
@@ -53,10 +51,9 @@ class Surface:
     async def _mount(self, kind: ServedKind, strategy: StrategyFactory) -> Mounted:
         stored = kind.stored_kind
         await self._registry.cache.add(stored.info.storage_prefix, render=as_body if kind.full_items else as_item)
-        served = Served(kind, self._registry.store_of(kind, strategy))
-        return Mounted(served, routes_of(served))
+        return mounted_store(kind, self._registry.store_of(kind, strategy))
 
-    async def _let_go(self, store: Store, others: set[Store]) -> None:
+    async def _let_go(self, store: Store, others: Set[Store]) -> None:
         store.end()
         self._registry.forget(store.kind)
         prefix = store.info.storage_prefix
