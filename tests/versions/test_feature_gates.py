@@ -10,6 +10,7 @@ from apiserver_supervisor.options.flag import FlagError
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.feature_gates import enabled_gates, faults, known_gates, warnings
+from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.schemas import shipped_minors
 from apiserver_workers.apimachinery.validation import validate_create
@@ -122,8 +123,9 @@ def test_what_is_no_gate_and_no_boolean_is_refused_at_once(text: str, fault: str
 
 
 def test_without_watch_list_a_watch_begins_with_no_list(use: Use) -> None:
-    pods = resource("", "v1", "pods")
-    assert pods is not None
+    info = resource("", "v1", "pods")
+    assert info is not None
+    pods = selectable(info)
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
     assert list_options(query, pods).send_initial_events
     use(WatchList=False)

@@ -6,14 +6,15 @@ last in mutating admission, where the object is what the client asked for and no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from apiserver_workers.admission.chain import AdmissionChain
 from apiserver_workers.apimachinery.errors import ApiError, forbidden, not_found
 from apiserver_workers.authorization.attributes import MASTERS, Attributes, allowed, quote, quote_list
 from apiserver_workers.authorization.bootstrap_policy import GROUP
 from apiserver_workers.authorization.rules import FULL_AUTHORITY, Rule, describe, uncovered
 from apiserver_workers.authorization.union import ServerAuthorizer
-from apiserver_workers.registry.attributes import CREATE, UPDATE, Admission
+from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.attributes import Attributes as AdmissionAttributes
 from apiserver_workers.registry.registry import Registry
 
@@ -26,11 +27,14 @@ NEEDS_CLUSTER_ADMIN = "must have cluster-admin privileges to use the aggregation
 class EscalationGuard:
     """An admission chain with the guard behind its mutating part."""
 
-    def __init__(self, chain: Admission, authorizer: ServerAuthorizer, registry: Registry) -> None:
-        """`registry` is where bound roles are looked up."""
+    def __init__(self, chain: AdmissionChain, registry: Registry) -> None:
+        """`registry` is where bound roles are looked up; the authorizer is that of the chain's initializer."""
         self._chain = chain
-        self._authorizer = authorizer
         self._registry = registry
+
+    @property
+    def _authorizer(self) -> ServerAuthorizer:
+        return cast(ServerAuthorizer, self._chain.initializer.authorizer)
 
     async def admit(self, attributes: AdmissionAttributes) -> None:
         await self._chain.admit(attributes)

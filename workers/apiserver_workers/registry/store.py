@@ -6,11 +6,12 @@ trusted to be current before a write: every write compares the modification revi
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry import create as creation
 from apiserver_workers.registry import delete as deletion
 from apiserver_workers.registry import get as getting
@@ -22,16 +23,27 @@ from apiserver_workers.registry.attributes import Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
 from apiserver_workers.registry.strategies.base import Strategy
-from apiserver_workers.storage.interface import Entry, Lagging, ResourceCache, Storage, StorageError
+from apiserver_workers.storage.interface import (
+    Dropped,
+    Entry,
+    Lagging,
+    ResourceCache,
+    Storage,
+    StorageError,
+    Subscription,
+)
 
 
 class Store:
     """One stored resource: its keys, its cache, and the verbs. Unless `cached`, clients' reads go to etcd itself; what
-    the server looks up for its own ends comes from the cache all the same."""
+    the server looks up for its own ends comes from the cache all the same.
+
+    `kind` is that of its objects, in the stored version.
+    """
 
     def __init__(
         self,
-        info: ResourceInfo,
+        kind: ServedKind,
         *,
         storage: Storage,
         cache: ResourceCache,
@@ -40,7 +52,8 @@ class Store:
         etcd_prefix: str = "/registry",
         cached: bool = True,
     ) -> None:
-        self.info = info
+        self.kind = kind
+        self.info = info = kind.info
         self.storage = storage
         self.cache = cache
         self.strategy = strategy
@@ -48,6 +61,8 @@ class Store:
         self.cached = cached
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
+        self._watches: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._ended = False
 
     create = creation.create
     get = getting.get
@@ -65,6 +80,18 @@ class Store:
     def prefix(self, namespace: str) -> str:
         """What the keys of a namespace's objects begin with; of all objects for ""."""
         return f"{self.root}{namespace}/" if namespace and self._namespaced else self.root
+
+    def opened(self, subscription: Subscription) -> None:
+        """Remember a watch, so that it ends with the store."""
+        self._watches.add(subscription)
+        if self._ended:
+            subscription.end(Dropped())
+
+    def end(self) -> None:
+        """The resource is served by this store no more: its watches end, those that are being opened too."""
+        self._ended = True
+        for subscription in list(self._watches):
+            subscription.end(Dropped())
 
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
@@ -100,7 +127,8 @@ class Store:
         """What admission sees of this write."""
         return Attributes(
             operation,
-            self.info,
+            self.kind,
+            context.kind or self.kind,
             context.subresource,
             context.namespace,
             context.name,

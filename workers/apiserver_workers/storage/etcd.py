@@ -105,6 +105,10 @@ class EtcdStorage:
         """Whether the entry lies in etcd otherwise than it would be written now. Raises Unreadable."""
         return isinstance(entry, JSONEntry) and self.formats.stale(entry)
 
+    def forget(self, prefix: str) -> None:
+        """Nothing lies below this prefix that is served any more."""
+        self.formats.forget(prefix)
+
     async def status(self) -> rpc.StatusResponse:
         """The state of the member that answers (version, database size, leader). Raises Unavailable."""
         return await self.call(STATUS, rpc.StatusRequest())

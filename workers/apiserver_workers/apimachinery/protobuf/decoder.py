@@ -14,7 +14,7 @@ import orjson
 from apiserver_workers.apimachinery import times
 from apiserver_workers.apimachinery.protobuf.encoder import RAW_MESSAGES
 from apiserver_workers.apimachinery.protobuf.wire import as_bytes, signed, split, text
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 # A value from its varint or its bytes.
 Decoder = Callable[[Any], Any]
@@ -22,18 +22,9 @@ Decoder = Callable[[Any], Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_DECODERS: dict[Type, Decoder] = {}
-
-
+@once_per_type
 def decoder(type: Type) -> Decoder:
     """What reads messages of the type, compiled once."""
-    found = _DECODERS.get(type)
-    if found is None:
-        found = _DECODERS[type] = _message_decoder(type)
-    return found
-
-
-def _message_decoder(type: Type) -> Decoder:
     readers: dict[int, tuple[str, str, Decoder]] = {}
     compiled = False
 

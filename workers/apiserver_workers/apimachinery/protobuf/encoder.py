@@ -13,7 +13,7 @@ import orjson
 
 from apiserver_workers.apimachinery import times
 from apiserver_workers.apimachinery.protobuf.wire import BYTES, DOUBLE, VARINT, tagged, varint
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 # A value's bytes on the wire, without its tag.
 Encoder = Callable[[Any], bytes]
@@ -23,18 +23,9 @@ RAW_MESSAGES = ("RawExtension", "FieldsV1", "JSON")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_ENCODERS: dict[Type, Encoder] = {}
-
-
+@once_per_type
 def encoder(type: Type) -> Encoder:
     """What writes messages of the type, compiled once."""
-    found = _ENCODERS.get(type)
-    if found is None:
-        found = _ENCODERS[type] = _message_encoder(type)
-    return found
-
-
-def _message_encoder(type: Type) -> Encoder:
     writers: list[tuple[str, bytes, str, Encoder, bytes | None]] = []
     compiled = False
 

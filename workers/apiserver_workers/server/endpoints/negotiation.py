@@ -19,9 +19,6 @@ STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
 META_VERSIONS = ("v1", "v1beta1")
 
-JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
-STRATEGIC_PATCH, APPLY_PATCH = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
-PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 TERMINALS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -122,10 +119,10 @@ def request_media_type(content_type: str) -> str:
     return media_type
 
 
-def patch_type(content_type: str) -> str:
-    """The kind of patch. Raises ApiError 415."""
+def patch_type(content_type: str, allowed: tuple[str, ...]) -> str:
+    """The media type of a patch, one of those that the kind allows. Raises ApiError 415."""
     media_type = content_type.partition(";")[0].strip()
-    if media_type not in PATCH_TYPES:
+    if media_type not in allowed:
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     return media_type
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from apiserver_workers.apimachinery import feature_gates, field_labels
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import FieldError, bad_request, invalid
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.field_labels import Selectable
 from apiserver_workers.apimachinery.selectors import FieldSelector, FieldTerm, parse_fields, parse_labels
 from apiserver_workers.apimachinery.validation.field import Errors, forbidden, not_supported, required, too_long
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
@@ -35,8 +35,9 @@ def _refuse(kind: str, faults: list[FieldError]) -> None:
 
 
 @functools.lru_cache(maxsize=2048)
-def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: bool = False) -> ListOptions:
-    """ListOptions of a list, watch or deletecollection. `name` is that of a watch of one object, `watch` forces one.
+def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bool = False) -> ListOptions:
+    """ListOptions of a list, watch or deletecollection. `name` is that of a watch of one object, `watch` forces one;
+    `known` is what the kind's field selectors may name.
 
     Requests alike share the answer; never change it. Raises ApiError 400 or 422.
     """
@@ -63,7 +64,7 @@ def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: b
             options.resource_version_match = NOT_OLDER
     _refuse("ListOptions", _watch_faults(options) if options.watch else _list_faults(options))
     if options.fields is not None:
-        options.fields = field_labels.convert(info, options.fields)
+        options.fields = known.convert(options.fields)
     if name:
         options.fields = _by_name(options.fields, name)
     if watch and not options.watch:

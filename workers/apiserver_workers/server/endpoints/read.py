@@ -17,18 +17,18 @@ async def get(request: Request, served: Served) -> Response:
     output = output_of(request)
     revision = text(parse_query(request.raw_query), "resourceVersion") if request.raw_query else ""
     entry = await served.store.get(info.namespace, info.name, revision)
-    return object_response(request, served, entry, output)
+    return await object_response(request, served, entry, output)
 
 
 async def list_(request: Request, served: Served) -> Response:
     """A collection, or a watch of it. Raises ApiError."""
     info = request.info
     assert info is not None
-    options = list_options(request.raw_query, served.info)
+    options = list_options(request.raw_query, served.kind.labels)
     output = output_of(request, listing=True)
     if options.watch:
         return await watch_response(request, served, options, output)
-    return list_response(request, served, await served.store.list(info.namespace, options), output)
+    return await list_response(request, served, await served.store.list(info.namespace, options), output)
 
 
 async def watch(request: Request, served: Served) -> Response:
@@ -37,5 +37,5 @@ async def watch(request: Request, served: Served) -> Response:
     assert info is not None
     # The name that a field selector asks for is in the selector already.
     name = info.name if len(info.parts) > 1 else ""
-    options = list_options(request.raw_query, served.info, name, watch=True)
+    options = list_options(request.raw_query, served.kind.labels, name, watch=True)
     return await watch_response(request, served, options, output_of(request, listing=True))
