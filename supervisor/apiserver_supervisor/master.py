@@ -26,7 +26,8 @@ from apiserver_supervisor import etcd as embedded
 from apiserver_supervisor import handover, reconcilers
 from apiserver_supervisor.checking import PRELOADED, fixed_options
 from apiserver_supervisor.children import Child, exit_text
-from apiserver_supervisor.control import ControlError, ControlSocket
+from apiserver_supervisor.control import ControlError
+from apiserver_supervisor.control_socket import Command, ControlSocket
 from apiserver_supervisor.crash_loops import CrashLoops
 from apiserver_supervisor.groups import WorkerGroup
 from apiserver_supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
@@ -192,15 +193,14 @@ class Master:
         self._events, self._events_out = self._sockets["events"], self._sockets["eventsOut"]
         self._events.setblocking(False)
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
-        commands: dict[str, Callable[..., Any]] = {
-            "status": self.status,
-            "stop": self.stop,
-            "restart": self.restart,
-            "scale": self.scale,
-            "reload": self.reload,
+        commands = {
+            "status": Command(self.status),
+            "stop": Command(self.stop),
+            "restart": Command(self.restart, {"role": str}),
+            "scale": Command(self.scale, {"role": str, "workers": int}),
+            "reload": Command(self.reload),
         }
-        control = ControlSocket(self._sockets["control"], commands)
-        self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
+        self._control = ControlSocket(self._sockets["control"], commands, self._selector)
 
     def _start_groups(self, config: ServerConfig) -> None:
         self._config = config
@@ -268,6 +268,7 @@ class Master:
         for number in self._signals.take():
             self._handle_signal(number)
         now = time.monotonic()
+        self._control.expire(now)
         for child in self.children.values():
             if child.check(now):
                 log.warning("%s ended with %s and was started again", child.role, exit_text(child.last_exit))

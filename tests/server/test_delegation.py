@@ -357,7 +357,9 @@ def test_a_watch_list_goes_on_once_its_initial_events_have_ended(path):
 
 
 def test_the_worker_says_where_a_watch_begins_not_the_query(path):
-    query = "watch=1&resourceVersion=9&resourceVersion=4&resourceVersion=77&timeoutSeconds=\u00b2".encode().decode("latin-1")
+    query = "watch=1&resourceVersion=9&resourceVersion=4&resourceVersion=77&timeoutSeconds=\u00b2".encode().decode(
+        "latin-1"
+    )
     first = watch(chunk(event("ADDED", 5)), opening=Opening(4, shareable=True))
     events, queries = watched(path, quote(query, safe="=&"), first, watch(end=END))
     assert events == [("ADDED", "5")]

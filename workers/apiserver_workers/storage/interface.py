@@ -102,6 +102,9 @@ class Lagging(Unavailable):
     """etcd answers, but the watch cache does not keep up with it: what it holds may be old, so read from etcd."""
 
 
+MAX_REVISION = (1 << 63) - 1  # what etcd's protocol can say
+
+
 class Storage(Protocol):
     """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
 
