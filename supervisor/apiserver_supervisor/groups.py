@@ -22,6 +22,8 @@ from apiserver_supervisor.children import Child
 from apiserver_supervisor.processes import children, kill, reap
 
 SILENT_AFTER = 8.0  # an arbiter reports every second
+STARVING = ("R", "D")  # states of a process that would go on if it had a CPU or its pages
+STARVING_PATIENCE = 4
 STARTS_WITHIN = 60.0
 
 log = logging.getLogger("supervisor")
@@ -47,8 +49,11 @@ class Arbiter:
         return [pid for pid in self.last.get(kind, ()) if pid in alive]
 
     def silent(self, now: float) -> bool:
-        """Whether it has stopped to report."""
-        return self.reports and now - self.heard > SILENT_AFTER
+        """Whether it has stopped to report. One that finds no CPU, as under load, gets more time."""
+        quiet = now - self.heard
+        if not self.reports or quiet <= SILENT_AFTER:
+            return False
+        return quiet > SILENT_AFTER * STARVING_PATIENCE or state(self.pid) not in STARVING
 
     def scale(self, workers: int) -> None:
         """Let it have this many workers."""
@@ -106,6 +111,9 @@ class WorkerGroup(Child):
             if arbiter is not None and arbiter.pid == event["pid"]:
                 arbiter.report(event)
                 self._seen.update(event["serving"])
+
+    def _end_what_hangs(self, now: float) -> None:
+        """An arbiter that hangs is not killed at once: a successor's workers serve first."""
 
     def check(self, now: float) -> bool:
         started = super().check(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ def show(files: Sequence[Path], *, lines: int, follow: bool) -> None:
             click.echo(heads[file] + line.rstrip("\n"))
     while follow:
         for file, stream in opened:
-            for line in stream:
+            if os.fstat(stream.fileno()).st_size < stream.tell():
+                stream.seek(0)  # it was begun anew
+            for line in iter(stream.readline, ""):
                 click.echo(heads[file] + line.rstrip("\n"))
         time.sleep(PAUSE)
