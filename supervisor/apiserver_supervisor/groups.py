@@ -22,6 +22,8 @@ from apiserver_supervisor.children import Child
 from apiserver_supervisor.processes import children, kill, reap
 
 SILENT_AFTER = 8.0  # an arbiter reports every second
+STARVING = ("R", "D")  # states of a process that would go on if it had a CPU or its pages
+STARVING_PATIENCE = 4
 STARTS_WITHIN = 60.0
 
 log = logging.getLogger("supervisor")
@@ -52,8 +54,11 @@ class Arbiter:
         return int(self.last.get("deaths", 0))
 
     def silent(self, now: float) -> bool:
-        """Whether it has stopped to report."""
-        return self.reports and now - self.heard > SILENT_AFTER
+        """Whether it has stopped to report. One that finds no CPU, as under load, gets more time."""
+        quiet = now - self.heard
+        if not self.reports or quiet <= SILENT_AFTER:
+            return False
+        return quiet > SILENT_AFTER * STARVING_PATIENCE or state(self.pid) not in STARVING
 
     def scale(self, workers: int) -> None:
         """Let it have this many workers."""
@@ -111,6 +116,9 @@ class WorkerGroup(Child):
         for arbiter in (self.arbiter, self.successor, *self.retired):
             if arbiter is not None and arbiter.pid == event["pid"]:
                 arbiter.report(event)
+
+    def _end_what_hangs(self, now: float) -> None:
+        """An arbiter that hangs is not killed at once: a successor's workers serve first."""
 
     def check(self, now: float) -> bool:
         started = super().check(now)

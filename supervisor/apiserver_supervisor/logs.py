@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import re
 import time
 from collections import deque
@@ -92,15 +93,16 @@ class Tail:
             yield waiting
 
     def _lines(self) -> Iterator[str]:
-        yield from self._stream
-        if self._rotated():
+        if os.fstat(self._stream.fileno()).st_size < self._stream.tell():
+            self._stream.seek(0)  # the file was begun anew
+        yield from iter(self._stream.readline, "")
+        if self._replaced():
             self._stream.close()
             self._stream = self._path.open(errors="replace")
-            yield from self._stream
+            yield from iter(self._stream.readline, "")
 
-    def _rotated(self) -> bool:
-        import os
-
+    def _replaced(self) -> bool:
+        """Whether the path leads to another file by now."""
         try:
             return self._path.stat().st_ino != os.fstat(self._stream.fileno()).st_ino
         except FileNotFoundError:

@@ -26,9 +26,12 @@ from apiserver_supervisor import etcd as embedded
 from apiserver_supervisor import handover, reconcilers
 from apiserver_supervisor.checking import PRELOADED, fixed_options
 from apiserver_supervisor.children import Child, exit_text
-from apiserver_supervisor.control import ControlError, ControlSocket
+from apiserver_supervisor.control import ControlError
+from apiserver_supervisor.control_socket import Command, ControlSocket
 from apiserver_supervisor.crash_loops import CrashLoops
+from apiserver_supervisor.etcd_log import reason
 from apiserver_supervisor.groups import WorkerGroup
+from apiserver_supervisor.housekeeping import Housekeeping
 from apiserver_supervisor.instances import remove
 from apiserver_supervisor.listeners import (
     UNPROTECTED,
@@ -44,6 +47,7 @@ from apiserver_supervisor.preparation import (
     keep_encryption_config,
     local_host,
     local_url,
+    open_keys,
     server_config,
     with_certificates,
     write_kubeconfig,
@@ -95,6 +99,7 @@ class Master:
         self.state = "ready" if self._inherited else "starting"
         self._progress = progress
         self._notifier = Notifier(options.ready_fd, self._inherited and self._inherited["notifier"])
+        self._housekeeping = Housekeeping(self.folder.path, self.folder.logs)
         self._crash_loops = CrashLoops(self.folder.path / CRASH_LOOPS)
         self._reload = Reload(lambda: handover.start_check(options.profile.command, arguments))
         self._selector = selectors.DefaultSelector()
@@ -174,6 +179,9 @@ class Master:
 
     def _prepare(self) -> ServerConfig:
         self.options = with_certificates(self.options)
+        for path in open_keys(self.options):
+            log.warning("%s holds secrets and can be read by others: its mode should be 0600", path)
+            self._progress.say(f"Warning: {path} holds secrets and can be read by others: its mode should be 0600")
         keep_encryption_config(self.options)
         config = server_config(self.options)
         if self._inherited:
@@ -206,15 +214,14 @@ class Master:
         self._events, self._events_out = self._sockets["events"], self._sockets["eventsOut"]
         self._events.setblocking(False)
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
-        commands: dict[str, Callable[..., Any]] = {
-            "status": self.status,
-            "stop": self.stop,
-            "restart": self.restart,
-            "scale": self.scale,
-            "reload": self.reload,
+        commands = {
+            "status": Command(self.status),
+            "stop": Command(self.stop),
+            "restart": Command(self.restart, {"role": str}),
+            "scale": Command(self.scale, {"role": str, "workers": int}),
+            "reload": Command(self.reload),
         }
-        control = ControlSocket(self._sockets["control"], commands)
-        self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
+        self._control = ControlSocket(self._sockets["control"], commands, self._selector)
 
     def _start_groups(self, config: ServerConfig) -> None:
         self._config = config
@@ -267,9 +274,10 @@ class Master:
 
     def _fork_reconciler(self) -> int:
         def run() -> None:
-            reconcilers.run(self.options, self._pipe[0], serving=self.state == "ready")
+            beat = reconcilers.Heartbeat(self._events_out.fileno())
+            reconcilers.run(self.options, self._pipe[0], beat, serving=self.state == "ready")
 
-        return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0],))
+        return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0], self._events_out.fileno()))
 
     # the loop
 
@@ -280,6 +288,8 @@ class Master:
         for number in self._signals.take():
             self._handle_signal(number)
         now = time.monotonic()
+        self._control.expire(now)
+        self._housekeeping.turn(now)
         for child in self.children.values():
             if child.check(now):
                 log.warning("%s ended with %s and was started again", child.role, exit_text(child.last_exit))
@@ -354,7 +364,8 @@ class Master:
             lines = Path(path).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {path})"])
+        why = [f"  {reason(path)}"] if role == "etcd" and reason(path) else []
+        return "\n".join([*why] + ["  " + line for line in lines[-count:]] + [f"  (all of it: {path})"])
 
     def _read_events(self) -> None:
         while True:
@@ -365,6 +376,8 @@ class Master:
             except ValueError:
                 continue
             group = self.children.get(event.get("role", ""))
+            if event.get("event") == "alive" and group is not None:
+                group.alive_at(event["pid"], time.monotonic())
             if event.get("event") == "group" and isinstance(group, WorkerGroup):
                 group.report(event)
 

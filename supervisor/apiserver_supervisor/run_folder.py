@@ -10,6 +10,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from apiserver_supervisor.housekeeping import make_room, older
+
 ROLES = ("core", "extensions", "aggregator")  # in the order of starting
 KUBECONFIG = "admin.kubeconfig"
 STOPPING = "stopping"  # a file: /readyz fails while it is there
@@ -46,7 +48,8 @@ class RunFolder:
         if self.logs:
             make_private(self.logs)
             for log in self.logs.glob("*.log"):
-                os.replace(log, log.with_suffix(".log.1"))
+                make_room(log)
+                os.replace(log, older(log, 1))
 
     def adopt(self, lock: int) -> None:
         """Go on holding the folder, whose lock an earlier program of this process took."""

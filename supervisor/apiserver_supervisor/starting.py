@@ -130,6 +130,7 @@ def _version(options: Options) -> str:
 def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[str]) -> int:
     from setproctitle import setproctitle
 
+    from apiserver_supervisor.certificates import CertificateError
     from apiserver_supervisor.etcd import EtcdError
     from apiserver_supervisor.master import Master, StartError
     from apiserver_supervisor.progress import Progress
@@ -140,7 +141,7 @@ def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[
     with Progress(quiet=not options.profile.provides) as progress:
         try:
             return Master(options, progress, arguments=arguments, flags=flags).run()
-        except (FolderInUse, EtcdError, StartError) as error:
+        except (FolderInUse, EtcdError, StartError, CertificateError) as error:
             progress.__exit__(None, None, None)
             return _fail(str(error))
         except OSError as error:

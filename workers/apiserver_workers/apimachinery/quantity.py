@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 BINARY, DECIMAL, EXPONENT = "BinarySI", "DecimalSI", "DecimalExponent"
 
-_PATTERN = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[+-]?[0-9]*)", re.ASCII)
+# No part may begin with what the part before it may go on with: else a long text takes quadratic time.
+_PATTERN = re.compile(
+    r"([+-]?)0*((?:[1-9][0-9]*)?)(?:\.([0-9]*))?((?:[eEinumkKMGTP]+[+-]?[0-9]*|[+-][0-9]*)?)", re.ASCII
+)
 _EXPONENT = re.compile(r"[eE][+-]?[0-9]{1,18}", re.ASCII)
 
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -25,6 +28,7 @@ _BINARY_NAMES = {exponent: suffix for suffix, exponent in _BINARY_SUFFIXES.items
 NANO = 10**9
 _MAX = (2**63 - 1) * NANO
 _FAST_DIGITS = 18
+_MOST_DIGITS = 1000
 _LARGEST_EXPONENT = 1000
 
 FORMAT_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -67,6 +71,8 @@ def parse(text: str) -> Quantity:
     sign, whole, fraction, suffix = match.groups()
     whole, fraction = whole or "0", fraction or ""
     exponent, form = _suffix(suffix)
+    if len(whole) + len(fraction) > _MOST_DIGITS:
+        raise QuantityError(FORMAT_ERROR)
     digits = int(whole + fraction)
     if form == BINARY:
         nano = _round_up((digits << exponent) * NANO, 10 ** len(fraction))

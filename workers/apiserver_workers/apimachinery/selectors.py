@@ -9,6 +9,7 @@ Ports of k8s.io/apimachinery/pkg/labels/selector.go and pkg/fields/selector.go.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ SYMBOLS = {"=": "=", "==": "==", "!=": "!=", "<": "lt", ">": "gt"}
 SPECIAL = frozenset("=!(),><")
 SPACE = frozenset(" \t\r\n")
 END = ""
+INT64 = 1 << 63
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,11 @@ class FieldSelector:
 
 
 def _integer(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
+    """What strconv.ParseInt makes of the text."""
+    if not _INTEGER.fullmatch(text):
         return None
+    number = int(text)
+    return number if -INT64 <= number < INT64 else None
 
 
 @functools.lru_cache(maxsize=1024)

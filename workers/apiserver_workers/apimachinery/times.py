@@ -18,6 +18,9 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 _CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _CANONICAL_MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
+MAX_DURATION = (1 << 63) - 1
+MAX_DIGITS = 19  # of a duration's number; more are beyond MAX_DURATION
+
 # An element of the layout, what it may look like, and the name of its range error.
 _DATE = (
     ("2006", re.compile(r"\d{4}", re.ASCII), ""),
@@ -113,7 +116,12 @@ def parse_duration(text: str) -> int:
         if match is None or not (match[1] or match[2]):
             raise TimeError(f'time: invalid duration "{text}"')
         unit = _UNITS[match[3]]
-        total += int(match[1] or 0) * unit + int(match[2] or 0) * unit // 10 ** len(match[2] or "")
+        if len(match[1] or "") > MAX_DIGITS:
+            raise TimeError(f'time: invalid duration "{text}"')
+        fraction = (match[2] or "0")[:MAX_DIGITS]
+        total += int(match[1] or 0) * unit + int(fraction) * unit // 10 ** len(fraction)
+        if total > MAX_DURATION:
+            raise TimeError(f'time: invalid duration "{text}"')
         position = match.end()
     if not rest:
         raise TimeError(f'time: invalid duration "{text}"')

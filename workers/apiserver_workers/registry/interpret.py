@@ -9,6 +9,7 @@ from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.storage.interface import Compacted, FutureRevision, StorageError, Unavailable
 
+MAX_DIGITS = 400  # leading zeros among them
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 TOO_OLD = "The resourceVersion for the provided list is too old."
 CONTINUE_TOO_OLD = (
@@ -65,7 +66,10 @@ def parse_revision(text: str) -> int:
     """A resourceVersion as a number, 0 for none. Raises ValueError with Go's text."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit()) or (number := int(text)) >= 1 << 64:
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_DIGITS:
+        raise ValueError(parse_uint_error(text))
+    number = int(text)
+    if number >= 1 << 64:
         raise ValueError(parse_uint_error(text))
     return number
 

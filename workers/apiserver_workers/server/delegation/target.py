@@ -41,8 +41,10 @@ _NOT_PASSED_ON_PREFIXES = (PREFIX, "x-remote-", "impersonate-")
 class DelegationTarget:
     """The next server, by its socket. `handle` is a Handler."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, *, inner: bool = False) -> None:
+        """`inner`: this process is itself behind another; what workers say to the front is passed on."""
         self._path = socket_path
+        self.inner = inner
         self.streams: dict[Key | None, WatchStream] = {}  # watches that others may join
         self._idle: list[Upstream] = []
         self._lines: dict[HeaderBlock, tuple[UserInfo | None, UserInfo | None, bytes]] = {}

@@ -12,7 +12,7 @@ from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, reso
 from apiserver_workers.registry.list import Selects
 from apiserver_workers.registry.options import ListOptions
 from apiserver_workers.registry.watch import Watch
-from apiserver_workers.server.delegation.watch_frames import InitialEvents
+from apiserver_workers.server.delegation.watch_frames import Opening
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
 from apiserver_workers.server.endpoints.query import parse_query, text
@@ -126,15 +126,21 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
     told = stream(watch, frames, timeout, bookmarks=options.allow_bookmarks)
-    from_now = options.send_initial_events or options.resource_version in ("", "0")
-    headers = (initial_events(watch).header(),) if from_now else ()
-    return Response(200, WatchStream(told, watch.subscription), content_type, headers)
+    header = opening(watch, options, table=output.transform == TABLE).header()
+    return Response(200, WatchStream(told, watch.subscription), content_type, (header,))
 
 
-def initial_events(watch: Watch) -> InitialEvents:
-    """What the front must know to open this watch again after its worker has died."""
+def opening(watch: Watch, options: ListOptions, *, table: bool) -> Opening:
+    """What the front must know to share this watch, and to open it again after its worker has died."""
+    from_now = bool(options.send_initial_events) or options.resource_version in ("", "0")
     ended_by_event = watch.initial and not watch.bookmark_initial
-    return InitialEvents(watch.revision, watch.initial[-1].mod_revision if ended_by_event else 0)
+    return Opening(
+        revision=watch.revision,
+        last=watch.initial[-1].mod_revision if ended_by_event else 0,
+        initial=from_now,
+        shareable=not from_now and not table,  # the first event of a table has the columns
+        timeout=max(options.timeout or 0, 0),
+    )
 
 
 class WatchStream:

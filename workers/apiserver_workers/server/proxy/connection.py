@@ -7,6 +7,7 @@ transport can be taken over.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 
@@ -78,12 +79,20 @@ class Body:
 
 async def connect(location: Location) -> BackendConnection:
     """A connection to the location's host. Raises OSError (TimeoutError and ssl.SSLError among them)."""
+    async with asyncio.timeout(location.timeout):
+        *others, last = location.addresses or (location.host,)
+        for address in others:
+            with contextlib.suppress(OSError):
+                return await _dial(location, address)
+        return await _dial(location, last)
+
+
+async def _dial(location: Location, address: str) -> BackendConnection:
     loop = asyncio.get_running_loop()
     name = (location.server_name or location.host) if location.tls is not None else None
-    async with asyncio.timeout(location.timeout):
-        _, connection = await loop.create_connection(
-            BackendConnection, location.host, location.port, ssl=location.tls, server_hostname=name
-        )
+    _, connection = await loop.create_connection(
+        BackendConnection, address, location.port, ssl=location.tls, server_hostname=name
+    )
     return connection
 
 
