@@ -5,12 +5,16 @@ Parsing follows a layout element by element, because the message of a bad timest
 
 from __future__ import annotations
 
-import functools
 import re
 from datetime import UTC, datetime, timedelta
 
+from apiserver_workers.apimachinery.integers import INT64, natural
+from apiserver_workers.apimachinery.memo import memoized
+
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
+
+FRACTION_DIGITS = 18  # of a duration; the others are less than a nanosecond
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -85,7 +89,7 @@ def parse(text: str, layout: str = RFC3339) -> datetime:
         raise TimeError(f'parsing time "{text}": day out of range') from None
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def _checked(text: str) -> str:
     try:
         datetime.fromisoformat(text)
@@ -113,7 +117,13 @@ def parse_duration(text: str) -> int:
         if match is None or not (match[1] or match[2]):
             raise TimeError(f'time: invalid duration "{text}"')
         unit = _UNITS[match[3]]
-        total += int(match[1] or 0) * unit + int(match[2] or 0) * unit // 10 ** len(match[2] or "")
+        whole = natural(match[1] or "0", INT64)
+        if whole is None:
+            raise TimeError(f'time: invalid duration "{text}"')
+        fraction = (match[2] or "")[:FRACTION_DIGITS]
+        total += whole * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+        if total > INT64 - (text[0] != "-"):
+            raise TimeError(f'time: invalid duration "{text}"')
         position = match.end()
     if not rest:
         raise TimeError(f'time: invalid duration "{text}"')

@@ -11,6 +11,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import natural
 from apiserver_workers.apimachinery.metrics import REGISTRY
 from apiserver_workers.authorization.attributes import Authorizer, Decision, forbidden_error, of_request
 from apiserver_workers.core.kubelet.locations import Locations
@@ -22,10 +23,11 @@ from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.pod_log import check_log_options
-from apiserver_workers.server.endpoints.query import flag, parse_query, text
+from apiserver_workers.server.endpoints.query import flag, text
 from apiserver_workers.server.endpoints.routes import Routes
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.server.proxy.connection import BackendError
 from apiserver_workers.server.proxy.forward import fetch, proxy, upgrade
 from apiserver_workers.server.proxy.location import Location
@@ -154,7 +156,7 @@ def stream_options(action: str, query: dict[str, list[str]]) -> dict[str, Any]:
     """The options of a stream as the object that admission sees."""
     options: dict[str, Any] = {"kind": OPTION_KINDS[action]}
     if action == "portforward":
-        if ports := [int(port) for port in query.get("ports") or () if port.isdigit()]:
+        if ports := [number for port in query.get("ports") or () if (number := natural(port)) is not None]:
             options["ports"] = ports
         return options
     options.update({name: True for name in STREAM_FLAGS if flag(query, name)})

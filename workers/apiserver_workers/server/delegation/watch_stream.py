@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import natural
 from apiserver_workers.server.delegation.upstream import Relay, Upstream
 from apiserver_workers.server.delegation.watch_frames import (
     END,
@@ -58,9 +59,9 @@ class Position:
         version = query.get("resourceVersion", "")
         timeout = query.get("timeoutSeconds", "")
         self.others = tuple(pair for pair in pairs if pair[0] not in POSITION)
-        self.version = int(version) if version.isdigit() else 0
+        self.version = natural(version) or 0
         self.has_initial = self.version == 0 or query.get("sendInitialEvents") == "true"
-        self.timeout = float(timeout) if timeout.isdigit() else 0.0
+        self.timeout = float(natural(timeout) or 0)
         # the first event of a table is unlike the others: it has the columns
         table = "as=Table" in request.headers.get("accept", "")
         self.shareable = self.version > 0 and not table and not {"sendInitialEvents", "pretty"} & set(query)
@@ -167,7 +168,8 @@ class WatchStream:
         if self._forgotten:
             _, last = whole_chunks(self._forgotten)
             text = version_of(last_event(self._forgotten[last]))
-            return text.isdigit() and version >= int(text)
+            newest = natural(text)
+            return newest is not None and version >= newest
         return version >= self._position.version
 
     def attach(self, member: WatchMember) -> None:
@@ -182,7 +184,7 @@ class WatchStream:
 
     def _newest(self) -> int:
         text = version_of(last_event(self._last))
-        return int(text) if text.isdigit() else 0
+        return natural(text) or 0
 
     def detach(self, member: WatchMember) -> None:
         if member in self._members:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from apiserver_workers.apimachinery.integers import natural
 from apiserver_workers.server.delegation.tunnel import read_nothing_ahead
 from apiserver_workers.server.http.http1 import ChunkedReader, ProtocolError
 from apiserver_workers.server.http.upload import Sender, Upload
@@ -207,9 +208,10 @@ class BackendConnection(Sender):
         if values.get("transfer-encoding", "").lower() == "chunked" and status != 101:
             self._framing = ChunkedReader(ENDLESS)
         elif "content-length" in values:
-            if not values["content-length"].isdigit():
+            length = natural(values["content-length"])
+            if length is None:
                 raise ValueError("invalid Content-Length")
-            self._left = int(values["content-length"])
+            self._left = length
         if status in BODILESS or not self._has_body:
             self._framing, self._left = None, 0
         return self._left if self._framing is None and self._left < ENDLESS else None

@@ -163,5 +163,5 @@ def request_message(request: Request, location: Location, *headers: tuple[str, s
 
 def forwarded_for(request: Request) -> list[str]:
     """The header line that tells whom the request came from, and through whom."""
-    addresses = filter(None, (request.headers.get(FORWARDED_FOR.lower(), ""), request.client))
+    addresses = filter(None, (*request.values(FORWARDED_FOR.lower()), request.client))
     return [f"{FORWARDED_FOR}: {text}"] if (text := ", ".join(addresses)) else []

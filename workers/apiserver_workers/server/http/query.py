@@ -1,0 +1,26 @@
+"""The query of a request, parsed once for all that reads it: the values of each parameter, in their order."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from apiserver_workers.apimachinery.memo import memoized
+
+MAX_FIELDS = 10_000  # net/url's own limit
+
+
+def has_too_many_fields(raw_query: str) -> bool:
+    """Whether to refuse the query unread."""
+    return raw_query.count("&") >= MAX_FIELDS
+
+
+@memoized
+def parse_query(raw_query: str) -> dict[str, list[str]]:
+    """All values by name, empty ones too. Requests alike share the answer; never change it."""
+    return parse_qs(raw_query, keep_blank_values=True) if raw_query else {}
+
+
+def first(raw_query: str, name: str) -> str:
+    """The first value of a parameter, "" if it is not there."""
+    values = parse_query(raw_query).get(name)
+    return values[0] if values else ""
