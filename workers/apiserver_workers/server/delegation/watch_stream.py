@@ -341,8 +341,12 @@ async def open_watch(target: DelegationTarget, request: Request) -> Response:
     assert head is not None
     if response.status != 200 or not isinstance(response.body, Relay) or head.http10 or _JSON_HEAD not in response.wire:
         return response
-    position = Position(request)
     upstream = response.body.upstream
+    try:
+        position = Position(request)
+    except BaseException:
+        upstream.abort()
+        raise
     key = (head.target.partition(b"?")[0], position.others, request.headers.get("accept", ""))
     stream = target.streams.get(key) if position.shareable else None
     if stream is not None and stream.covers(position.version):
