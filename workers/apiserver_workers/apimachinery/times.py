@@ -14,6 +14,7 @@ from apiserver_workers.apimachinery.memo import memoized
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
 
+MAX_TERMS = 1000
 FRACTION_DIGITS = 18  # of a duration; the others are less than a nanosecond
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -112,7 +113,9 @@ def parse_duration(text: str) -> int:
     if rest == "0":
         return 0
     total = position = 0
-    while position < len(rest):
+    for _ in range(MAX_TERMS):
+        if position == len(rest):
+            break
         match = _DURATION.match(rest, position)
         if match is None or not (match[1] or match[2]):
             raise TimeError(f'time: invalid duration "{text}"')
@@ -125,7 +128,7 @@ def parse_duration(text: str) -> int:
         if total > INT64 - (text[0] != "-"):
             raise TimeError(f'time: invalid duration "{text}"')
         position = match.end()
-    if not rest:
+    if not rest or position < len(rest):
         raise TimeError(f'time: invalid duration "{text}"')
     return -total if text[0] == "-" else total
 

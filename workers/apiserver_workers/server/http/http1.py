@@ -15,14 +15,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from http.client import responses
-from urllib.parse import unquote_to_bytes
 
 from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
+from apiserver_workers.server.http.escapes import BAD_ESCAPE, unescaped
 
 MAX_HEAD = 1 << 20
 MAX_BODY = 3 << 20
-MAX_LINES = 10_000
+MAX_LINES = 5_000
+MAX_LIST = 16 << 10  # bytes of a header that is a list, which somebody will split
 MAX_CHUNK_LINE = 4096
 MAX_TRAILERS = 8192
 MAX_OVERHEAD = 16 << 10  # bytes of chunk lines beyond what small chunks need
@@ -34,9 +35,14 @@ _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
+_LISTS = frozenset(
+    [
+        *("accept", "accept-encoding", "connection", "if-none-match", "sec-websocket-protocol", "upgrade"),
+        *("x-forwarded-for", "x-stream-protocol-version"),
+    ]
+)
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding"})
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"}
@@ -145,9 +151,9 @@ def _request_line(line: bytes) -> tuple[str, bytes, bool]:
 
 def _decode_path(path: bytes) -> str:
     if b"%" in path:
-        if _BAD_ESCAPE.search(path):
+        if BAD_ESCAPE.search(path):
             raise ProtocolError(400, "invalid URL escape")
-        path = unquote_to_bytes(path)
+        path = unescaped(path)
     return path.decode("utf-8", "replace")
 
 
@@ -181,6 +187,9 @@ def _parse_block(block: bytes) -> HeaderBlock:
         if key in _SINGLE:
             raise ProtocolError(400, f"repeated {key}")
         repeated.setdefault(key, [headers[key]]).append(text)
+    for key in _LISTS & headers.keys():
+        if sum(map(len, repeated.get(key) or [headers[key]])) > MAX_LIST:
+            raise ProtocolError(431, f"{key} is too long")
     if not _HOST.fullmatch(headers.get("host", "")):
         raise ProtocolError(400, "malformed Host header")
     expectation = headers.get("expect", "").lower()

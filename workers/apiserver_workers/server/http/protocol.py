@@ -309,8 +309,8 @@ class HttpProtocol(asyncio.Protocol):
         self._head = head
         self._refusal = self._state.refusal  # what began before the stop is served, however long its body takes
         rest = data[end + 4 :]
-        if head.block.chunked or len(rest) < head.length:
-            self._begin_upload(head, rest)
+        if head.block.chunked or len(rest) < head.length or (head.length and "/proxy" in head.path):
+            self._begin_upload(head, rest)  # also what may be passed on, so that it can be paced
         else:
             self._dispatch(head, rest[: head.length], rest[head.length :])
 

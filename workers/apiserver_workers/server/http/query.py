@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 from apiserver_workers.apimachinery.memo import memoized
+from apiserver_workers.server.http.escapes import unescaped
 
 MAX_FIELDS = 10_000  # net/url's own limit
 
@@ -17,7 +16,18 @@ def has_too_many_fields(raw_query: str) -> bool:
 @memoized
 def parse_query(raw_query: str) -> dict[str, list[str]]:
     """All values by name, empty ones too. Requests alike share the answer; never change it."""
-    return parse_qs(raw_query, keep_blank_values=True) if raw_query else {}
+    values: dict[str, list[str]] = {}
+    for field in raw_query.split("&"):
+        if field:
+            name, _, value = field.partition("=")
+            values.setdefault(_decoded(name), []).append(_decoded(value))
+    return values
+
+
+def _decoded(text: str) -> str:
+    if text.isascii() and "%" not in text:
+        return text.replace("+", " ")
+    return unescaped(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
 
 
 def first(raw_query: str, name: str) -> str:
