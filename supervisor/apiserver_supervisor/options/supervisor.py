@@ -79,8 +79,9 @@ GROUP = FlagGroup(
         Flag(
             "worker-max-memory",
             STRING,
-            "0",
-            "Memory of a worker, such as 512Mi, above which it is replaced by a new one, without a client noticing. 0 is no limit.",
+            "2Gi",
+            "Memory of a worker, such as 512Mi, above which it is replaced by a new one, without a client noticing, once it has "
+            "also doubled since it began to serve. 0 is no limit.",
             quantity,
         ),
         Flag(

@@ -7,10 +7,11 @@ is kept as it was written; that look is upstream's too, so `1.500` stays and `1.
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import Decimal
 from typing import NamedTuple
+
+from apiserver_workers.apimachinery.memo import memoized
 
 BINARY, DECIMAL, EXPONENT = "BinarySI", "DecimalSI", "DecimalExponent"
 
@@ -62,7 +63,7 @@ class Quantity(NamedTuple):
         return _round_up(self.nano, NANO)
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def parse(text: str) -> Quantity:
     """The quantity that the text stands for. Raises QuantityError with upstream's message."""
     match = _PATTERN.fullmatch(text)
@@ -89,7 +90,7 @@ def parse(text: str) -> Quantity:
     return Quantity(nano, form, text if kept else write(nano, form))
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def canonical(text: str) -> str:
     """The canonical form of a quantity's text. Raises QuantityError with upstream's message."""
     return parse(text).text

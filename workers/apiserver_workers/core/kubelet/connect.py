@@ -22,10 +22,11 @@ from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.pod_log import check_log_options
-from apiserver_workers.server.endpoints.query import flag, parse_query, text
+from apiserver_workers.server.endpoints.query import flag, text
 from apiserver_workers.server.endpoints.routes import Routes
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.server.proxy.connection import BackendError
 from apiserver_workers.server.proxy.forward import fetch, proxy, upgrade
 from apiserver_workers.server.proxy.location import Location

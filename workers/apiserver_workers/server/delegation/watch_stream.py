@@ -19,6 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import natural
 from apiserver_workers.server.delegation.raw_query import fields_without
 from apiserver_workers.server.delegation.upstream import Relay, Upstream
 from apiserver_workers.server.delegation.watch_frames import (
@@ -154,7 +155,8 @@ class WatchStream:
         if self._forgotten:
             _, last = whole_chunks(self._forgotten)
             text = version_of(last_event(self._forgotten[last]))
-            return text.isdigit() and version >= int(text)
+            newest = natural(text)
+            return newest is not None and version >= newest
         return version >= self._begins_at
 
     def attach(self, member: WatchMember) -> None:
@@ -169,7 +171,7 @@ class WatchStream:
 
     def _newest(self) -> int:
         text = version_of(last_event(self._last))
-        return int(text) if text.isdigit() else 0
+        return natural(text) or 0
 
     def detach(self, member: WatchMember) -> None:
         if member in self._members:

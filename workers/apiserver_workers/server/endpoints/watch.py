@@ -9,22 +9,24 @@ from typing import Any
 
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, resource_expired
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.registry.list import Selects
 from apiserver_workers.registry.options import ListOptions
 from apiserver_workers.registry.watch import Watch
 from apiserver_workers.server.delegation.watch_frames import Opening
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.respond import outward_all
 from apiserver_workers.server.endpoints.serialize import watch_event
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.storage.interface import Compacted, Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
 BOOKMARK_INTERVAL = 60.0
-MAX_FRAMES = 1024
+FRAMES_ROOM = 8 << 20  # bytes
 INITIAL_BATCH = 100  # initial events that are sent together
 TOO_OLD = "The resourceVersion for the provided watch is too old."
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
@@ -42,16 +44,17 @@ class Frames:
         self.served = served
         self.output = output
         self.include = include
-        self._made: dict[tuple[str, str, int], bytes] = {}
+        self._made: Kept[tuple[str, str, int], bytes] = Kept(
+            size=lambda _, frame: len(frame), longest=FRAMES_ROOM, room=FRAMES_ROOM, expansion=1
+        )
 
     def of(self, event: str, entry: Entry, converted: Converted) -> bytes:
         """The frame that tells of an entry."""
         key = (event, entry.key, entry.mod_revision)
         frame = self._made.get(key)
         if frame is None:
-            if len(self._made) >= MAX_FRAMES:
-                self._made.clear()
-            frame = self._made[key] = self.make(event, entry, converted)
+            frame = self.make(event, entry, converted)
+            self._made.keep(key, frame)
         return frame
 
     async def join(self, told: Sequence[tuple[str, Entry]], columns: bool) -> bytes:

@@ -48,6 +48,7 @@ STARVING_SHARE = 0.5  # who had less of a CPU than this since the last heartbeat
 STARVING_PATIENCE = 4
 DUMP_TIME = 0.3  # for a hung worker to write where it hangs
 MEMORY_EVERY = 5.0
+GROWN = 2  # a worker that is large from its start, by what it caches, would only be replaced by one as large
 MEMORY_PAUSE = 30.0  # between two replacements of large workers
 STOP_SPARE = 3.0  # beyond the time that a worker takes for itself to stop
 BACKLOG = 2048
@@ -254,11 +255,13 @@ class GroupArbiter(Arbiter):
             return
         self._memory_due = now + MEMORY_EVERY
         settled = [worker for worker in self._active() if worker.serving]
+        for worker in settled:
+            worker.first_memory = worker.first_memory or memory(worker.pid)
         if len(settled) != self.num_workers or any(w.outgoing for w in settled) or now < self._recycle_due:
             return
         for worker in settled:
             size = memory(worker.pid)
-            if size > self._most_memory:
+            if size > self._most_memory and size > GROWN * worker.first_memory:
                 self._recycle_due = now + MEMORY_PAUSE
                 worker.outgoing = True
                 text = "worker %s has %.0f MiB, more than --worker-max-memory: it is replaced"
