@@ -1,0 +1,1 @@
+"""Kubernetes' expression language, CEL: docs/cel.md."""
