@@ -1,1 +1,1 @@
-"""Kubernetes' expression language, CEL: docs/cel.md."""
+"""CEL as in Kubernetes: see docs/cel.md."""
