@@ -11,6 +11,7 @@ Upstream: cel-go common/ast/expr.go.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from apiserver_workers.apimachinery.cel.types import Type
@@ -39,7 +40,11 @@ class Ident:
 
 @dataclass(slots=True)
 class Select:
-    """operand.field, or has(operand.field) if `test_only`. Also a.?b before checking is a Call of `_?._`."""
+    """operand.field, or has(operand.field) if `test_only`.
+
+    If the checker gave the node a reference with a name, then the whole chain (`authorizer.requestResource`) is one
+    variable or one type's name, and the operand means nothing.
+    """
 
     id: int
     position: int
@@ -139,6 +144,32 @@ class Comprehension:
 
 
 Expr = Literal | Ident | Select | Call | List | Map | Struct | Comprehension
+
+
+def children(node: Expr) -> list[Expr]:
+    """The expressions directly below a node."""
+    if isinstance(node, Select):
+        return [node.operand]
+    if isinstance(node, Call):
+        return node.args if node.target is None else [node.target, *node.args]
+    if isinstance(node, List):
+        return node.elements
+    if isinstance(node, Map):
+        return [part for entry in node.entries for part in (entry.key, entry.value)]
+    if isinstance(node, Struct):
+        return [entry.value for entry in node.fields]
+    if isinstance(node, Comprehension):
+        return [node.range, node.init, node.condition, node.step, node.result]
+    return []
+
+
+def walk(expression: Expr) -> Iterator[Expr]:
+    """All nodes of a tree, each before those below it."""
+    waiting = [expression]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(children(node)))
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from enum import Enum, auto
 class Form(Enum):
     """Upstream's kinds of types, without a difference between the scalars (their names tell them apart)."""
 
+    NONE = auto()
     DYN = auto()
     ANY = auto()
     ERROR = auto()
@@ -47,6 +48,14 @@ class Type:
         return self.text
 
     @property
+    def long_text(self) -> str:
+        """The other text that upstream prints types with: the full names, `null_type`, `google.protobuf.Timestamp`."""
+        name = f"wrapper({self.name})" if self.form is Form.WRAPPER else self.name
+        if not self.parameters:
+            return name
+        return f"{name}({', '.join(p.long_text for p in self.parameters)})"
+
+    @property
     def is_dyn(self) -> bool:
         """Nothing is known of the value before run time."""
         return self.form is Form.DYN or self.form is Form.ANY
@@ -76,6 +85,7 @@ def _format(t: Type) -> str:
 
 
 DYN = Type(Form.DYN, "dyn")
+NONE = Type(Form.NONE, "")
 ANY = Type(Form.ANY, "google.protobuf.Any")
 ERROR = Type(Form.ERROR, "error")
 NULL = Type(Form.NULL, "null_type")

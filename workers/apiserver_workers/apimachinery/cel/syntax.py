@@ -1,0 +1,3 @@
+def explain(source, syntax):
+    from .faults import Fault
+    return [Fault(0, "SYNTAX")]
