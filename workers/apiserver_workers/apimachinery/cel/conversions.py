@@ -30,7 +30,7 @@ from .values import (
 )
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_UNSIGNED = re.compile(r"[0-9]+", re.ASCII)
+_MOST_DIGITS = 20
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _HEXADECIMAL = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+", re.ASCII)
 _WORDS = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
@@ -63,13 +63,25 @@ def to_int(value: Any) -> int:
             raise Failure("integer overflow")
         return int(value)
     if kind is str:
-        if _INTEGER.fullmatch(value) and INT_MIN <= int(value) <= INT_MAX:
-            return int(value)
+        parsed = _parse_integer(value)
+        if parsed is not None and INT_MIN <= parsed <= INT_MAX:
+            return parsed
     elif kind is Duration:
         return int(value.nanoseconds)
     elif kind is Timestamp:
         return int(value.nanoseconds // SECOND)
     raise mismatch(value, "int")
+
+
+def _parse_integer(text: str) -> int | None:
+    """The number; None if the text is none, or one of far too many digits (Python refuses to read those)."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > _MOST_DIGITS:
+        return None
+    number = int(digits or "0")
+    return -number if text[0] == "-" else number
 
 
 def _checked_int(value: int) -> int:
@@ -91,8 +103,10 @@ def to_uint(value: Any) -> UInt:
         if not 0 <= value < 2.0**64:
             raise Failure("unsigned integer overflow")
         return UInt(int(value))
-    if kind is str and _UNSIGNED.fullmatch(value) and int(value) <= UINT_MAX:
-        return UInt(int(value))
+    if kind is str and value.isdigit():
+        parsed = _parse_integer(value)
+        if parsed is not None and parsed <= UINT_MAX:
+            return UInt(parsed)
     raise mismatch(value, "uint")
 
 
@@ -180,7 +194,7 @@ def parse_duration(text: str) -> int | None:
     """The nanoseconds of Go's `1h30m`; None if it is none or does not fit into 64 bits."""
     try:
         nanoseconds = times.parse_duration(text)
-    except times.TimeError:
+    except ValueError:
         return None
     return nanoseconds if INT_MIN <= nanoseconds <= INT_MAX else None
 

@@ -24,7 +24,8 @@ class Row:
     a number, or a function of the arguments and the result. Upstream charges standard functions by overload, and only
     when the checker found exactly one; `by_name` says that the cost holds for calls of several candidate overloads too.
     `since` is the first minor of Kubernetes that has the overload, in the form 1.27 → 27; `until` is the first without.
-    `library` names the group that an environment switches on as a whole.
+    `library` names the group that an environment switches on as a whole. `guarded` functions are called only with
+    arguments of the row's types, and the error of others names their types; the rest look at their arguments themselves.
     """
 
     id: str
@@ -39,5 +40,6 @@ class Row:
     since: int = 0
     until: int = 99
     library: str = "std"
+    guarded: bool = True
     # Only the parser and the checker may use the overload's name: it has no spelling in the source.
     hidden: bool = False
