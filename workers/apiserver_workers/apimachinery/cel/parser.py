@@ -94,12 +94,23 @@ class TooDeep(Exception):
 class Parser:
     """One parse: a position in the tokens, the next id, the faults so far, and how deep each counted rule is nested."""
 
-    __slots__ = ("_calculations", "_exprs", "_height", "_index", "_members", "_relations", "_syntax", "_tokens", "faults", "next_id")
+    __slots__ = (
+        "_calculations",
+        "_exprs",
+        "_height",
+        "_members",
+        "_relations",
+        "_syntax",
+        "_tokens",
+        "faults",
+        "next_id",
+        "position",
+    )
 
     def __init__(self, tokens: list[Token], syntax: Syntax) -> None:
         self._tokens = tokens
         self._syntax = syntax
-        self._index = 0
+        self.position = 0
         self._exprs = 0
         self._relations = 0
         self._calculations = 0
@@ -138,17 +149,17 @@ class Parser:
         raise SyntaxFailure
 
     def _accept(self, token_type: str) -> Token | None:
-        token = self._tokens[self._index]
+        token = self._tokens[self.position]
         if token.type != token_type:
             return None
-        self._index += 1
+        self.position += 1
         return token
 
     def _expect(self, token_type: str) -> Token:
-        token = self._tokens[self._index]
+        token = self._tokens[self.position]
         if token.type != token_type:
             self._fail()
-        self._index += 1
+        self.position += 1
         return token
 
     # Rules
@@ -173,13 +184,13 @@ class Parser:
 
     def _disjunction(self) -> Expr:
         first = self._conjunction()
-        if self._tokens[self._index].type != "||":
+        if self._tokens[self.position].type != "||":
             return first
         return self._chain(first, "||", self._conjunction)
 
     def _conjunction(self) -> Expr:
         first = self._relation()
-        if self._tokens[self._index].type != "&&":
+        if self._tokens[self.position].type != "&&":
             return first
         return self._chain(first, "&&", self._relation)
 
@@ -207,7 +218,7 @@ class Parser:
             raise TooDeep
         steps = 1
         left = self._calculation(1)
-        while not operand and (function := _RELATIONS.get(self._tokens[self._index].type)) is not None:
+        while not operand and (function := _RELATIONS.get(self._tokens[self.position].type)) is not None:
             self._relations += 1
             steps += 1
             if self._relations > DEEPEST:
@@ -227,7 +238,7 @@ class Parser:
             raise TooDeep
         steps = 1
         left = self._unary()
-        while (operator := _CALCULATIONS.get(self._tokens[self._index].type)) is not None and operator[1] >= least:
+        while (operator := _CALCULATIONS.get(self._tokens[self.position].type)) is not None and operator[1] >= least:
             self._calculations += 1
             steps += 1
             if self._calculations > DEEPEST:
@@ -241,27 +252,27 @@ class Parser:
         return left
 
     def _unary(self) -> Expr:
-        operator = self._tokens[self._index]
+        operator = self._tokens[self.position]
         if operator.type != "!" and operator.type != "-":
-            return self._member()
-        if operator.type == "-" and self._tokens[self._index + 1].type in _SIGNED:
-            return self._member()
+            return self.member()
+        if operator.type == "-" and self._tokens[self.position + 1].type in _SIGNED:
+            return self.member()
         count = 0
         while self._accept(operator.type) is not None:
             count += 1
-        operand = self._member()
+        operand = self.member()
         if count % 2 == 0:
             return operand
         return self._call(operator.position, f"{operator.type}_", [operand])
 
-    def _member(self) -> Expr:
+    def member(self) -> Expr:
         self._members += 1
         if self._members > DEEPEST:
             raise TooDeep
         steps = 1
         node = self._primary()
         while True:
-            operator = self._tokens[self._index]
+            operator = self._tokens[self.position]
             step = _STEPS.get(operator.type)
             if step is None:
                 break
@@ -269,7 +280,7 @@ class Parser:
             steps += 1
             if self._members > DEEPEST:
                 raise TooDeep
-            self._index += 1
+            self.position += 1
             node = step(self, node, operator.position)
         self._members -= steps
         return node
@@ -277,8 +288,8 @@ class Parser:
     def _select(self, operand: Expr, position: int) -> Expr:
         """What follows a dot: a field, an optional field or a member function."""
         optional = self._accept("?") is not None
-        name = self._tokens[self._index]
-        if not optional and name.type == IDENT and self._tokens[self._index + 1].type == "(":
+        name = self._tokens[self.position]
+        if not optional and name.type == IDENT and self._tokens[self.position + 1].type == "(":
             return self._member_call(operand)
         self._height += 1
         text = self._escaped_name()
@@ -318,7 +329,7 @@ class Parser:
         return Call(self.id(), position, None, "_[?_]" if optional else "_[_]", [operand, index])
 
     def _primary(self) -> Expr:
-        token = self._tokens[self._index]
+        token = self._tokens[self.position]
         rule = _PRIMARIES.get(token.type)
         if rule is None:
             self._fail()
@@ -326,7 +337,7 @@ class Parser:
         return rule(self, token)
 
     def _nested(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         inner = self._expr()
         self._expect(")")
         return inner
@@ -335,23 +346,29 @@ class Parser:
         """An identifier, a call of a global function or a struct, perhaps with a leading dot."""
         dot = self._accept(".")
         name = self._expect(IDENT)
-        following = self._tokens[self._index].type
+        following = self._tokens[self.position].type
         if following == "{" or (following == "." and self._is_struct()):
             return self._struct(dot, name)
-        prefix = "." if dot is not None else ""
         if name.text in RESERVED:
-            self.error(token.position, f"reserved identifier: {name.text}")
+            return self._reserved(token, name)
+        prefix = "." if dot is not None else ""
         if following != "(":
             return Ident(self.id(), name.position, prefix + name.text)
         position = self._advance().position
-        args = self._arguments()
-        if name.text in RESERVED:
-            return self.error(token.position)
-        return self._call(position, prefix + name.text, args)
+        return self._call(position, prefix + name.text, self._arguments())
+
+    def _reserved(self, token: Token, name: Token) -> Expr:
+        """A name that is no identifier. If it is called, then faults of the arguments do not count."""
+        fault = self.error(token.position, f"reserved identifier: {name.text}")
+        if self._accept("(") is not None:
+            count = len(self.faults)
+            self._arguments()
+            del self.faults[count:]
+        return fault
 
     def _is_struct(self) -> bool:
         """Whether a brace follows a chain of names."""
-        index = self._index
+        index = self.position
         tokens = self._tokens
         while tokens[index].type == "." and tokens[index + 1].type == IDENT:
             index += 2
@@ -367,7 +384,7 @@ class Parser:
         return Struct(self.id(), position, prefix + ".".join(names), fields)
 
     def _field(self) -> Field:
-        start = self._tokens[self._index].position
+        start = self._tokens[self.position].position
         optional = self._accept("?") is not None
         name = self._escaped_name()
         colon = self._expect(":").position
@@ -376,24 +393,24 @@ class Parser:
         return Field(self.id(), colon, name, value, optional)
 
     def _list(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         elements = self._items("]", self._element)
         optional_indices = tuple(index for index, element in enumerate(elements) if element[1])
         return List(self.id(), token.position, [element[0] for element in elements], optional_indices)
 
     def _element(self) -> tuple[Expr, bool]:
-        start = self._tokens[self._index].position
+        start = self._tokens[self.position].position
         optional = self._accept("?") is not None
         element = self._expr()
         self._check_optional(optional, start)
         return element, optional
 
     def _map(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         return Map(self.id(), token.position, self._items("}", self._entry))
 
     def _entry(self) -> Entry:
-        start = self._tokens[self._index].position
+        start = self._tokens[self.position].position
         optional = self._accept("?") is not None
         key = self._expr()
         height = self._height
@@ -427,15 +444,15 @@ class Parser:
         """Items with commas between them up to `end`; a comma may stand last."""
         items: list[Item] = []
         height = 0
-        while self._tokens[self._index].type not in (end, ","):
+        while self._tokens[self.position].type not in (end, ","):
             items.append(item())
             height = max(height, self._height)
-            if self._tokens[self._index].type != ",":
+            if self._tokens[self.position].type != ",":
                 break
-            if self._tokens[self._index + 1].type == end:
+            if self._tokens[self.position + 1].type == end:
                 break
-            self._index += 1
-            if self._tokens[self._index].type == ",":
+            self.position += 1
+            if self._tokens[self.position].type == ",":
                 self._fail()
         self._accept(",")
         self._expect(end)
@@ -448,14 +465,14 @@ class Parser:
         return self._number(token, "")
 
     def _signed(self, token: Token) -> Expr:
-        self._index += 1
-        number = self._tokens[self._index]
+        self.position += 1
+        number = self._tokens[self.position]
         if number.type not in _SIGNED:
             self._fail()
         return self._number(Token(number.type, number.text, token.position), "-")
 
     def _number(self, token: Token, sign: str) -> Expr:
-        self._index += 1
+        self.position += 1
         if token.type == lexer.FLOAT:
             return self._float(token, sign)
         value = _parse_int(token.text, -1 if sign else 1)
@@ -470,28 +487,28 @@ class Parser:
         return Literal(self.id(), token.position, value, DOUBLE)
 
     def _uint(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         value = _parse_int(token.text[:-1], 1)
         if value is None or value > _LARGEST_UINT:
             return self.error(token.position, "invalid uint literal")
         return Literal(self.id(), token.position, value, UINT)
 
     def _string(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         try:
             return Literal(self.id(), token.position, unescape_string(token.text), STRING)
         except ValueError as fault:
             return self.error(token.position, str(fault))
 
     def _bytes(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         try:
             return Literal(self.id(), token.position, unescape_bytes(token.text), BYTES)
         except ValueError as fault:
             return self.error(token.position, str(fault))
 
     def _constant(self, token: Token) -> Expr:
-        self._index += 1
+        self.position += 1
         if token.type == "null":
             return Literal(self.id(), token.position, None, NULL)
         return Literal(self.id(), token.position, token.type == "true", BOOL)
@@ -499,8 +516,8 @@ class Parser:
     # Calls and macros
 
     def _advance(self) -> Token:
-        token = self._tokens[self._index]
-        self._index += 1
+        token = self._tokens[self.position]
+        self.position += 1
         return token
 
     def _call(self, position: int, function: str, args: list[Expr]) -> Expr:
