@@ -5,6 +5,7 @@ Upstream: Go's fmt and strconv; `String` methods in cel-go common/types.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from .values import (
     View,
     is_list,
     is_map,
+    type_name,
 )
 
 _EPOCH = datetime(1970, 1, 1)
@@ -147,3 +149,40 @@ _SHOWN: dict[type, Callable[[Any], str]] = {
     TypeValue: lambda value: value.name,
     Optional: _show_optional,
 }
+
+
+_GO_TYPES = {
+    "bool": "types.Bool",
+    "bytes": "types.Bytes",
+    "double": "types.Double",
+    "int": "types.Int",
+    "null_type": "types.Null",
+    "string": "types.String",
+    "uint": "types.Uint",
+    "google.protobuf.Duration": "types.Duration",
+    "google.protobuf.Timestamp": "types.Timestamp",
+    "optional_type": "*types.Optional",
+    "type": "*types.Type",
+    "list": "*types.baseList",
+    "map": "*types.baseMap",
+}
+
+
+def go_type(value: Any) -> str:
+    """The name of upstream's Go type of a value."""
+    name = type_name(value)
+    return _GO_TYPES.get(name, name)
+
+
+def result(value: Any) -> str:
+    """The result of an evaluation as a Go program prints it: strings in JSON's quotes, the rest by %v of the native value."""
+    if type(value) is str:
+        return json.dumps(value, ensure_ascii=False)
+    if type(value) is Optional:
+        return "<nil>" if value.value is MISSING else show(value.value)
+    if is_list(value):
+        return "[" + " ".join(map(show, value)) + "]"
+    if is_map(value):
+        entries = sorted(pairs(value), key=lambda pair: (type(pair[0]).__name__, pair[0]))
+        return "map[" + " ".join(f"{show(key)}:{show(item)}" for key, item in entries) + "]"
+    return show(value)

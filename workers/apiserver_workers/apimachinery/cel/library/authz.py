@@ -209,7 +209,7 @@ def _selector(identifier: str, name: str, field: str) -> Row:
         runtime=_selector_cost,
         by_name=True,
         since=31,
-        library="authz.selectors",
+        library="authz_selectors",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..equality import compare, equal, is_comparable
 from ..estimates import LARGEST, TRAVERSAL, CallEstimate, Operand, Range, Static
 from ..failures import CostExceeded, Failure, no_such_overload
+from ..text import go_type
 from ..values import is_list, size_for_cost, type_name
 from . import costs
 from .row import Row, Runtime
@@ -135,7 +136,7 @@ def _of_result(_args: Sequence[Any], result: Any) -> int:
 def _of_flatten(args: Sequence[Any], _result: Any) -> int:
     depth = args[1] if len(args) > 1 else 1
     if type(depth) is not int:
-        depth = 1
+        raise Failure(f"internal error: interface conversion: ref.Val is {go_type(depth)}, not types.Int")
     return costs.allocating(max(depth, 0), size_for_cost(args[0]))
 
 

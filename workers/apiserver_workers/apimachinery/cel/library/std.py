@@ -198,47 +198,87 @@ def size(value: Any) -> int:
 
 # rows
 
-_NUMBERS = (("int64", "int"), ("uint64", "uint"), ("double", "double"))
-_SAME = (("bool", "bool"), ("bytes", "bytes"), ("duration", "duration"), ("string", "string"), ("timestamp", "timestamp"))
-_TRAVERSED = {"string", "bytes"}
+_NUMBERS = {"int64": "int", "uint64": "uint", "double": "double"}
+# In upstream's order, which decides the result type of a call that several overloads fit.
+_COMPARED = (
+    "bool",
+    "int64",
+    "int64_double",
+    "int64_uint64",
+    "uint64",
+    "uint64_double",
+    "uint64_int64",
+    "double",
+    "double_int64",
+    "double_uint64",
+    "string",
+    "bytes",
+    "timestamp",
+    "duration",
+)
+_TRAVERSED = frozenset({"string", "bytes"})
 
 
-def _binary(name: str, identifier: str, function: Callable[..., Any], left: str, right: str, result: str) -> Row:
+def _row(name: str, identifier: str, function: Callable[..., Any], left: str, right: str, result: str) -> Row:
     return Row(identifier, name, (left, right), result, function, guarded=False)
 
 
-def _arithmetic(name: str, verb: str, function: Callable[..., Any], kinds: tuple[str, ...]) -> tuple[Row, ...]:
-    names = dict(_NUMBERS)
-    return tuple(
-        _binary(name, f"{verb}_{kind}", function, names[kind], names[kind], names[kind]) for kind in kinds
+def _arithmetic(name: str, verb: str, function: Callable[..., Any], *kinds: str) -> tuple[Row, ...]:
+    """Overloads of two numbers, or of what a kind such as duration_timestamp names (the result is the last word's)."""
+    return tuple(_arithmetic_row(name, verb, function, kind) for kind in kinds)
+
+
+def _arithmetic_row(name: str, verb: str, function: Callable[..., Any], kind: str) -> Row:
+    if kind in _NUMBERS:
+        number = _NUMBERS[kind]
+        return _row(name, f"{verb}_{kind}", function, number, number, number)
+    left, _, right = kind.partition("_")
+    return _row(name, f"{verb}_{kind}", function, left, right, _TIMES[verb, left, right])
+
+
+_TIMES = {
+    ("add", "duration", "duration"): "duration",
+    ("add", "duration", "timestamp"): "timestamp",
+    ("add", "timestamp", "duration"): "timestamp",
+    ("subtract", "duration", "duration"): "duration",
+    ("subtract", "timestamp", "duration"): "timestamp",
+    ("subtract", "timestamp", "timestamp"): "duration",
+}
+
+
+def _concatenation(kind: str) -> Row:
+    return Row(
+        f"add_{kind}",
+        "_+_",
+        (kind, kind),
+        kind,
+        add,
+        guarded=False,
+        static=costs.static_concatenate,
+        runtime=costs.traverse_both,
     )
 
 
 def _comparison(name: str, verb: str, function: Callable[..., Any]) -> tuple[Row, ...]:
-    rows = []
-    for suffix, kind in (*_NUMBERS, *_SAME):
-        if kind in _TRAVERSED:
-            rows.append(
-                Row(
-                    f"{verb}_{suffix}",
-                    name,
-                    (kind, kind),
-                    "bool",
-                    function,
-                    guarded=False,
-                    static=costs.static_compare,
-                    runtime=costs.traverse_smaller,
-                )
-            )
-        else:
-            rows.append(_binary(name, f"{verb}_{suffix}", function, kind, kind, "bool"))
-    for left, left_kind in _NUMBERS:
-        rows += [
-            Row(f"{verb}_{left}_{right}", name, (left_kind, kind), "bool", function, guarded=False, since=28)
-            for right, kind in _NUMBERS
-            if right != left
-        ]
-    return tuple(rows)
+    return tuple(_comparison_row(name, verb, function, kind) for kind in _COMPARED)
+
+
+def _comparison_row(name: str, verb: str, function: Callable[..., Any], kind: str) -> Row:
+    left, _, right = kind.partition("_")
+    args = (_NUMBERS.get(left, left), _NUMBERS.get(right or left, right or left))
+    since = 28 if right else 0
+    if kind in _TRAVERSED:
+        return Row(
+            f"{verb}_{kind}",
+            name,
+            args,
+            "bool",
+            function,
+            guarded=False,
+            static=costs.static_compare,
+            runtime=costs.traverse_smaller,
+        )
+    return Row(f"{verb}_{kind}", name, args, "bool", function, guarded=False, since=since)
 
 
 _ONE = CallEstimate(ONE)
@@ -273,6 +313,17 @@ def _static_equals(target: Operand | None, args: Any) -> CallEstimate:
     return costs.static_compare(target, args)
 
 
+_SIZED = (("bytes", "bytes"), ("list", "list(A)"), ("map", "map(A, B)"), ("string", "string"))
+
+
+def _size_rows(kind: str, argument: str) -> tuple[Row, Row]:
+    """size(x) and x.size()"""
+    return (
+        Row(f"size_{kind}", "size", (argument,), "int", size),
+        Row(f"{kind}_size", "size", (argument,), "int", size, member=True),
+    )
+
+
 ROWS: tuple[Row, ...] = (
     Row("conditional", "_?_:_", ("bool", "A", "A"), "A", None),
     Row("logical_and", "_&&_", ("bool", "bool"), "bool", None),
@@ -281,31 +332,18 @@ ROWS: tuple[Row, ...] = (
     Row("not_strictly_false", "@not_strictly_false", ("bool",), "bool", None, hidden=True),
     Row("equals", "_==_", ("A", "A"), "bool", None, static=_static_equals, runtime=costs.traverse_smaller),
     Row("not_equals", "_!=_", ("A", "A"), "bool", None, static=costs.static_compare, runtime=costs.traverse_smaller),
-    *_arithmetic("_+_", "add", add, ("int64", "uint64", "double")),
-    *(
-        Row(
-            f"add_{kind}",
-            "_+_",
-            (kind, kind),
-            kind,
-            add,
-            guarded=False,
-            static=costs.static_concatenate,
-            runtime=costs.traverse_both,
-        )
-        for kind in ("bytes", "string")
+    _concatenation("bytes"),
+    *_arithmetic(
+        "_+_", "add", add, "double", "duration_duration", "duration_timestamp", "timestamp_duration", "int64"
     ),
     Row("add_list", "_+_", ("list(A)", "list(A)"), "list(A)", add, guarded=False, static=costs.static_append),
-    _binary("_+_", "add_duration_duration", add, "duration", "duration", "duration"),
-    _binary("_+_", "add_duration_timestamp", add, "duration", "timestamp", "timestamp"),
-    _binary("_+_", "add_timestamp_duration", add, "timestamp", "duration", "timestamp"),
-    *_arithmetic("_-_", "subtract", subtract, ("int64", "uint64", "double")),
-    _binary("_-_", "subtract_duration_duration", subtract, "duration", "duration", "duration"),
-    _binary("_-_", "subtract_timestamp_duration", subtract, "timestamp", "duration", "timestamp"),
-    _binary("_-_", "subtract_timestamp_timestamp", subtract, "timestamp", "timestamp", "duration"),
-    *_arithmetic("_*_", "multiply", multiply, ("int64", "uint64", "double")),
-    *_arithmetic("_/_", "divide", divide, ("int64", "uint64", "double")),
-    *_arithmetic("_%_", "modulo", modulo, ("int64", "uint64")),
+    _concatenation("string"),
+    *_arithmetic("_+_", "add", add, "uint64"),
+    *_arithmetic("_-_", "subtract", subtract, "double", "duration_duration", "int64"),
+    *_arithmetic("_-_", "subtract", subtract, "timestamp_duration", "timestamp_timestamp", "uint64"),
+    *_arithmetic("_*_", "multiply", multiply, "double", "int64", "uint64"),
+    *_arithmetic("_/_", "divide", divide, "double", "int64", "uint64"),
+    *_arithmetic("_%_", "modulo", modulo, "int64", "uint64"),
     Row("negate_double", "-_", ("double",), "double", negate, guarded=False),
     Row("negate_int64", "-_", ("int",), "int", negate, guarded=False),
     *_comparison("_<_", "less", less),
@@ -325,12 +363,5 @@ ROWS: tuple[Row, ...] = (
     Row("in_map", "@in", ("A", "map(A, B)"), "bool", is_in, guarded=False),
     Row("index_list", "_[_]", ("list(A)", "int"), "A", None),
     Row("index_map", "_[_]", ("map(A, B)", "A"), "B", None),
-    *(
-        Row(f"size_{kind}", "size", (argument,), "int", size)
-        for kind, argument in (("bytes", "bytes"), ("list", "list(A)"), ("map", "map(A, B)"), ("string", "string"))
-    ),
-    *(
-        Row(f"{kind}_size", "size", (argument,), "int", size, member=True)
-        for kind, argument in (("bytes", "bytes"), ("list", "list(A)"), ("map", "map(A, B)"), ("string", "string"))
-    ),
+    *(row for kind, argument in _SIZED for row in _size_rows(kind, argument)),
 )

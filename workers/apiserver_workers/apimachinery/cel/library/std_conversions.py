@@ -62,9 +62,9 @@ _FUNCTIONS = (
         conversions.to_int,
         "int",
         (
+            ("int64_to_int64", "int"),
             ("double_to_int64", "double"),
             ("duration_to_int64", "duration"),
-            ("int64_to_int64", "int"),
             ("string_to_int64", "string"),
             ("timestamp_to_int64", "timestamp"),
             ("uint64_to_int64", "uint"),
@@ -75,11 +75,12 @@ _FUNCTIONS = (
         conversions.to_string,
         "string",
         (
+            ("string_to_string", "string"),
             ("bool_to_string", "bool"),
+            ("bytes_to_string", "bytes"),
             ("double_to_string", "double"),
             ("duration_to_string", "duration"),
             ("int64_to_string", "int"),
-            ("string_to_string", "string"),
             ("timestamp_to_string", "timestamp"),
             ("uint64_to_string", "uint"),
         ),
@@ -89,9 +90,9 @@ _FUNCTIONS = (
         conversions.to_timestamp,
         "timestamp",
         (
+            ("timestamp_to_timestamp", "timestamp"),
             ("int64_to_timestamp", "int"),
             ("string_to_timestamp", "string"),
-            ("timestamp_to_timestamp", "timestamp"),
         ),
     ),
     (
@@ -99,17 +100,27 @@ _FUNCTIONS = (
         conversions.to_uint,
         "uint",
         (
+            ("uint64_to_uint64", "uint"),
             ("double_to_uint64", "double"),
             ("int64_to_uint64", "int"),
             ("string_to_uint64", "string"),
-            ("uint64_to_uint64", "uint"),
         ),
     ),
 )
 
+_DECODING = Row(
+    "bytes_to_string",
+    "string",
+    ("bytes",),
+    "string",
+    conversions.to_string,
+    static=_static_decode,
+    runtime=costs.traverse_first,
+)
+
 ROWS: tuple[Row, ...] = (
     *(
-        Row(identifier, name, (argument,), result, function)
+        _DECODING if identifier == "bytes_to_string" else Row(identifier, name, (argument,), result, function)
         for name, function, result, overloads in _FUNCTIONS
         for identifier, argument in overloads
     ),
@@ -121,15 +132,6 @@ ROWS: tuple[Row, ...] = (
         "bytes",
         conversions.to_bytes,
         static=_static_encode,
-        runtime=costs.traverse_first,
-    ),
-    Row(
-        "bytes_to_string",
-        "string",
-        ("bytes",),
-        "string",
-        conversions.to_string,
-        static=_static_decode,
         runtime=costs.traverse_first,
     ),
     Row("to_dyn", "dyn", ("A",), "dyn", _same, guarded=False),

@@ -78,6 +78,7 @@ ROWS: tuple[Row, ...] = (
         static=costs.static_traverse_argument,
         runtime=costs.traverse_first,
     ),
+    Row("matches", "matches", _STRINGS, "bool", matches, guarded=False),
     Row(
         "matches_string",
         "matches",
@@ -89,5 +90,4 @@ ROWS: tuple[Row, ...] = (
         static=costs.static_match,
         runtime=costs.match_pattern,
     ),
-    Row("matches", "matches", _STRINGS, "bool", matches, guarded=False),
 )
