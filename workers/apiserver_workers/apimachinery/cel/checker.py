@@ -169,6 +169,7 @@ class _Checker:
         if type(field) is not Literal or field.type is not STRING:
             return self._fault(field, "unsupported optional field selection")
         result = self._field(node, operand, str(field.value), optional=True)
+        self.types[field.id] = STRING
         self.references[node.id] = Reference(overloads=("select_optional_field",))
         return self.bindings.substitute(result)
 

@@ -81,17 +81,18 @@ _SCHEMA_NAMES = {"duration": DURATION, "timestamp": TIMESTAMP, "map": MAP}
 _PATCH_FIELDS = {"op": STRING, "path": STRING, "from": STRING, "value": DYN}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Declarations:
     """Variables and types of one use of an environment.
 
-    `structs` has the types with fields by name. `root` is the schema against which the static cost estimates sizes:
-    that of `self`. `patch_types` adds `Object`, `Object.…` and `JSONPatch`. `keywords` says that a field whose name is a
+    `structs` has the types with fields by name; `schemas` the schemas of variables whose values are plain JSON. `root` is
+    the schema against which the static cost estimates sizes: that of `self`. `patch_types` adds `Object`, `Object.…` and `JSONPatch`. `keywords` says that a field whose name is a
     keyword may be selected without an escape.
     """
 
     variables: Mapping[str, Type] = field(default_factory=dict)
     structs: Mapping[str, Declared] = field(default_factory=dict)
+    schemas: Mapping[str, Declared] = field(default_factory=dict)
     root: Declared | None = None
     patch_types: bool = False
     keywords: bool = True

@@ -43,6 +43,7 @@ class Environment:
     version: int
     syntax: Syntax
     rows: Mapping[str, Row]
+    by_name: Mapping[str, tuple[Row, ...]]
     functions: Mapping[str, tuple[Overload, ...]]
     types: Mapping[str, Type]
     statics: Mapping[str, Static | None]
@@ -76,7 +77,8 @@ def environment(version: int, *extra: str, without: str = "") -> Environment:
         syntax=Syntax(_macros(version, extra), optional=version >= _OPTIONALS),
         # An overload that has a second name is the same under both.
         rows=by_id,
-        functions=_functions(rows),
+        by_name=_by_name(rows),
+        functions={name: tuple(map(_overload, named)) for name, named in _by_name(rows).items()},
         types=_types(version),
         statics={row.id: row.static for row in by_id.values()},
     )
@@ -101,11 +103,11 @@ def _macros(version: int, extra: tuple[str, ...]) -> dict[tuple[str, int, bool],
     return found
 
 
-def _functions(rows: Sequence[Row]) -> dict[str, tuple[Overload, ...]]:
-    found: dict[str, list[Overload]] = {}
+def _by_name(rows: Sequence[Row]) -> dict[str, tuple[Row, ...]]:
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.name, []).append(_overload(row))
-    return {name: tuple(overloads) for name, overloads in found.items()}
+        found.setdefault(row.name, []).append(row)
+    return {name: tuple(named) for name, named in found.items()}
 
 
 @cache
