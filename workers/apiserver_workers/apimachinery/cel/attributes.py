@@ -348,7 +348,8 @@ def _key(frame: Frame, qualifier: Qualifier) -> Any:
 _KEYS = frozenset({str, int, UInt, bool, float})
 
 
-def _check_key(key: Any) -> None:
+def check_key(key: Any) -> None:
+    """Raises Failure for a value that is no key of any list or map."""
     if type(key) not in _KEYS:
         raise Failure(f"invalid qualifier type: {go_type(key)}")
 
@@ -357,7 +358,7 @@ def select(container: Any, key: Any) -> Any:
     """container[key] or container.key. Raises Failure if there is no such element."""
     if type(container) is dict and type(key) is str and key in container:
         return container[key]
-    _check_key(key)
+    check_key(key)
     if is_list(container):
         position = _position(container, key)
         if position is None:
@@ -371,7 +372,7 @@ def select(container: Any, key: Any) -> Any:
 
 def look(container: Any, key: Any) -> Any:
     """container[?key]: the element, MISSING if there is none. Raises Failure."""
-    _check_key(key)
+    check_key(key)
     if is_list(container):
         position = _position(container, key)
         return MISSING if position is None else _element(container, position)
@@ -398,7 +399,7 @@ def _element(container: Any, position: int) -> Any:
 def _position(container: Any, key: Any) -> int | None:
     """The position that a key stands for, None if the list has none there. Raises Failure for other keys than numbers."""
     kind = type(key)
-    if kind is int or kind is UInt and key <= INT_MAX:
+    if kind is int or (kind is UInt and key <= INT_MAX):
         return key if 0 <= key < len(container) else None
     if kind is UInt or kind is float:
         return _whole(container, key)

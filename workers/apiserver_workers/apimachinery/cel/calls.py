@@ -48,6 +48,17 @@ def call(function: Callable[..., Any], args: Sequence[Closure], price: int | Run
     return _binary(function, args[0], args[1], price)
 
 
+def instant(called: Closure, price: int) -> Closure:
+    """A call whose price stands for no time."""
+
+    def run(frame: Frame) -> Any:
+        value = called(frame)
+        frame[1] = min(frame[1] + price, frame[2])
+        return value
+
+    return run
+
+
 def _zero(function: Callable[..., Any], price: int | Runtime) -> Closure:
     def run(frame: Frame) -> Any:
         value = function()
@@ -78,6 +89,57 @@ def _fixed(function: Callable[..., Any], args: Sequence[Closure], price: int) ->
         return function(first, right(frame))
 
     return run_two
+
+
+def with_constant(name: str, function: Callable[..., Any], left: Closure, constant: Any) -> Closure:
+    """A call for 1 whose second argument is a constant."""
+    if type(constant) is int and name in _ORDERS:
+        return _ORDERS[name](function, left, constant)
+
+    def run(frame: Frame) -> Any:
+        frame[0] += 1
+        return function(left(frame), constant)
+
+    return run
+
+
+def _less(function: Callable[..., Any], left: Closure, constant: int) -> Closure:
+    def run(frame: Frame) -> Any:
+        frame[0] += 1
+        value = left(frame)
+        return value < constant if type(value) is int else function(value, constant)
+
+    return run
+
+
+def _less_equals(function: Callable[..., Any], left: Closure, constant: int) -> Closure:
+    def run(frame: Frame) -> Any:
+        frame[0] += 1
+        value = left(frame)
+        return value <= constant if type(value) is int else function(value, constant)
+
+    return run
+
+
+def _greater(function: Callable[..., Any], left: Closure, constant: int) -> Closure:
+    def run(frame: Frame) -> Any:
+        frame[0] += 1
+        value = left(frame)
+        return value > constant if type(value) is int else function(value, constant)
+
+    return run
+
+
+def _greater_equals(function: Callable[..., Any], left: Closure, constant: int) -> Closure:
+    def run(frame: Frame) -> Any:
+        frame[0] += 1
+        value = left(frame)
+        return value >= constant if type(value) is int else function(value, constant)
+
+    return run
+
+
+_ORDERS = {"_<_": _less, "_<=_": _less_equals, "_>_": _greater, "_>=_": _greater_equals}
 
 
 def _unary(function: Callable[..., Any], argument: Closure, price: Runtime) -> Closure:

@@ -79,9 +79,7 @@ def guarded(row: Row, trusted: Sequence[bool]) -> Callable[..., Any]:
     if not row.guarded:
         return function
     checks = tuple(
-        (position, check)
-        for position, check in enumerate(guards(row))
-        if check is not None and not trusted[position]
+        (position, check) for position, check in enumerate(guards(row)) if check is not None and not trusted[position]
     )
     if not checks:
         return function

@@ -25,6 +25,7 @@ from .library.comprehensions import insert, insert_all
 from .text import go_type, pairs, show
 from .values import MISSING, KeyedMap, find, is_list, is_map
 
+
 @dataclass(frozen=True, slots=True)
 class Loop:
     """A range, the slots of its one or two variables (-1: none), and the macro's arguments as closures."""
@@ -39,7 +40,7 @@ class Loop:
 def over_one(value: Any) -> Iterable[Any]:
     """What a loop of one variable goes over: elements of a list, keys of a map. Raises Failure."""
     if is_list(value):
-        return value  # type: ignore[no-any-return]
+        return value
     if is_map(value):
         return list(value)
     raise Failure(f"got '{go_type(value)}', expected iterable type")
@@ -56,7 +57,8 @@ def over_two(value: Any) -> Iterable[tuple[Any, Any]]:
 
 def stepping(loop: Loop) -> Callable[[Frame], Iterable[Any]]:
     """A function that evaluates the range and gives its elements, one after the other put into the slots."""
-    items, slot, slot2 = loop.items, loop.slot, loop.slot2
+    items = loop.items
+    slot2 = loop.slot2
     if slot2 < 0:
         return lambda frame: over_one(items(frame))
 

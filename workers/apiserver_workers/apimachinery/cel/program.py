@@ -12,25 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import ast, calls, guards, loops, objects
-from .attributes import FIRST_SLOT, Attribute, Closure, Frame, Qualifier, resolve
+from . import ast, calls, constructors, folding, guards, loops
+from .attributes import FIRST_SLOT, Attribute, Closure, Frame, Qualifier, check_key, resolve
 from .failures import CostExceeded, Failure, TooLong
-from .library import patterns
 from .library.row import Row, Runtime
 from .schema import Declared
-from .text import show
 from .types import UINT, Form, Type
-from .values import MISSING, KeyedMap, Optional, TypeValue, UInt
+from .values import MISSING, TypeValue, UInt
 from .views import Shape
 
 Rows = Mapping[str, tuple[Row, ...]]
 
-LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
-_CONVERSIONS = frozenset("bool bytes double duration dyn int string timestamp type uint".split())
-
-
-class ProgramFault(Exception):
-    """An expression that no program can be made of; the text is what follows `program instantiation failed: `."""
+_CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
+ProgramFault = folding.ProgramFault
 
 
 class Outcome(NamedTuple):
@@ -68,9 +62,7 @@ class Program:
             outcome = Outcome(None, failure, frame[0])
         except CostExceeded as exceeded:
             return Outcome(None, exceeded, frame[0])
-        except RecursionError:
-            return Outcome(None, Failure("expression recursion limit exceeded"), frame[0])
-        if outcome.cost <= first:
+        if outcome.cost <= frame[1]:
             return outcome
         if outcome.cost <= limit:
             raise TooLong
@@ -125,13 +117,13 @@ class _Builder:
         self._shapes = {name: Shape(schema) for name, schema in declared.items()}
         self._names: dict[str, int] = {}
         self._locals: dict[str, list[Attribute]] = {}
-        self._local_slots: list[_LocalSlot] = []
-        for node in _variables(checked):
-            self._names.setdefault(node, FIRST_SLOT + len(self._names))
+        self._slots = 0
+        for name in _variables(checked):
+            self._names.setdefault(name, FIRST_SLOT + len(self._names))
 
     def program(self, run: Closure) -> Program:
         """The whole, when every node is planned."""
-        return Program(run, tuple(self._names), len(self._local_slots))
+        return Program(run, tuple(self._names), self._slots)
 
     def plan(self, node: ast.Expr) -> Plan:
         """A node's plan. Raises ProgramFault."""
@@ -142,8 +134,8 @@ class _Builder:
         return self.plan(node).run()
 
     def _slot(self) -> int:
-        self._local_slots.append(_LocalSlot())
-        return FIRST_SLOT + len(self._names) + len(self._local_slots) - 1
+        self._slots += 1
+        return FIRST_SLOT + len(self._names) + self._slots - 1
 
     # leaves
 
@@ -190,30 +182,30 @@ class _Builder:
 
     # literals of lists, maps and structs
 
-    def list(self, node: ast.List) -> Plan:
+    def make_list(self, node: ast.List) -> Plan:
         plans = [self.plan(element) for element in node.elements]
         if all(plan.is_constant for plan in plans) and not node.optional_indices:
             return Plan(constant=[plan.constant for plan in plans])
         closures = tuple(plan.run() for plan in plans)
         optional = frozenset(node.optional_indices)
-        return Plan(closure=_make_list(closures, optional))
+        return Plan(closure=constructors.make_list(closures, optional))
 
-    def map(self, node: ast.Map) -> Plan:
+    def make_map(self, node: ast.Map) -> Plan:
         keys = [self.plan(entry.key) for entry in node.entries]
         values = [self.plan(entry.value) for entry in node.entries]
         optional = tuple(entry.optional for entry in node.entries)
         if not any(optional) and all(plan.is_constant for plan in (*keys, *values)):
             constants = zip(keys, values, strict=True)
-            return Plan(constant=_map_of([(key.constant, value.constant) for key, value in constants]))
+            return Plan(constant=constructors.map_of([(key.constant, value.constant) for key, value in constants]))
         entries = tuple(
             (key.run(), value.run(), is_optional)
             for key, value, is_optional in zip(keys, values, optional, strict=True)
         )
-        return Plan(closure=_make_map(entries))
+        return Plan(closure=constructors.make_map(entries))
 
-    def struct(self, node: ast.Struct) -> Plan:
+    def make_struct(self, node: ast.Struct) -> Plan:
         fields = tuple((part.name, self.closure(part.value), part.optional) for part in node.fields)
-        return Plan(closure=_make_struct(self._type_name(node), fields))
+        return Plan(closure=constructors.make_struct(self._type_name(node), fields))
 
     def _type_name(self, node: ast.Struct) -> str:
         kind = self._types.get(node.id)
@@ -242,22 +234,25 @@ class _Builder:
             stops = False
         else:
             function, price, stops = _unresolved(node.function, known)
-        compiled = _with_pattern(node.function, plans)
+        compiled = folding.with_pattern(node.function, plans[1].constant) if len(plans) > 1 else None
         if compiled is not None:
             function, stops = compiled, True
         if node.function in _CONVERSIONS and len(plans) == 1 and plans[0].is_constant:
-            return Plan(constant=_fold(function, plans[0].constant))
+            return Plan(constant=folding.fold(function, plans[0].constant))
         if len(rows) == 1 and rows[0].id == "in_list" and plans[1].is_constant:
-            folded = _membership(plans)
+            folded = _membership(plans[0], plans[1].constant)
             if folded is not None:
                 return folded
-        return Plan(closure=calls.call(function, [plan.run() for plan in plans], price, stops))
+        if len(plans) == 2 and plans[1].is_constant and isinstance(price, int) and not stops and price == 1:
+            return Plan(closure=calls.with_constant(node.function, function, plans[0].run(), plans[1].constant))
+        called = calls.call(function, [plan.run() for plan in plans], price, stops)
+        if isinstance(price, int) and rows and rows[0].instant:
+            called = calls.instant(called, price)
+        return Plan(closure=called)
 
     def _resolved(self, node: ast.Call, row: Row, plans: list[Plan]) -> Callable[..., Any]:
         arguments = ([] if node.target is None else [node.target]) + list(node.args)
-        trusted = [
-            plan.trusted and not self._is_dyn(argument) for plan, argument in zip(plans, arguments, strict=True)
-        ]
+        trusted = [plan.trusted and not self._is_dyn(argument) for plan, argument in zip(plans, arguments, strict=True)]
         return guards.guarded(row, trusted)
 
     def _is_dyn(self, node: ast.Expr) -> bool:
@@ -341,12 +336,6 @@ class _Builder:
         return Plan(closure=made)
 
 
-class _LocalSlot:
-    """A slot of a macro's variable."""
-
-    __slots__ = ()
-
-
 def _variables(checked: ast.Checked) -> list[str]:
     """The names that may be variables: every reference that is no function."""
     names = {reference.name.removeprefix(".") for reference in checked.references.values() if reference.name}
@@ -354,9 +343,7 @@ def _variables(checked: ast.Checked) -> list[str]:
 
 
 def _copy(attribute: Attribute) -> Attribute:
-    return Attribute(
-        slot=attribute.slot, name=attribute.name, accumulator=attribute.accumulator, shape=attribute.shape
-    )
+    return Attribute(slot=attribute.slot, name=attribute.name, accumulator=attribute.accumulator, shape=attribute.shape)
 
 
 def _branch(plan: Plan) -> Attribute:
@@ -370,6 +357,10 @@ def _is_optional(attribute: Attribute) -> bool:
 def _qualifier(key: Plan, optional: bool) -> Qualifier:
     """An attribute as a key is not charged for its value."""
     if key.is_constant:
+        try:
+            check_key(key.constant)
+        except Failure as failure:
+            raise folding.ProgramFault(str(failure)) from None
         return Qualifier(key.constant, optional=optional)
     closure = key.run() if key.attribute is None else resolve(key.attribute, 0)
     return Qualifier(None, dynamic=closure, optional=optional)
@@ -390,165 +381,15 @@ def _unresolved(name: str, rows: tuple[Row, ...]) -> tuple[Callable[..., Any], i
     return guards.dispatching(name, rows), price, len(rows) > 1
 
 
-def _with_pattern(name: str, plans: list[Plan]) -> Callable[..., Any] | None:
-    """The function with its constant pattern compiled, None if it has none. Raises ProgramFault."""
-    if name not in _PATTERN_MAKERS or len(plans) < 2 or type(plans[1].constant) is not str:
-        return None
-    pattern = plans[1].constant
-    fault = patterns.fault(pattern)
-    if fault:
-        raise ProgramFault(fault)
-    return _PATTERN_MAKERS[name](patterns.compiled(pattern))
-
-
-def _matcher(compiled: patterns.Pattern) -> Callable[..., Any]:
-    search = compiled.search
-
-    def matches(text: Any, _pattern: Any) -> bool:
-        if type(text) is not str:
-            raise Failure("no such overload")
-        return search(text) is not None
-
-    return matches
-
-
-def _finder(compiled: patterns.Pattern) -> Callable[..., Any]:
-    def find(text: Any, _pattern: Any) -> str:
-        if type(text) is not str:
-            raise Failure("no such overload")
-        match = compiled.search(text)
-        return "" if match is None else str(match.group(0))
-
-    return find
-
-
-def _all_finder(compiled: patterns.Pattern) -> Callable[..., Any]:
-    def find_all(text: Any, _pattern: Any, most: Any = -1) -> list[str]:
-        if type(text) is not str or type(most) is not int:
-            raise Failure("no such overload")
-        return patterns.find_all(compiled, text, most)
-
-    return find_all
-
-
-_PATTERN_MAKERS = {"matches": _matcher, "find": _finder, "findAll": _all_finder}
-
-
-def _fold(function: Callable[..., Any], constant: Any) -> Any:
-    try:
-        return function(constant)
-    except Failure as failure:
-        raise ProgramFault(str(failure)) from None
-
-
-_PRIMITIVE = frozenset({bool, int, UInt, float, str})
-
-
-def _membership(plans: list[Plan]) -> Plan | None:
-    """`x in [constants]` is a lookup that costs nothing beside x."""
-    items = plans[1].constant
+def _membership(element: Plan, items: list[Any]) -> Plan | None:
     if not items:
         return Plan(constant=False)
-    if any(type(item) not in _PRIMITIVE for item in items):
-        return None
-    argument = plans[0].run()
-    if all(type(item) is str for item in items):
-        words = frozenset(items)
-        return Plan(closure=lambda frame: type(value := argument(frame)) is str and value in words)
-    known = KeyedMap()
-    for item in items:
-        known.set(item, True)
-        if type(item) is float:
-            for other in _whole(item):
-                known.set(other, True)
-    return Plan(closure=lambda frame: _is_known(known, argument(frame)))
-
-
-def _whole(number: float) -> list[Any]:
-    from .values import alternatives
-
-    return alternatives(number)[1:]
-
-
-def _is_known(known: KeyedMap, value: Any) -> bool:
-    if type(value) not in _PRIMITIVE:
-        return False
-    if type(value) is int and known.find(float(value)) is not MISSING and float(value) == value:
-        return True
-    return known.find(value) is not MISSING
+    found = folding.membership(element.run(), items)
+    return None if found is None else Plan(closure=found)
 
 
 def _wrapping(closure: Closure, element: Shape) -> Closure:
     return lambda frame: list(map(element.wrap, closure(frame)))
-
-
-def _make_list(closures: tuple[Closure, ...], optional: frozenset[int]) -> Closure:
-    def run(frame: Frame) -> list[Any]:
-        frame[0] += LIST_COST
-        return [closure(frame) for closure in closures]
-
-    def run_optional(frame: Frame) -> list[Any]:
-        frame[0] += LIST_COST
-        made: list[Any] = []
-        for position, closure in enumerate(closures):
-            value = closure(frame)
-            if position in optional:
-                if type(value) is not Optional:
-                    raise Failure(f"cannot initialize optional list element from non-optional value {show(value)}")
-                value = value.value
-            if value is not MISSING:
-                made.append(value)
-        return made
-
-    return run_optional if optional else run
-
-
-def _make_map(entries: tuple[tuple[Closure, Closure, bool], ...]) -> Closure:
-    def run(frame: Frame) -> Any:
-        frame[0] += MAP_COST
-        made: list[tuple[Any, Any]] = []
-        for key_closure, value_closure, optional in entries:
-            key = key_closure(frame)
-            value = value_closure(frame)
-            made.append((key, _present(key, value) if optional else value))
-        return _map_of(made)
-
-    return run
-
-
-def _present(key: Any, value: Any) -> Any:
-    if type(value) is not Optional:
-        raise Failure(f"cannot initialize optional entry '{show(key)}' from non-optional value {show(value)}")
-    return value.value
-
-
-def _map_of(entries: list[tuple[Any, Any]]) -> Any:
-    """A map; an entry without a value removes an earlier one of the same key."""
-    if all(type(key) is str for key, _ in entries):
-        made = dict(entries)
-        return {key: value for key, value in made.items() if value is not MISSING}
-    keyed = KeyedMap()
-    for key, value in entries:
-        keyed.discard(key)
-        if value is not MISSING:
-            keyed.set(key, value)
-    return keyed
-
-
-def _make_struct(type_name: str, fields: tuple[tuple[str, Closure, bool], ...]) -> Closure:
-    def run(frame: Frame) -> Any:
-        frame[0] += STRUCT_COST
-        made: dict[str, Any] = {}
-        for name, closure, optional in fields:
-            value = closure(frame)
-            if optional:
-                value = _present(name, value)
-            made.pop(name, None)
-            if value is not MISSING:
-                made[name] = value
-        return objects.make(type_name, made)
-
-    return run
 
 
 _PLANNERS: dict[type, Callable[[_Builder, Any], Plan]] = {
@@ -556,9 +397,9 @@ _PLANNERS: dict[type, Callable[[_Builder, Any], Plan]] = {
     ast.Ident: _Builder.ident,
     ast.Select: _Builder.select,
     ast.Call: _Builder.call,
-    ast.List: _Builder.list,
-    ast.Map: _Builder.map,
-    ast.Struct: _Builder.struct,
+    ast.List: _Builder.make_list,
+    ast.Map: _Builder.make_map,
+    ast.Struct: _Builder.make_struct,
     ast.Comprehension: _Builder.comprehension,
 }
 _SPECIAL: dict[str, Callable[[_Builder, ast.Call], Plan]] = {

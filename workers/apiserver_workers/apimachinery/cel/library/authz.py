@@ -191,6 +191,7 @@ def _check(identifier: str, target: str, function: Callable[..., Any]) -> Row:
         member=True,
         static=costs.fixed(CHECK_COST),
         runtime=CHECK_COST,
+        instant=True,
         by_name=True,
         since=27,
         library="authz",
@@ -218,7 +219,9 @@ _ON_RESOURCE = ("ResourceCheck", "string")
 ROWS: tuple[Row, ...] = (
     _row("authorizer_path", "path", ("Authorizer", "string"), "PathCheck", path),
     _row("authorizer_group", "group", ("Authorizer", "string"), "GroupCheck", GroupCheck),
-    _row("authorizer_serviceaccount", "serviceAccount", ("Authorizer", "string", "string"), "Authorizer", service_account),
+    _row(
+        "authorizer_serviceaccount", "serviceAccount", ("Authorizer", "string", "string"), "Authorizer", service_account
+    ),
     _row("groupcheck_resource", "resource", ("GroupCheck", "string"), "ResourceCheck", resource),
     _row("resourcecheck_subresource", "subresource", _ON_RESOURCE, "ResourceCheck", _with("subresource")),
     _row("resourcecheck_namespace", "namespace", _ON_RESOURCE, "ResourceCheck", _with("namespace")),

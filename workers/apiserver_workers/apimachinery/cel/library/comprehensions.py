@@ -43,5 +43,14 @@ ROWS: tuple[Row, ...] = (
         library="comprehensions",
         hidden=True,
     ),
-    Row("@mapInsert_map_map", "cel.@mapInsert", (_MAP, _MAP), _MAP, insert_all, since=32, library="comprehensions", hidden=True),
+    Row(
+        "@mapInsert_map_map",
+        "cel.@mapInsert",
+        (_MAP, _MAP),
+        _MAP,
+        insert_all,
+        since=32,
+        library="comprehensions",
+        hidden=True,
+    ),
 )

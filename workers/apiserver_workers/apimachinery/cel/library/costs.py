@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..estimates import LARGEST, ONE, PATTERN, TRAVERSAL, CallEstimate, Operand, Range, Static, times_factor
-from ..values import View, is_list, is_map, size_for_cost
 from ..text import pairs
+from ..values import View, is_list, is_map, size_for_cost
 from .row import Runtime
 
 

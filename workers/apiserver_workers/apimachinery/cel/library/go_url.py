@@ -76,7 +76,9 @@ class URL(NamedTuple):
 
 def escape_path(path: str) -> str:
     """A path with what must be escaped in it."""
-    return "".join(chr(byte) if chr(byte) in _PATH else f"%{byte:02X}" for byte in path.encode("utf-8", "surrogatepass"))
+    return "".join(
+        chr(byte) if chr(byte) in _PATH else f"%{byte:02X}" for byte in path.encode("utf-8", "surrogatepass")
+    )
 
 
 def _failed(text: str, message: str) -> URLError:
@@ -115,7 +117,7 @@ def _parse(rest: str, text: str, fragment: str, *, request: bool) -> URL:
             return URL(scheme, rest, "", "", "", "", query, fragment)
         _check_relative(text, rest, request)
     user = host = ""
-    if rest.startswith("//") and (scheme or not request and not rest.startswith("///")):
+    if rest.startswith("//") and (scheme or (not request and not rest.startswith("///"))):
         authority, slash, path = rest[2:].partition("/")
         rest = slash + path
         user, host = _authority(text, authority)

@@ -6,7 +6,7 @@ Both have the same syntax and the same choice among matches. Only the error text
 from __future__ import annotations
 
 import functools
-from typing import Any, Protocol
+from typing import Any
 
 import re2
 
@@ -33,29 +33,72 @@ _FAULTS = (
 )
 
 
-class Pattern(Protocol):
-    """What RE2 makes of an expression."""
+# Above this size of its program, RE2's set of one pattern might not have the memory for its automaton.
+_LARGEST_SET = 5_000
 
-    def search(self, text: str) -> Any:
-        """The leftmost match, or None."""
 
-    def finditer(self, text: str) -> Any:
-        """All matches that do not overlap."""
+class Pattern:
+    """A compiled expression. Whether a text matches is asked of an RE2 set of one: its automaton keeps no groups."""
+
+    __slots__ = ("_regexp", "_set")
+
+    def __init__(self, pattern: str) -> None:
+        encoded = _encode(pattern)
+        self._regexp: Any = re2.compile(encoded, _OPTIONS)
+        self._set: Any = None
+        if self._regexp.programsize <= _LARGEST_SET:
+            self._set = re2.Set.SearchSet(_OPTIONS)
+            self._set.Add(encoded)
+            self._set.Compile()
+
+    def matches(self, text: str) -> bool:
+        """Whether the text has a match."""
+        if self._set is not None:
+            return self._set.Match(_encode(text)) is not None
+        return self._regexp.search(_encode(text)) is not None
+
+    def first(self, text: str) -> str:
+        """The leftmost match, empty if there is none."""
+        match = self._regexp.search(_encode(text))
+        return "" if match is None else str(match.group().decode())
+
+    def all(self, text: str, most: int) -> list[str]:
+        """The first `most` matches (all if negative); an empty one directly after another does not count, as in Go."""
+        found: list[str] = []
+        end = -1
+        encoded = _encode(text)
+        for match in self._regexp.finditer(encoded):
+            if len(found) == most:
+                break
+            if not _splits_character(encoded, match.start()) and (match.end() > match.start() or match.start() > end):
+                found.append(match.group().decode())
+            end = match.end()
+        return found
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _splits_character(encoded: bytes, position: int) -> bool:
+    """Whether a byte in the middle of a character lies there; RE2 finds empty matches at those too."""
+    return position < len(encoded) and encoded[position] & 0xC0 == 0x80
 
 
 @functools.lru_cache(maxsize=1024)
 def _compile(pattern: str) -> Pattern | str:
     """The compiled expression, or Go's error text."""
     try:
-        return re2.compile(pattern, _OPTIONS)  # type: ignore[no-any-return]
+        return Pattern(pattern)
     except re2.error as error:
-        return _go_text(str(error), pattern)
+        return _go_text(error.args[0], pattern)
 
 
-def _go_text(fault: str, pattern: str) -> str:
+def _go_text(fault: str | bytes, pattern: str) -> str:
+    shown = fault.decode("utf-8", "replace") if isinstance(fault, bytes) else fault
     for theirs, ours in _FAULTS:
-        if fault.startswith(theirs):
-            part = fault[len(theirs) :].removeprefix(": ")
+        if shown.startswith(theirs):
+            part = shown[len(theirs) :].removeprefix(": ")
             if ours.startswith("trailing"):
                 part = ""
             return f"error parsing regexp: {ours}: `{part}`"
@@ -64,8 +107,8 @@ def _go_text(fault: str, pattern: str) -> str:
 
 def fault(pattern: str) -> str:
     """Go's error text for an expression, empty if it is right."""
-    compiled_or_fault = _compile(pattern)
-    return compiled_or_fault if isinstance(compiled_or_fault, str) else ""
+    found = _compile(pattern)
+    return found if isinstance(found, str) else ""
 
 
 def compiled(pattern: str) -> Pattern:
@@ -73,17 +116,4 @@ def compiled(pattern: str) -> Pattern:
     found = _compile(pattern)
     if isinstance(found, str):
         raise Failure(found)
-    return found
-
-
-def find_all(pattern: Pattern, text: str, most: int) -> list[str]:
-    """The first `most` matches (all if negative); an empty one directly after another does not count, as in Go."""
-    found: list[str] = []
-    end = -1
-    for match in pattern.finditer(text):
-        if len(found) == most:
-            break
-        if match.start() != match.end() or match.start() != end:
-            found.append(match.group(0))
-        end = match.end()
     return found

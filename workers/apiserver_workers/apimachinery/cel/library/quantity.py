@@ -110,7 +110,16 @@ ROWS: tuple[Row, ...] = (
     _parsing("string_to_quantity", "quantity", _Q, from_string),
     _parsing("is_quantity_string", "isQuantity", "bool", is_quantity),
     # Upstream declares `sign` as a global function.
-    Row("quantity_sign", "sign", (_Q,), "int", lambda quantity: _sign(quantity.nano), by_name=True, since=28, library="quantity"),
+    Row(
+        "quantity_sign",
+        "sign",
+        (_Q,),
+        "int",
+        lambda quantity: _sign(quantity.nano),
+        by_name=True,
+        since=28,
+        library="quantity",
+    ),
     _row("quantity_is_greater_than", "isGreaterThan", (_Q, _Q), "bool", lambda left, right: left.nano > right.nano),
     _row("quantity_is_less_than", "isLessThan", (_Q, _Q), "bool", lambda left, right: left.nano < right.nano),
     _row("quantity_compare_to", "compareTo", (_Q, _Q), "int", compare),
@@ -118,7 +127,11 @@ ROWS: tuple[Row, ...] = (
     _row("quantity_get_int", "asInteger", (_Q,), "int", as_integer),
     _row("quantity_is_integer", "isInteger", (_Q,), "bool", is_integer),
     _row("quantity_add", "add", (_Q, _Q), _Q, lambda left, right: _add(left, right.nano, right.format)),
-    _row("quantity_add_int", "add", (_Q, "int"), _Q, lambda left, right: _add(left, right * _NANO, quantities.EXPONENT)),
+    _row(
+        "quantity_add_int", "add", (_Q, "int"), _Q, lambda left, right: _add(left, right * _NANO, quantities.EXPONENT)
+    ),
     _row("quantity_sub", "sub", (_Q, _Q), _Q, lambda left, right: _add(left, -right.nano, right.format)),
-    _row("quantity_sub_int", "sub", (_Q, "int"), _Q, lambda left, right: _add(left, -right * _NANO, quantities.EXPONENT)),
+    _row(
+        "quantity_sub_int", "sub", (_Q, "int"), _Q, lambda left, right: _add(left, -right * _NANO, quantities.EXPONENT)
+    ),
 )

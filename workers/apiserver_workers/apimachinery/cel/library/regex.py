@@ -16,13 +16,12 @@ def _compiled(pattern: str) -> patterns.Pattern:
 
 def find(text: str, pattern: str) -> str:
     """The first match, empty if there is none. Raises Failure."""
-    match = _compiled(pattern).search(text)
-    return "" if match is None else str(match.group(0))
+    return _compiled(pattern).first(text)
 
 
 def find_all(text: str, pattern: str, most: int = -1) -> list[str]:
     """The first `most` matches, all if negative. Raises Failure."""
-    return patterns.find_all(_compiled(pattern), text, most)
+    return _compiled(pattern).all(text, most)
 
 
 def _row(identifier: str, name: str, args: tuple[str, ...], result: str) -> Row:

@@ -41,5 +41,7 @@ class Row:
     until: int = 99
     library: str = "std"
     guarded: bool = True
+    # The cost is a price, not time: a soft limit, which is about time, moves up by it.
+    instant: bool = False
     # Only the parser and the checker may use the overload's name: it has no spelling in the source.
     hidden: bool = False

@@ -29,6 +29,7 @@ from ..values import (
     find,
     is_list,
     is_map,
+    type_name,
 )
 from . import costs
 from .row import Row
@@ -191,9 +192,14 @@ def is_in(element: Any, container: Any) -> bool:
     raise no_such_overload("@in")
 
 
+_SIZED = frozenset({str, bytes, list, dict})
+
+
 def size(value: Any) -> int:
     """size(value). Raises Failure."""
-    return len(value)
+    if type(value) in _SIZED or is_list(value) or is_map(value):
+        return len(value)
+    raise no_such_overload(f"size({type_name(value)})")
 
 
 # rows
@@ -313,14 +319,14 @@ def _static_equals(target: Operand | None, args: Any) -> CallEstimate:
     return costs.static_compare(target, args)
 
 
-_SIZED = (("bytes", "bytes"), ("list", "list(A)"), ("map", "map(A, B)"), ("string", "string"))
+_SIZED_TYPES = (("bytes", "bytes"), ("list", "list(A)"), ("map", "map(A, B)"), ("string", "string"))
 
 
 def _size_rows(kind: str, argument: str) -> tuple[Row, Row]:
     """size(x) and x.size()"""
     return (
-        Row(f"size_{kind}", "size", (argument,), "int", size),
-        Row(f"{kind}_size", "size", (argument,), "int", size, member=True),
+        Row(f"size_{kind}", "size", (argument,), "int", size, guarded=False),
+        Row(f"{kind}_size", "size", (argument,), "int", size, member=True, guarded=False),
     )
 
 
@@ -333,9 +339,7 @@ ROWS: tuple[Row, ...] = (
     Row("equals", "_==_", ("A", "A"), "bool", None, static=_static_equals, runtime=costs.traverse_smaller),
     Row("not_equals", "_!=_", ("A", "A"), "bool", None, static=costs.static_compare, runtime=costs.traverse_smaller),
     _concatenation("bytes"),
-    *_arithmetic(
-        "_+_", "add", add, "double", "duration_duration", "duration_timestamp", "timestamp_duration", "int64"
-    ),
+    *_arithmetic("_+_", "add", add, "double", "duration_duration", "duration_timestamp", "timestamp_duration", "int64"),
     Row("add_list", "_+_", ("list(A)", "list(A)"), "list(A)", add, guarded=False, static=costs.static_append),
     _concatenation("string"),
     *_arithmetic("_+_", "add", add, "uint64"),
@@ -363,5 +367,5 @@ ROWS: tuple[Row, ...] = (
     Row("in_map", "@in", ("A", "map(A, B)"), "bool", is_in, guarded=False),
     Row("index_list", "_[_]", ("list(A)", "int"), "A", None),
     Row("index_map", "_[_]", ("map(A, B)", "A"), "B", None),
-    *(row for kind, argument in _SIZED for row in _size_rows(kind, argument)),
+    *(row for kind, argument in _SIZED_TYPES for row in _size_rows(kind, argument)),
 )

@@ -38,7 +38,7 @@ def matches(text: Any, pattern: Any) -> bool:
     if type(text) is not str:
         raise no_such_overload("matches")
     _check(pattern)
-    return patterns.compiled(pattern).search(text) is not None
+    return patterns.compiled(pattern).matches(text)
 
 
 _STRINGS = ("string", "string")

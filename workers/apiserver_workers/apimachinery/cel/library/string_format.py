@@ -85,7 +85,9 @@ def _read_precision(template: str, position: int) -> tuple[int, int]:
     digits = template[position:end]
     if not digits or len(digits) > 18:
         kind = "value out of range" if digits else "invalid syntax"
-        raise Failure(fault + f"error while converting precision to integer: strconv.Atoi: parsing {quote(digits)}: {kind}")
+        raise Failure(
+            fault + f"error while converting precision to integer: strconv.Atoi: parsing {quote(digits)}: {kind}"
+        )
     return min(int(digits), 10_000), end
 
 
