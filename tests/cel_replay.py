@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "workers")]
+sys.path.insert(0, str(ROOT / "workers"))
 
 from apiserver_workers.apimachinery.cel import env
 from apiserver_workers.apimachinery.cel.ast import Checked

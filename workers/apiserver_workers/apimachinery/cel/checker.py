@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .ast import Call, Checked, Comprehension, Expr, Ident, List, Literal, Map, Reference, Select, Struct
+from .declarations import message_name
 from .faults import CompileError, Fault
 from .types import BOOL, DYN, ERROR, INT, STRING, Form, Type, list_of, map_of, optional_of, parameter, type_of
 from .unify import Bindings, most_general
@@ -293,7 +294,7 @@ class _Checker:
             return self._undeclared(node, node.type_name)
         node.type_name = name
         self.references[node.id] = Reference(name=name)
-        message = _message_name(made)
+        message = message_name(made)
         if message is None:
             self._fault(node, f"'{made.name}' is not a message type")
             made = ERROR
@@ -344,7 +345,9 @@ class _Checker:
         if range_type.form in (Form.DYN, Form.ERROR, Form.PARAMETER):
             self.bindings.assignable(DYN, range_type)
             return DYN, DYN
-        message = f"expression of type '{range_type}' cannot be range of a comprehension (must be list, map, or dynamic)"
+        message = (
+            f"expression of type '{range_type}' cannot be range of a comprehension (must be list, map, or dynamic)"
+        )
         self._fault(node.range, message)
         return ERROR, ERROR
 
@@ -371,33 +374,9 @@ def _qualified_name(node: Expr) -> str | None:
 def _rename(t: Type, names: Mapping[str, Type]) -> Type:
     if t.form is Form.PARAMETER:
         return names[t.name]
-    if not t.parameters:
+    if not t.is_open:
         return t
-    return Type(t.form, t.name, tuple(_rename(p, names) for p in t.parameters))
-
-
-def _message_name(t: Type) -> str | None:
-    """The name by which the fields of a type are found; None if expressions cannot make a value of the type."""
-    if t.form in (Form.STRUCT, Form.TIME, Form.ANY):
-        return t.name
-    if t.form is Form.LIST:
-        return "google.protobuf.ListValue" if t.parameters == (DYN,) else None
-    if t.form is Form.MAP:
-        return "google.protobuf.Struct" if t.parameters == (STRING, DYN) else None
-    if t.form is Form.WRAPPER:
-        return _WRAPPERS[t.name]
-    return _OTHER_MESSAGES.get(t.form)
-
-
-_WRAPPERS = {
-    "bool": "google.protobuf.BoolValue",
-    "bytes": "google.protobuf.BytesValue",
-    "double": "google.protobuf.DoubleValue",
-    "int": "google.protobuf.Int64Value",
-    "string": "google.protobuf.StringValue",
-    "uint": "google.protobuf.UInt64Value",
-}
-_OTHER_MESSAGES = {Form.DYN: "google.protobuf.Value", Form.NULL: "google.protobuf.NullValue"}
+    return Type(t.form, t.name, tuple([_rename(p, names) for p in t.parameters]))
 
 
 _CHECKS: dict[type, Callable[[Any, Any], Type]] = {

@@ -25,6 +25,7 @@ from .types import (
     TIMESTAMP,
     TYPE,
     UINT,
+    Form,
     Type,
     list_of,
     map_of,
@@ -124,3 +125,27 @@ class Declarations:
         if found is None and self.keywords and name in KEYWORDS:
             found = fields.get(f"__{name}__")
         return None if found is None else found.declared.type
+
+
+def message_name(t: Type) -> str | None:
+    """The name by which the fields of a type are found; None if expressions cannot make a value of the type."""
+    if t.form in (Form.STRUCT, Form.TIME, Form.ANY):
+        return t.name
+    if t.form is Form.LIST:
+        return "google.protobuf.ListValue" if t.parameters == (DYN,) else None
+    if t.form is Form.MAP:
+        return "google.protobuf.Struct" if t.parameters == (STRING, DYN) else None
+    if t.form is Form.WRAPPER:
+        return _WRAPPERS[t.name]
+    return _OTHER_MESSAGES.get(t.form)
+
+
+_WRAPPERS = {
+    "bool": "google.protobuf.BoolValue",
+    "bytes": "google.protobuf.BytesValue",
+    "double": "google.protobuf.DoubleValue",
+    "int": "google.protobuf.Int64Value",
+    "string": "google.protobuf.StringValue",
+    "uint": "google.protobuf.UInt64Value",
+}
+_OTHER_MESSAGES = {Form.DYN: "google.protobuf.Value", Form.NULL: "google.protobuf.NullValue"}

@@ -141,5 +141,3 @@ def _types(version: int) -> dict[str, Type]:
 def recognizes_keywords(version: int) -> bool:
     """Whether a field whose name is a keyword may be selected without an escape."""
     return version >= _KEYWORDS
-
-

@@ -15,16 +15,14 @@ from .ast import (
     ACCUMULATOR,
     Call,
     Comprehension,
-    Entry,
     Expr,
-    Field,
     Ident,
     List,
     Literal,
     Map,
     Select,
-    Struct,
 )
+from .copies import copy
 from .parser import Macro, MacroFault, Parser
 from .types import BOOL, INT, Type
 
@@ -88,92 +86,7 @@ class _Maker:
 
     def copy(self, node: Expr) -> Expr:
         """The same expression with new ids and the old positions."""
-        return _COPIES[type(node)](self, node, self._parser.id())
-
-
-def _copy_leaf(maker: _Maker, node: Any, new_id: int) -> Expr:
-    if type(node) is Ident:
-        return Ident(new_id, node.position, node.name)
-    return Literal(new_id, node.position, node.value, node.type)
-
-
-def _copy_select(maker: _Maker, node: Select, new_id: int) -> Expr:
-    return Select(new_id, node.position, maker.copy(node.operand), node.field, node.test_only)
-
-
-def _copy_call(maker: _Maker, node: Call, new_id: int) -> Expr:
-    target = None if node.target is None else maker.copy(node.target)
-    return Call(new_id, node.position, target, node.function, [maker.copy(arg) for arg in node.args])
-
-
-def _copy_list(maker: _Maker, node: List, new_id: int) -> Expr:
-    elements = [maker.copy(element) for element in node.elements]
-    return List(new_id, node.position, elements, node.optional_indices)
-
-
-def _copy_map(maker: _Maker, node: Map, new_id: int) -> Expr:
-    entries = [
-        Entry(maker._parser.id(), entry.position, maker.copy(entry.key), maker.copy(entry.value), entry.optional)
-        for entry in node.entries
-    ]
-    return Map(new_id, node.position, entries)
-
-
-def _copy_struct(maker: _Maker, node: Struct, new_id: int) -> Expr:
-    fields = [
-        Field(maker._parser.id(), field.position, field.name, maker.copy(field.value), field.optional)
-        for field in node.fields
-    ]
-    return Struct(new_id, node.position, node.type_name, fields)
-
-
-def _copy_loop(maker: _Maker, node: Comprehension, new_id: int) -> Expr:
-    """The arguments must stay nodes of the expansion: they are found in the copy by where they were in the original."""
-    copied: dict[int, Expr] = {}
-    recorder = _Recorder(maker._parser, maker._position, {arg.id for arg in node.arguments}, copied)
-    return Comprehension(
-        id=new_id,
-        position=node.position,
-        iter_var=node.iter_var,
-        iter_var2=node.iter_var2,
-        range=maker.copy(node.range),
-        accu_var=node.accu_var,
-        init=recorder.copy(node.init),
-        condition=recorder.copy(node.condition),
-        step=recorder.copy(node.step),
-        result=recorder.copy(node.result),
-        macro=node.macro,
-        arguments=[copied[arg.id] for arg in node.arguments],
-    )
-
-
-class _Recorder(_Maker):
-    """A maker that notes the copies of some nodes."""
-
-    __slots__ = ("_copied", "_wanted")
-
-    def __init__(self, parser: Parser, position: int, wanted: set[int], copied: dict[int, Expr]) -> None:
-        super().__init__(parser, position)
-        self._wanted = wanted
-        self._copied = copied
-
-    def copy(self, node: Expr) -> Expr:
-        made = super().copy(node)
-        if node.id in self._wanted:
-            self._copied[node.id] = made
-        return made
-
-
-_COPIES: dict[type, Any] = {
-    Ident: _copy_leaf,
-    Literal: _copy_leaf,
-    Select: _copy_select,
-    Call: _copy_call,
-    List: _copy_list,
-    Map: _copy_map,
-    Struct: _copy_struct,
-    Comprehension: _copy_loop,
-}
+        return copy(node, self._parser)
 
 
 # Variables
@@ -223,7 +136,7 @@ def _has(parser: Parser, position: int, target: Expr | None, args: list[Expr]) -
     return Select(parser.id(), position, tested.operand, tested.field, True)
 
 
-def _all(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _all(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables, predicate = _quantified(args)
     make = _Maker(parser, position)
     return make.loop(
@@ -239,7 +152,7 @@ def _all(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
     )
 
 
-def _exists(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _exists(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables, predicate = _quantified(args)
     make = _Maker(parser, position)
     return make.loop(
@@ -255,7 +168,7 @@ def _exists(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Ex
     )
 
 
-def _exists_one(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _exists_one(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables, predicate = _quantified(args)
     make = _Maker(parser, position)
     hit = make.call("_+_", make.ident(), make.literal(1, INT))
@@ -290,38 +203,36 @@ def _collect(make: _Maker, macro: str, variables: list[str], target: Expr, argum
     )
 
 
-def _map(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _map(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variable = _variable(args[0], "argument is not an identifier")
     return _collect(_Maker(parser, position), "map", [variable], target, args[1:], args[-1])
 
 
-def _filter(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _filter(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variable = _variable(args[0], "argument is not an identifier")
     return _collect(_Maker(parser, position), "filter", [variable], target, args[1:], args[0])
 
 
-def _transform_list(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _transform_list(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables = _variables(args[:2])
     return _collect(_Maker(parser, position), "transformList", variables, target, args[2:], args[-1])
 
 
-def _transform_map(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _transform_map(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables = _variables(args[:2])
     make = _Maker(parser, position)
     step = make.call(_MAP_INSERT, make.ident(), make.ident(variables[0]), args[-1])
     return _insert(make, "transformMap", variables, target, args[2:], step)
 
 
-def _transform_map_entry(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _transform_map_entry(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     variables = _variables(args[:2])
     make = _Maker(parser, position)
     step = make.call(_MAP_INSERT, make.ident(), args[-1])
     return _insert(make, "transformMapEntry", variables, target, args[2:], step)
 
 
-def _insert(
-    make: _Maker, macro: str, variables: list[str], target: Expr, arguments: list[Expr], step: Expr
-) -> Expr:
+def _insert(make: _Maker, macro: str, variables: list[str], target: Expr, arguments: list[Expr], step: Expr) -> Expr:
     """A map to which each step whose filter holds adds."""
     if len(arguments) == 2:
         step = make.call("_?_:_", arguments[0], step, make.ident())
@@ -338,7 +249,7 @@ def _insert(
     )
 
 
-def _sort_by(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _sort_by(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     if not isinstance(target, (List, Select, Ident, Comprehension, Call)):
         message = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
         raise MacroFault(target.position, message)
@@ -354,7 +265,7 @@ def _opt_variable(node: Expr, macro: str) -> str:
     return node.name
 
 
-def _opt_map(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _opt_map(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     name = _opt_variable(args[0], "optMap")
     make = _Maker(parser, position)
     value = make.call("value", target=make.copy(target))
@@ -362,7 +273,7 @@ def _opt_map(parser: Parser, position: int, target: Expr, args: list[Expr]) -> E
     return make.call("_?_:_", make.call("hasValue", target=target), mapped, make.call("optional.none"))
 
 
-def _opt_flat_map(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr:
+def _opt_flat_map(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr:
     name = _opt_variable(args[0], "optFlatMap")
     make = _Maker(parser, position)
     value = make.call("value", target=make.copy(target))
@@ -370,7 +281,7 @@ def _opt_flat_map(parser: Parser, position: int, target: Expr, args: list[Expr])
     return make.call("_?_:_", make.call("hasValue", target=target), mapped, make.call("optional.none"))
 
 
-def _bind(parser: Parser, position: int, target: Expr, args: list[Expr]) -> Expr | None:
+def _bind(parser: Parser, position: int, target: Any, args: list[Expr]) -> Expr | None:
     """cel.bind(name, value, result); another target than `cel` is an ordinary call."""
     if type(target) is not Ident or target.name != "cel":
         return None

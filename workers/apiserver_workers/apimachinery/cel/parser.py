@@ -4,44 +4,60 @@ The parser counts how deep each rule and each kind of node is nested, as upstrea
 250. So the recursion of everything that walks a tree is bounded.
 
 A source that is not in the grammar raises SyntaxFailure without words: the words come from syntax.py. Faults that the
-grammar does not know (a reserved name, a number that is too large, a macro's arguments) are collected meanwhile.
+grammar does not know (a reserved name, a number that is too large, a macro's arguments) are collected in `faults`.
 
 Upstream: cel-go parser/parser.go, parser/helper.go.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from . import lexer
 from .ast import Call, Entry, Expr, Field, Ident, List, Literal, Map, Select, Struct
-from .faults import NOWHERE, CompileError, Fault
-from .lexer import EOF, ESCAPED_IDENT, IDENT, Token, tokenize
-from .types import BOOL, BYTES, DOUBLE, INT, NULL, STRING, UINT
-from .unescape import unescape_bytes, unescape_string
+from .faults import NOWHERE, Fault
+from .lexer import EOF, ESCAPED_IDENT, IDENT, Token
+from .literals import READERS, SIGNED, read_literal
+from .types import NULL, STRING
 
-LONGEST_SOURCE = 100_000
 DEEPEST = 250
 # A level of nesting takes at most ten frames in the parser, fewer in what walks the tree.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 16_000))
 
 RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop package namespace null return true var void"
-    " while".split()
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "null",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _RELATIONS = {"<": "_<_", "<=": "_<=_", ">=": "_>=_", ">": "_>_", "==": "_==_", "!=": "_!=_", "in": "@in"}
 _CALCULATIONS = {"*": ("_*_", 2), "/": ("_/_", 2), "%": ("_%_", 2), "+": ("_+_", 1), "-": ("_-_", 1)}
-_LARGEST_INT = 2**63 - 1
-_LARGEST_UINT = 2**64 - 1
-_MOST_DIGITS = 400
 Item = TypeVar("Item")
 
-# (parser, position of the call, target, arguments) -> the expansion, or None if the call is an ordinary call.
-Macro = Callable[["Parser", int, Expr | None, list[Expr]], Expr | None]
+# (parser, position of the call, target (None of a global function), arguments) -> the expansion, or None if the call is
+# an ordinary call.
+Macro = Callable[["Parser", int, Any, list[Expr]], Expr | None]
 # A macro's key is its name, its number of arguments and whether it is a member function.
 Macros = Mapping[tuple[str, int, bool], Macro]
 
@@ -67,26 +83,6 @@ class Syntax:
     escaped_names: bool = False
 
 
-def parse(source: str, syntax: Syntax) -> Expr:
-    """The tree of a source with its macros expanded.
-
-    Raises CompileError for a source that is too long, too deep, not in the grammar, or has other faults.
-    """
-    if len(source) > LONGEST_SOURCE:
-        message = f"expression code point size exceeds limit: size: {len(source)}, limit {LONGEST_SOURCE}"
-        raise CompileError(source, [Fault(NOWHERE, message)])
-    try:
-        parser = Parser(tokenize(source), syntax)
-        tree = parser.parse()
-    except (lexer.Unlexable, SyntaxFailure):
-        from .syntax import explain
-
-        raise CompileError(source, explain(source, syntax)) from None
-    if parser.faults:
-        raise CompileError(source, parser.faults)
-    return tree
-
-
 class TooDeep(Exception):
     """A rule or a node is nested deeper than DEEPEST."""
 
@@ -102,6 +98,7 @@ class Parser:
         "_relations",
         "_syntax",
         "_tokens",
+        "copied",
         "faults",
         "next_id",
         "position",
@@ -118,6 +115,8 @@ class Parser:
         # How deep the expression that was parsed last is nested, counted in nodes that have a recursive rule.
         self._height = 0
         self.next_id = 0
+        # How many nodes macros have copied (copies.py).
+        self.copied = 0
         self.faults: list[Fault] = []
 
     def parse(self) -> Expr:
@@ -255,7 +254,7 @@ class Parser:
         operator = self._tokens[self.position]
         if operator.type != "!" and operator.type != "-":
             return self.member()
-        if operator.type == "-" and self._tokens[self.position + 1].type in _SIGNED:
+        if operator.type == "-" and self._tokens[self.position + 1].type in SIGNED:
             return self.member()
         count = 0
         while self._accept(operator.type) is not None:
@@ -461,57 +460,20 @@ class Parser:
 
     # Literals
 
-    def _int(self, token: Token) -> Expr:
-        return self._number(token, "")
+    def _literal(self, token: Token, sign: str = "") -> Expr:
+        self.position += 1
+        try:
+            value, literal_type = read_literal(token, sign)
+        except ValueError as fault:
+            return self.error(token.position, str(fault))
+        return Literal(self.id(), token.position, value, literal_type)
 
     def _signed(self, token: Token) -> Expr:
         self.position += 1
         number = self._tokens[self.position]
-        if number.type not in _SIGNED:
+        if number.type not in SIGNED:
             self._fail()
-        return self._number(Token(number.type, number.text, token.position), "-")
-
-    def _number(self, token: Token, sign: str) -> Expr:
-        self.position += 1
-        if token.type == lexer.FLOAT:
-            return self._float(token, sign)
-        value = _parse_int(token.text, -1 if sign else 1)
-        if value is None or not -_LARGEST_INT - 1 <= value <= _LARGEST_INT:
-            return self.error(token.position, "invalid int literal")
-        return Literal(self.id(), token.position, value, INT)
-
-    def _float(self, token: Token, sign: str) -> Expr:
-        value = float(sign + token.text)
-        if math.isinf(value):
-            return self.error(token.position, "invalid double literal")
-        return Literal(self.id(), token.position, value, DOUBLE)
-
-    def _uint(self, token: Token) -> Expr:
-        self.position += 1
-        value = _parse_int(token.text[:-1], 1)
-        if value is None or value > _LARGEST_UINT:
-            return self.error(token.position, "invalid uint literal")
-        return Literal(self.id(), token.position, value, UINT)
-
-    def _string(self, token: Token) -> Expr:
-        self.position += 1
-        try:
-            return Literal(self.id(), token.position, unescape_string(token.text), STRING)
-        except ValueError as fault:
-            return self.error(token.position, str(fault))
-
-    def _bytes(self, token: Token) -> Expr:
-        self.position += 1
-        try:
-            return Literal(self.id(), token.position, unescape_bytes(token.text), BYTES)
-        except ValueError as fault:
-            return self.error(token.position, str(fault))
-
-    def _constant(self, token: Token) -> Expr:
-        self.position += 1
-        if token.type == "null":
-            return Literal(self.id(), token.position, None, NULL)
-        return Literal(self.id(), token.position, token.type == "true", BOOL)
+        return self._literal(Token(number.type, number.text, token.position), "-")
 
     # Calls and macros
 
@@ -534,16 +496,6 @@ class Parser:
             return self.error(position)
 
 
-def _parse_int(text: str, sign: int) -> int | None:
-    if len(text) > _MOST_DIGITS:
-        text = text.lstrip("0x") or "0"
-        if len(text) > _MOST_DIGITS:
-            return None
-    base = 16 if text.startswith("0x") else 10
-    return sign * int(text, base)
-
-
-_SIGNED = frozenset({lexer.INT, lexer.FLOAT})
 _STEPS: dict[str, Callable[[Parser, Expr, int], Expr]] = {".": Parser._select, "[": Parser._index_of}
 _PRIMARIES: dict[str, Callable[[Parser, Token], Expr]] = {
     "(": Parser._nested,
@@ -552,12 +504,5 @@ _PRIMARIES: dict[str, Callable[[Parser, Token], Expr]] = {
     ".": Parser._name,
     IDENT: Parser._name,
     "-": Parser._signed,
-    lexer.INT: Parser._int,
-    lexer.FLOAT: Parser._int,
-    lexer.UINT: Parser._uint,
-    lexer.STRING: Parser._string,
-    lexer.BYTES: Parser._bytes,
-    "true": Parser._constant,
-    "false": Parser._constant,
-    "null": Parser._constant,
+    **dict.fromkeys(READERS, Parser._literal),
 }

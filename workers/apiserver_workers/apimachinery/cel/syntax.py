@@ -35,7 +35,9 @@ def explain(source: str, syntax: Syntax) -> list[Fault]:
         pass
     found = [Fault(fault.position, f"Syntax error: {fault.message}") for fault in (*faults, *walk.faults)]
     if len(found) > _MOST_FAULTS:
-        found = found[:_MOST_FAULTS] + [Fault(found[_MOST_FAULTS].position, f"Syntax error: More than {_MOST_FAULTS} syntax errors")]
+        found = found[:_MOST_FAULTS] + [
+            Fault(found[_MOST_FAULTS].position, f"Syntax error: More than {_MOST_FAULTS} syntax errors")
+        ]
     return found + walk.other_faults
 
 
@@ -279,5 +281,3 @@ class _Walk:
 def _quote(text: str) -> str:
     text = text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{text}'"
-
-

@@ -197,8 +197,25 @@ def _list_of(item: Sequence[Part | str], again: Sequence[Part | str], decide: st
 
 
 _RULE_NAMES = frozenset(
-    "start expr conditionalOr conditionalAnd relation calc unary member primary exprList listInit fieldInitializerList"
-    " optField mapInitializerList escapeIdent optExpr literal".split()
+    [
+        "start",
+        "expr",
+        "conditionalOr",
+        "conditionalAnd",
+        "relation",
+        "calc",
+        "unary",
+        "member",
+        "primary",
+        "exprList",
+        "listInit",
+        "fieldInitializerList",
+        "optField",
+        "mapInitializerList",
+        "escapeIdent",
+        "optExpr",
+        "literal",
+    ]
 )
 # Rules whose loops count as nesting.
 RECURSIVE = frozenset({"relation", "calc", "member"})

@@ -32,17 +32,31 @@ class Form(Enum):
     STRUCT = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Type:
-    """A type. `name` is what `type(x)` shows; `parameters` are the types of a list's elements, a map's key and value…"""
+    """A type. `name` is what `type(x)` shows; `parameters` are the types of a list's elements, a map's key and value…
+
+    `is_open` says that a type parameter is inside. Types are compared by their texts: a comparison of the parts would
+    take the square of the time for types that are deeply nested.
+    """
 
     form: Form
     name: str
     parameters: tuple[Type, ...] = ()
-    text: str = field(init=False, compare=False, repr=False)
+    text: str = field(init=False, repr=False)
+    is_open: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", _format(self))
+        object.__setattr__(self, "is_open", self.form is Form.PARAMETER or any(p.is_open for p in self.parameters))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Type) and self.form is other.form and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     def __str__(self) -> str:
         return self.text

@@ -53,10 +53,9 @@ class Bindings:
             if bound is not None:
                 return self.substitute(bound, free_is_dyn=free_is_dyn)
             return DYN if free_is_dyn else t
-        if not t.parameters:
+        if not t.is_open:
             return t
-        inside = tuple(self.substitute(p, free_is_dyn=free_is_dyn) for p in t.parameters)
-        return t if inside == t.parameters else Type(t.form, t.name, inside)
+        return Type(t.form, t.name, tuple([self.substitute(p, free_is_dyn=free_is_dyn) for p in t.parameters]))
 
     def _bind(self, name: str, t: Type) -> None:
         self._undo.append((name, self._bound.get(name)))
@@ -71,6 +70,8 @@ class Bindings:
         self._undo.clear()
 
     def _assignable(self, given: Type, expected: Type) -> bool:
+        if given is expected and not given.is_open:
+            return given.form is not Form.NONE
         if expected.form is Form.PARAMETER:
             fits, bound = self._fits_parameter(given, expected)
             if fits or bound:

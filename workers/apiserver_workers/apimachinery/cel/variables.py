@@ -32,7 +32,7 @@ def object_type(name: str, fields: Mapping[str, Declared]) -> Declared:
 
 
 def _texts(*names: str) -> dict[str, Declared]:
-    return {name: _TEXT for name in names}
+    return dict.fromkeys(names, _TEXT)
 
 
 _GVK = object_type("kubernetes.GroupVersionKind", _texts("group", "version", "kind"))
@@ -92,7 +92,9 @@ def _collect(declared: Declared, found: dict[str, Declared]) -> None:
 
 
 @cache
-def admission_declarations(*, params: bool, authorizer: bool, patch: bool = False, keywords: bool = True) -> Declarations:
+def admission_declarations(
+    *, params: bool, authorizer: bool, patch: bool = False, keywords: bool = True
+) -> Declarations:
     """What expressions of policies and match conditions may use.
 
     `params` and `authorizer` say whether there are such variables; `patch` adds the types of a mutating policy's patches.
