@@ -360,5 +360,5 @@ def test_every_request_is_logged_when_asked_for(group):
     group.ask("/x?y=%22")
     log = group.log.read_text()
     assert re.search(
-        rf' {worker} I apiserver.http: "HTTP" verb="GET" URI="/x\?y=%22" latency="[0-9.]+ms" .* resp=200', log
+        rf' {worker} core \S+\] "HTTP" verb="GET" URI="/x\?y=%22" latency="[0-9.]+ms" .* resp=200', log
     )
