@@ -160,7 +160,7 @@ def compare(left: Any, right: Any, function: str = "") -> int:
 def _compare_ordered_numbers(left: Any, right: Any) -> int:
     if type(right) not in _NUMBERS:
         raise no_such_overload()
-    if type(left) is float and math.isnan(left) or type(right) is float and math.isnan(right):
+    if (type(left) is float and math.isnan(left)) or (type(right) is float and math.isnan(right)):
         raise Failure("NaN values cannot be ordered")
     return _compare_numbers(left, right)
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..estimates import LARGEST, ONE, PATTERN, TRAVERSAL, CallEstimate, Operand, Range, Static, times_factor
 from ..text import pairs
 from ..values import View, is_list, is_map, size_for_cost
-from .row import Runtime
+from .row import Runtime, of_result
 
 
 def traversal(size: int) -> int:
@@ -30,6 +30,7 @@ def traverse_first_twice(args: Sequence[Any], _result: Any) -> int:
     return math.ceil(size_for_cost(args[0]) * 2 * TRAVERSAL)
 
 
+@of_result
 def traverse_result_twice(_args: Sequence[Any], result: Any) -> int:
     """The construction of the result, counted twice at run time."""
     return math.ceil(size_for_cost(result) * 2 * TRAVERSAL)
