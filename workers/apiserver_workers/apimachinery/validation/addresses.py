@@ -9,6 +9,8 @@ from apiserver_workers.apimachinery.validation.field import Errors, invalid
 
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
+INTERFACE_ADDRESS = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+
 
 def validate_cidr(value: str, path: str) -> Errors:
     """A CIDR with its prefix length; host bits may be set, as in stored objects of old."""
@@ -49,3 +51,16 @@ def validate_endpoint_ip(address: str, path: str) -> Errors:
 def _link_local_multicast(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     network = "224.0.0.0/24" if ip.version == 4 else "ff02::/16"
     return ip in ipaddress.ip_network(network)
+
+
+def validate_interface_address(value: str, path: str) -> Errors:
+    """IsValidInterfaceAddress: an address with the length of its prefix, as it is written canonically."""
+    address, _, length = value.partition("/")
+    try:
+        interface = ipaddress.ip_interface(value)
+    except ValueError:
+        return [invalid(path, value, INTERFACE_ADDRESS)]
+    if not length.isdecimal() or "%" in address:
+        return [invalid(path, value, INTERFACE_ADDRESS)]
+    canonical = interface.with_prefixlen
+    return [] if canonical == value else [invalid(path, value, f'must be in canonical form ("{canonical}")')]

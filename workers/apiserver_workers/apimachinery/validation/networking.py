@@ -13,7 +13,6 @@ from apiserver_workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
-    one_of,
     required,
     section,
     too_long,
@@ -31,20 +30,22 @@ FORBIDDEN_IN_PATH = ("//", "/./", "/../", "%2f", "%2F")
 FORBIDDEN_AT_END = ("/..", "/.")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 LONGEST_CONTROLLER = 250
+PARAMETER_SCOPES = ("Cluster", "Namespace")
 
 
 # NetworkPolicy
 
 
-def validate_network_policy(obj: dict[str, Any]) -> Errors:
+def validate_network_policy(obj: dict[str, Any], *, check_values: bool = True) -> Errors:
+    """ValidateNetworkPolicySpec; `check_values`: also the values of selectors' expressions."""
     spec = section(obj, "spec")
-    errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
+    errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector", check_values=check_values)
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for path, rule in each(f"spec.{direction}", spec.get(direction)):
             for at, port in each(f"{path}.ports", rule.get("ports")):
                 errors += _validate_policy_port(port, at)
             for at, peer in each(f"{path}.{peers}", rule.get(peers)):
-                errors += _validate_peer(peer, at)
+                errors += _validate_peer(peer, at, check_values)
     types = spec.get("policyTypes") or []
     if len(types) > 2:
         return [*errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
@@ -54,10 +55,17 @@ def validate_network_policy(obj: dict[str, Any]) -> Errors:
     return errors
 
 
+def _network_policy_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """Values are not looked at where the pods' selector was stored with faults."""
+    return validate_network_policy(
+        new, check_values=not validate_label_selector(section(old, "spec", "podSelector"), "")
+    )
+
+
 def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
-    if protocol and protocol not in PROTOCOLS:
+    if protocol is not None and protocol not in PROTOCOLS:
         errors.append(not_supported(f"{path}.protocol", protocol, PROTOCOLS))
     if isinstance(number, int):
         errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
@@ -74,11 +82,11 @@ def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
+def _validate_peer(peer: dict[str, Any], path: str, check_values: bool) -> Errors:
     errors: Errors = []
     given = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in given:
-        errors += validate_label_selector(peer[name], f"{path}.{name}")
+        errors += validate_label_selector(peer[name], f"{path}.{name}", check_values=check_values)
     block = peer.get("ipBlock")
     if block is not None:
         errors += _validate_ip_block(block, f"{path}.ipBlock")
@@ -121,20 +129,34 @@ def validate_ingress(obj: dict[str, Any]) -> Errors:
     return errors
 
 
-def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
+def _ingress_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """Names of secrets and rules of wildcard hosts are not looked at where some were stored with faults."""
+    spec = section(old, "spec")
+    secrets = [name for tls in spec.get("tls") or () if (name := tls.get("secretName"))]
+    wildcards = [rule for rule in spec.get("rules") or () if "*" in rule.get("host", "")]
+    return _validate_ingress_spec(
+        section(new, "spec"),
+        check_secrets=not any(map(names.is_dns1123_subdomain, secrets)),
+        check_wildcards=not any(_validate_http(rule.get("http"), "") for rule in wildcards),
+    )
+
+
+def _validate_ingress_spec(spec: dict[str, Any], *, check_secrets: bool = True, check_wildcards: bool = True) -> Errors:
     errors: Errors = []
     rules, backend = spec.get("rules"), spec.get("defaultBackend")
     if not rules and backend is None:
-        errors.append(invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
+        errors.append(invalid("spec", rules or [], "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         errors += _validate_backend(backend, "spec.defaultBackend")
     for path, rule in each("spec.rules", rules):
-        errors += _validate_rule(rule, path)
+        errors += _validate_host(rule.get("host"), f"{path}.host")
+        if check_wildcards or "*" not in rule.get("host", ""):
+            errors += _validate_http(rule.get("http"), f"{path}.http")
     for path, tls in each("spec.tls", spec.get("tls")):
         for at, host in each(f"{path}.hosts", tls.get("hosts")):
             check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
             errors += [invalid(at, host, fault) for fault in check(host)]
-        if secret := tls.get("secretName"):
+        if check_secrets and (secret := tls.get("secretName")):
             errors += [invalid(f"{path}.secretName", secret, f) for f in names.is_dns1123_subdomain(secret)]
     if (class_name := spec.get("ingressClassName")) is not None:
         at = "spec.ingressClassName"
@@ -142,19 +164,19 @@ def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
     return errors
 
 
-def _validate_rule(rule: dict[str, Any], path: str) -> Errors:
-    errors: Errors = []
-    if host := rule.get("host"):
-        if not names.is_ip(host):
-            errors.append(invalid(f"{path}.host", host, "must be a DNS name, not an IP address"))
-        check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
-        errors += [invalid(f"{path}.host", host, fault) for fault in check(host)]
-    http = rule.get("http")
+def _validate_host(host: str | None, path: str) -> Errors:
+    if not host:
+        return []
+    errors: Errors = [] if names.is_ip(host) else [invalid(path, host, "must be a DNS name, not an IP address")]
+    check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
+    return errors + [invalid(path, host, fault) for fault in check(host)]
+
+
+def _validate_http(http: dict[str, Any] | None, path: str) -> Errors:
     if http is None:
-        return errors
-    if not http.get("paths"):
-        errors.append(required(f"{path}.http.paths"))
-    for at, entry in each(f"{path}.http.paths", http.get("paths")):
+        return []
+    errors: Errors = [] if http.get("paths") else [required(f"{path}.paths")]
+    for at, entry in each(f"{path}.paths", http.get("paths")):
         errors += _validate_path(entry, at)
     return errors
 
@@ -213,12 +235,12 @@ def _validate_backend(backend: dict[str, Any], path: str) -> Errors:
 
 def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
-    if group := resource.get("apiGroup"):
+    if (group := resource.get("apiGroup")) is not None:
         errors += [invalid(f"{path}.apiGroup", group, fault) for fault in names.is_dns1123_subdomain(group)]
     for field in ("kind", "name"):
         value = resource.get(field)
         if not value:
-            errors.append(required(f"{path}.{field}", f"{field} is required"))
+            errors.append(required(f"{path}.{field}"))
         else:
             errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_path_segment(value)]
     return errors
@@ -242,7 +264,7 @@ def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 def validate_ingress_class(obj: dict[str, Any]) -> Errors:
     spec = section(obj, "spec")
     path, controller = "spec.controller", spec.get("controller", "")
-    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if len(controller) > LONGEST_CONTROLLER else []
+    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if names.byte_length(controller) > LONGEST_CONTROLLER else []
     errors += validate_domain_prefixed_path(controller, path)
     return errors + _validate_parameters(spec.get("parameters"), "spec.parameters")
 
@@ -265,12 +287,12 @@ def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope is None:
         return [*errors, required(f"{path}.scope")]
-    errors += one_of(scope, ("Cluster", "Namespace"), f"{path}.scope")
+    if scope not in PARAMETER_SCOPES:
+        return [*errors, not_supported(f"{path}.scope", scope, PARAMETER_SCOPES)]
     if scope == "Cluster" and namespace is not None:
-        text = "`parameters.scope` is set to 'Cluster'"
-        errors.append(forbidden(f"{path}.namespace", text))
+        errors.append(forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'"))
     if scope == "Namespace":
-        if not namespace:
+        if namespace is None:
             errors.append(required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))
         else:
             errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
@@ -279,7 +301,7 @@ def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors
 
 def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     controller = section(new, "spec").get("controller", ""), section(old, "spec").get("controller", "")
-    return unchanged(*controller, "spec.controller") + validate_ingress_class(new)
+    return unchanged(*controller, "spec.controller")
 
 
 # IPAddress, ServiceCIDR
@@ -319,14 +341,16 @@ def validate_service_cidr(obj: dict[str, Any]) -> Errors:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
         return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
-    if len(cidrs) == 2 and (any(validate_cidr(cidr, path) for cidr in cidrs) or _same_family(cidrs)):
-        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
-        return [invalid(path, {"CIDRs": cidrs}, text)]
-    return [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
+    errors = [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
+    if len(cidrs) == 2 and _family(cidrs[0]) and _family(cidrs[0]) == _family(cidrs[1]):
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        errors.append(invalid(path, cidrs, text))
+    return errors
 
 
-def _same_family(cidrs: list[str]) -> bool:
-    return len({ipaddress.ip_interface(cidr).version for cidr in cidrs}) == 1
+def _family(cidr: str) -> int:
+    """IPFamilyOfCIDRString; 0 of what is no CIDR."""
+    return 0 if validate_cidr(cidr, "") else ipaddress.ip_interface(cidr).version
 
 
 def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
@@ -349,22 +373,20 @@ def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    (GROUP, "NetworkPolicy"): KindValidation(
-        create=validate_network_policy, updates={"": lambda new, old: validate_network_policy(new)}
-    ),
+    (GROUP, "NetworkPolicy"): KindValidation(create=validate_network_policy, updates={"": _network_policy_update}),
     (GROUP, "Ingress"): KindValidation(
         metadata="UM*",
         create=validate_ingress,
         updates={
-            "": lambda new, old: _validate_ingress_spec(section(new, "spec")),
+            "": _ingress_update,
             "status": validate_ingress_status,
         },
     ),
     (GROUP, "IngressClass"): KindValidation(
-        metadata="UM*", create=validate_ingress_class, updates={"": _ingress_class_update}
+        metadata="U*MC", create=validate_ingress_class, updates={"": _ingress_class_update}
     ),
     (GROUP, "IPAddress"): KindValidation(
-        name=canonical_ip_name, create=validate_ip_address, updates={"": _ip_address_update}
+        name=canonical_ip_name, metadata="MCU*", create=validate_ip_address, updates={"": _ip_address_update}
     ),
     (GROUP, "ServiceCIDR"): KindValidation(create=validate_service_cidr, updates={"": _service_cidr_update}),
 }

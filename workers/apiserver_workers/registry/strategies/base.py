@@ -80,7 +80,7 @@ class Strategy:
             return
         if self.has_status:
             take_over(new, old, "status")
-        if self.traits.generation and self.changed(new, old):
+        if self.traits.counts_changes and self.changed(new, old):
             metadata = new["metadata"]
             metadata["generation"] = metadata.get("generation", 0) + 1
 
@@ -154,8 +154,9 @@ class Strategy:
             take_over(new["metadata"], old["metadata"], field)
 
     def changed(self, new: Object, old: Object) -> bool:
-        """Whether anything that generation counts differs."""
-        return any(new.get(field) != old.get(field) for field in (new.keys() | old.keys()) - NOT_COUNTED)
+        """Whether anything that generation counts differs; an empty list is none."""
+        fields = (new.keys() | old.keys()) - NOT_COUNTED
+        return any(new.get(field) != old.get(field) for field in fields) and not _same(new, old, fields)
 
 
 def now() -> str:
@@ -167,6 +168,19 @@ def count_generation(metadata: Object) -> None:
     """Being deleted is a change that generation counts."""
     if metadata.get("generation"):
         metadata["generation"] += 1
+
+
+def _same(new: Object, old: Object, fields: set[str]) -> bool:
+    """apiequality.Semantic.DeepEqual of fields whose values differ: empty lists and maps are as good as none."""
+    return all(_without_empty(new.get(field)) == _without_empty(old.get(field)) for field in fields)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: kept for name, part in value.items() if (kept := _without_empty(part)) not in (None, [])}
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value] or None
+    return value
 
 
 def take_over(new: Object, old: Object, field: str) -> None:
