@@ -11,6 +11,8 @@ Object = dict[str, Any]
 
 HINTS, MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 INGRESS_CLASS = "kubernetes.io/ingress.class"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+SLICE_CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 
 
 def warn_of_service(service: Object) -> list[str]:
@@ -45,9 +47,15 @@ def warn_of_service(service: Object) -> list[str]:
     return found
 
 
+def warn_of_new_endpoint_slice(obj: Object) -> list[str]:
+    found = ["spec.addressType: FQDN endpoints are deprecated"] if obj.get("addressType") == "FQDN" else []
+    return found + warn_of_endpoint_slice(obj)
+
+
 def warn_of_endpoint_slice(obj: Object) -> list[str]:
-    if obj.get("addressType") == "FQDN":
-        return ["addressType: FQDN endpoints are deprecated"]
+    """Addresses, unless a controller that would not know better made them."""
+    if (obj["metadata"].get("labels") or {}).get(MANAGED_BY) in SLICE_CONTROLLERS:
+        return []
     return [
         warning
         for path, endpoint in each("endpoints", obj.get("endpoints"))
