@@ -145,7 +145,7 @@ def _validate_ingress_spec(spec: dict[str, Any], *, check_secrets: bool = True, 
     errors: Errors = []
     rules, backend = spec.get("rules"), spec.get("defaultBackend")
     if not rules and backend is None:
-        errors.append(invalid("spec", rules or [], "either `defaultBackend` or `rules` must be specified"))
+        errors.append(invalid("spec", rules, "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         errors += _validate_backend(backend, "spec.defaultBackend")
     for path, rule in each("spec.rules", rules):

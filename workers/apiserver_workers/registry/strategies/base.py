@@ -8,8 +8,9 @@ parts of it over, never change it.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiserver_workers.apimachinery import codec, types, validation, warnings
@@ -43,7 +44,7 @@ class Strategy:
         fields = kind.fields if kind else {}
         status = fields.get("status")
         self._status_type = status.type if status else None
-        self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
+        self._null_lists = null_lists(kind) if kind else ()
 
     # create
 
@@ -133,9 +134,8 @@ class Strategy:
 
     def forget_empty(self, obj: Object) -> None:
         """Storage does not tell an empty list from none: what Go always writes is null there."""
-        for field in self._null_lists:
-            if obj.get(field) == []:
-                obj[field] = None
+        for path, field in self._null_lists:
+            forget_empty_list(obj, path, field)
 
     # helpers for subclasses
 
@@ -157,6 +157,38 @@ class Strategy:
         """Whether anything that generation counts differs; an empty list is none."""
         fields = (new.keys() | old.keys()) - NOT_COUNTED
         return any(new.get(field) != old.get(field) for field in fields) and not _same(new, old, fields)
+
+
+@functools.cache
+def null_lists(kind: types.Type) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """The lists that Go always writes and that a kind reaches by structs alone: the path of the struct, and the field."""
+    return tuple(_null_lists(kind, (), ()))
+
+
+def _null_lists(
+    type: types.Type, path: tuple[str, ...], outer: tuple[types.Type, ...]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, field in type.fields.items():
+        if field.form == "list" and not field.omitempty:
+            yield path, name
+        elif field.form == "object" and field.type is not None and field.type not in outer:
+            yield from _null_lists(field.type, (*path, name), (*outer, type))
+
+
+def forget_empty_list(obj: Object, path: tuple[str, ...], field: str) -> None:
+    """Make an empty list null. Structs on the way are replaced: an update may share them with what is stored."""
+    part: Any = obj
+    for name in path:
+        part = part.get(name)
+        if not part:
+            return
+    if part.get(field) != []:
+        return
+    part = obj
+    for name in path:
+        part[name] = dict(part[name])
+        part = part[name]
+    part[field] = None
 
 
 def now() -> str:
