@@ -42,10 +42,16 @@ RESETS: dict[tuple[str, str, str], Fields] = {
 }
 
 
-@functools.lru_cache(maxsize=4096)
-def reset_fields(info: ResourceInfo, subresource: str = "") -> Reset | None:
-    """What takes the fields that are reset out of a set; None when nothing is reset."""
+def reset_set(info: ResourceInfo, subresource: str = "") -> Fields:
+    """The fields that are reset; empty when nothing is."""
     fields = RESETS.get((info.group, info.resource, subresource))
     if fields is None and "status" in info.subresources:
         fields = {"": STATUS, "status": SPEC}.get(subresource)
+    return fields or {}
+
+
+@functools.lru_cache(maxsize=4096)
+def reset_fields(info: ResourceInfo, subresource: str = "") -> Reset | None:
+    """What takes the fields that are reset out of a set; None when nothing is reset."""
+    fields = reset_set(info, subresource)
     return functools.partial(difference, right=fields, recursive=True) if fields else None

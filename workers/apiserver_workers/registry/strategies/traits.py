@@ -54,8 +54,9 @@ HAS_GENERATION = _resources(
     " customresourcedefinitions.apiextensions.k8s.io"
 )
 
-# ... but stays 1 until the object is deleted.
+# ... but stays 1 until the object is deleted, or starts with the first change.
 COUNTS_NO_CHANGES = _resources("priorityclasses.scheduling.k8s.io")
+COUNTS_CHANGES_ALONE = _resources(f"csidrivers.{STORAGE}")
 
 KEEPS_STATUS_ON_CREATE = _resources("nodes")
 
@@ -101,7 +102,7 @@ def traits_of(info: ResourceInfo) -> Traits:
         unconditional_update=name not in NEEDS_RESOURCE_VERSION,
         returns_deleted=name in RETURNS_DELETED,
         generation=name in HAS_GENERATION,
-        counts_changes=name in HAS_GENERATION - COUNTS_NO_CHANGES,
+        counts_changes=name in HAS_GENERATION - COUNTS_NO_CHANGES | COUNTS_CHANGES_ALONE,
         keeps_status_on_create=name in KEEPS_STATUS_ON_CREATE,
         garbage_collection=GARBAGE_COLLECTION.get(name, "Background"),
         status_keeps=STATUS_KEEPS.get(name, ()),
