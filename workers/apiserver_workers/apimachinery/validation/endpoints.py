@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import family_of, ip_faults, validate_endpoint_ip
+from apiserver_workers.apimachinery.validation.addresses import (
+    family_of,
+    validate_canonical_ip,
+    validate_endpoint_ip,
+    validate_ip,
+)
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -27,6 +32,11 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 FAMILIES = ("IPv4", "IPv6")
 
 
+def _endpoints_update(new: Object, old: Object) -> Errors:
+    """What was valid once stays so."""
+    return [] if new.get("subsets") == old.get("subsets") else validate_endpoints(new)
+
+
 def validate_endpoints(obj: Object) -> Errors:
     errors: Errors = []
     for path, subset in each("subsets", obj.get("subsets")):
@@ -43,11 +53,7 @@ def validate_endpoints(obj: Object) -> Errors:
 
 def _validate_address(address: Object, path: str) -> Errors:
     ip = address.get("ip", "")
-    errors: Errors = []
-    if faults := ip_faults(ip):
-        errors += [invalid(f"{path}.ip", ip, fault) for fault in faults]
-    else:
-        errors += validate_endpoint_ip(ip, f"{path}.ip")
+    errors = validate_ip(ip, f"{path}.ip") or validate_endpoint_ip(ip, f"{path}.ip")
     if host := address.get("hostname"):
         errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
     node = address.get("nodeName")
@@ -160,8 +166,9 @@ def _validate_slice_address(address: str, path: str, index: int, kind: str) -> E
         return validate_domain_name(address, at)
     if kind not in FAMILIES:
         return []
-    if faults := ip_faults(address):
-        return [invalid(at, address, fault) for fault in faults]
+    check = validate_ip if kind == "IPv4" else validate_canonical_ip
+    if faults := check(address, at):
+        return faults
     errors: Errors = [] if family_of(address) == kind else [invalid(path, address, f"must be an {kind} address")]
     return errors + validate_endpoint_ip(address, at)
 
@@ -183,9 +190,7 @@ def validate_domain_name(name: str, path: str) -> Errors:
 
 
 KINDS = {
-    ("", "Endpoints"): KindValidation(
-        create=validate_endpoints, updates={"": lambda new, old: validate_endpoints(new)}
-    ),
+    ("", "Endpoints"): KindValidation(create=validate_endpoints, updates={"": _endpoints_update}),
     ("discovery.k8s.io", "EndpointSlice"): KindValidation(
         metadata="M*", create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
     ),

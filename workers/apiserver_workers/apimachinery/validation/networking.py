@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Iterator, Set
 from typing import Any
 
+from apiserver_workers.apimachinery.addresses import Network, parse_cidr, parse_ip
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import validate_cidr
+from apiserver_workers.apimachinery.validation.addresses import (
+    canonical_ip_fault,
+    validate_canonical_cidr,
+    validate_cidr,
+    validate_ip,
+)
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     each,
@@ -36,16 +42,18 @@ PARAMETER_SCOPES = ("Cluster", "Namespace")
 # NetworkPolicy
 
 
-def validate_network_policy(obj: dict[str, Any], *, check_values: bool = True) -> Errors:
-    """ValidateNetworkPolicySpec; `check_values`: also the values of selectors' expressions."""
-    spec = section(obj, "spec")
+def validate_network_policy(obj: dict[str, Any], old: dict[str, Any] | None = None) -> Errors:
+    """A policy, or (with `old`) an update of one: its ranges stay valid, and its selectors if the pods' had faults."""
+    spec, before = section(obj, "spec"), section(old or {}, "spec")
+    check_values = not validate_label_selector(before.get("podSelector"), "")
     errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector", check_values=check_values)
+    held = set(_cidrs(before))
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for path, rule in each(f"spec.{direction}", spec.get(direction)):
             for at, port in each(f"{path}.ports", rule.get("ports")):
                 errors += _validate_policy_port(port, at)
             for at, peer in each(f"{path}.{peers}", rule.get(peers)):
-                errors += _validate_peer(peer, at, check_values)
+                errors += _validate_peer(peer, at, held, check_values)
     types = spec.get("policyTypes") or []
     if len(types) > 2:
         return [*errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
@@ -53,13 +61,6 @@ def validate_network_policy(obj: dict[str, Any], *, check_values: bool = True) -
         if policy_type not in ("Ingress", "Egress"):
             errors.append(not_supported(at, policy_type, ("Ingress", "Egress")))
     return errors
-
-
-def _network_policy_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    """Values are not looked at where the pods' selector was stored with faults."""
-    return validate_network_policy(
-        new, check_values=not validate_label_selector(section(old, "spec", "podSelector"), "")
-    )
 
 
 def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
@@ -82,14 +83,24 @@ def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_peer(peer: dict[str, Any], path: str, check_values: bool) -> Errors:
+def _cidrs(spec: dict[str, Any]) -> Iterator[str]:
+    """Every range of a policy."""
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction) or ():
+            for peer in rule.get(peers) or ():
+                block = peer.get("ipBlock") or {}
+                yield block.get("cidr", "")
+                yield from block.get("except") or ()
+
+
+def _validate_peer(peer: dict[str, Any], path: str, held: Set[str], check_values: bool) -> Errors:
     errors: Errors = []
     given = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in given:
         errors += validate_label_selector(peer[name], f"{path}.{name}", check_values=check_values)
     block = peer.get("ipBlock")
     if block is not None:
-        errors += _validate_ip_block(block, f"{path}.ipBlock")
+        errors += _validate_ip_block(block, f"{path}.ipBlock", held)
         if given:
             errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
     elif not given:
@@ -97,22 +108,26 @@ def _validate_peer(peer: dict[str, Any], path: str, check_values: bool) -> Error
     return errors
 
 
-def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
+def _validate_ip_block(block: dict[str, Any], path: str, held: Set[str]) -> Errors:
+    """ValidateIPBlock. Ranges that were anywhere in the stored policy are not judged again."""
     cidr = block.get("cidr")
     if not cidr:
         return [required(f"{path}.cidr")]
-    if errors := validate_cidr(cidr, f"{path}.cidr"):
+    errors = validate_cidr(cidr, f"{path}.cidr", held)
+    outer = parse_cidr(cidr)
+    if outer is None:
         return errors
-    network = ipaddress.ip_network(cidr, strict=False)
     for at, exception in each(f"{path}.except", block.get("except")):
-        if faults := validate_cidr(exception, at):
-            errors += faults
-            continue
-        inner = ipaddress.ip_network(exception, strict=False)
-        inside = inner.version == network.version and inner.subnet_of(network) and inner != network  # type: ignore[arg-type]
-        if not inside:
+        errors += validate_cidr(exception, at, held)
+        inner = parse_cidr(exception)
+        if inner is not None and not _is_within(inner.network, outer.network):
             errors.append(invalid(at, exception, "must be a strict subset of `cidr`"))
     return errors
+
+
+def _is_within(inner: Network, outer: Network) -> bool:
+    """Whether a range is a part of another, and not the whole of it."""
+    return inner.version == outer.version and inner != outer and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
 # Ingress
@@ -167,7 +182,9 @@ def _validate_ingress_spec(spec: dict[str, Any], *, check_secrets: bool = True, 
 def _validate_host(host: str | None, path: str) -> Errors:
     if not host:
         return []
-    errors: Errors = [] if names.is_ip(host) else [invalid(path, host, "must be a DNS name, not an IP address")]
+    errors: Errors = []
+    if parse_ip(host) is not None:
+        errors.append(invalid(path, host, "must be a DNS name, not an IP address"))
     check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
     return errors + [invalid(path, host, fault) for fault in check(host)]
 
@@ -248,12 +265,13 @@ def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
 
 def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors: Errors = []
+    held = [entry.get("ip") for entry in section(old, "status", "loadBalancer").get("ingress") or ()]
     for path, entry in each("status.loadBalancer.ingress", section(new, "status", "loadBalancer").get("ingress")):
         if address := entry.get("ip"):
-            errors += [invalid(f"{path}.ip", address, fault) for fault in names.is_ip(address)]
+            errors += validate_ip(address, f"{path}.ip", held)
         if host := entry.get("hostname"):
             errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
-            if not names.is_ip(host):
+            if parse_ip(host) is not None:
                 errors.append(invalid(f"{path}.hostname", host, "must be a DNS name, not an IP address"))
     return errors
 
@@ -309,10 +327,8 @@ def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 def canonical_ip_name(name: str) -> list[str]:
     """An IPAddress is named by its address in canonical form."""
-    if names.is_ip(name):
-        return [names.IP_ADDRESS]
-    canonical = str(ipaddress.ip_address(name))
-    return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+    fault = canonical_ip_fault(name)
+    return [fault] if fault else []
 
 
 def validate_ip_address(obj: dict[str, Any]) -> Errors:
@@ -341,26 +357,12 @@ def validate_service_cidr(obj: dict[str, Any]) -> Errors:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
         return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
-    errors = [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
-    if len(cidrs) == 2 and _family(cidrs[0]) and _family(cidrs[0]) == _family(cidrs[1]):
+    errors = [error for at, cidr in each(path, cidrs) for error in validate_canonical_cidr(cidr, at)]
+    families = [found.network.version for found in map(parse_cidr, cidrs) if found]
+    if len(families) == 2 and families[0] == families[1]:
         text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
         errors.append(invalid(path, cidrs, text))
     return errors
-
-
-def _family(cidr: str) -> int:
-    """IPFamilyOfCIDRString; 0 of what is no CIDR."""
-    return 0 if validate_cidr(cidr, "") else ipaddress.ip_interface(cidr).version
-
-
-def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
-    """IsValidCIDR: no host bits, nothing that could be written shorter."""
-    if faults := validate_cidr(cidr, path):
-        return faults
-    network = ipaddress.ip_network(cidr, strict=False)
-    if ipaddress.ip_interface(cidr).ip != network.network_address:
-        return [invalid(path, cidr, "must not have bits set beyond the prefix length")]
-    return [] if str(network) == cidr else [invalid(path, cidr, f'must be in canonical form ("{network}")')]
 
 
 def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
@@ -373,7 +375,7 @@ def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    (GROUP, "NetworkPolicy"): KindValidation(create=validate_network_policy, updates={"": _network_policy_update}),
+    (GROUP, "NetworkPolicy"): KindValidation(create=validate_network_policy, updates={"": validate_network_policy}),
     (GROUP, "Ingress"): KindValidation(
         metadata="UM*",
         create=validate_ingress,

@@ -168,7 +168,7 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
         at = "status.nominatedNodeName"
         errors += [invalid(at, nominated, fault) for fault in names.is_dns1123_subdomain(nominated)]
     errors += unchanged(status.get("qosClass", ""), was.get("qosClass", ""), "status.qosClass")
-    return errors + validate_transitions(status, was, section(old, "spec")) + validate_status_ips(status)
+    return errors + validate_transitions(status, was, section(old, "spec")) + validate_status_ips(status, was)
 
 
 SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
