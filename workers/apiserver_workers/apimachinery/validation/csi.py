@@ -9,6 +9,7 @@ from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     IMMUTABLE,
     Errors,
+    at_least_zero,
     duplicate,
     each,
     forbidden,
@@ -106,6 +107,7 @@ def validate_node(obj: Object) -> Errors:
         if name in seen:
             errors.append(duplicate(f"{at}.name", name))
         seen.add(name)
+        errors += _validate_topology_keys(driver.get("topologyKeys") or [], at)
     return errors
 
 
@@ -117,9 +119,12 @@ def _validate_node_driver(driver: Object, path: str) -> Errors:
     if names.byte_length(node) > LONGEST_NODE_ID:
         errors.append(invalid(at, node, f"must be {LONGEST_NODE_ID} characters or less"))
     count = section(driver, "allocatable").get("count")
-    if count is not None and count < 0:
-        errors.append(invalid(f"{path}.allocatable.count", count, "must be greater than or equal to 0"))
-    keys = driver.get("topologyKeys") or []
+    return errors + at_least_zero(count, f"{path}.allocatable.count")
+
+
+def _validate_topology_keys(keys: list[str], path: str) -> Errors:
+    """The keys, which are blamed on the driver."""
+    errors: Errors = []
     for index, name in enumerate(keys):
         if not name:
             errors.append(required(path))

@@ -119,13 +119,7 @@ def _budget_status_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 def validate_storage_class(obj: dict[str, Any]) -> Errors:
     """pkg/apis/storage/validation."""
-    errors: Errors = []
-    provisioner = obj.get("provisioner")
-    if not provisioner:
-        errors.append(required("provisioner"))
-    else:
-        lowered = provisioner.lower()
-        errors += [invalid("provisioner", lowered, fault) for fault in names.is_qualified_name(lowered)]
+    errors = validate_provisioner(obj.get("provisioner") or "", "provisioner")
     errors += validate_parameters(obj.get("parameters"))
     errors += one_of(obj.get("reclaimPolicy"), ("Delete", "Retain"), "reclaimPolicy")
     if obj.get("volumeBindingMode") is None:
@@ -133,6 +127,14 @@ def validate_storage_class(obj: dict[str, Any]) -> Errors:
     else:
         errors += one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode")
     return errors + _validate_topologies(obj.get("allowedTopologies"))
+
+
+def validate_provisioner(name: str, path: str) -> Errors:
+    """The driver of a class: a qualified name in whatever case; messages show it in lower case."""
+    if not name:
+        return [required(path)]
+    lowered = name.lower()
+    return [invalid(path, lowered, fault) for fault in names.is_qualified_name(lowered)]
 
 
 MOST_PARAMETERS, LONGEST_PARAMETERS = 512, 256 * 1024

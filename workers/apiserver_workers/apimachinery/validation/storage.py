@@ -22,7 +22,7 @@ from apiserver_workers.apimachinery.validation.resource_lists import validate_ov
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_tolerations
 from apiserver_workers.apimachinery.validation.selectors import validate_label_selector
-from apiserver_workers.apimachinery.validation.small_groups import validate_parameters
+from apiserver_workers.apimachinery.validation.small_groups import validate_parameters, validate_provisioner
 
 Object = dict[str, Any]
 GROUP = "storage.k8s.io"
@@ -57,11 +57,7 @@ def _runtime_class_update(new: Object, old: Object) -> Errors:
 
 
 def validate_attributes_class(obj: Object) -> Errors:
-    driver = obj.get("driverName", "")
-    if driver:
-        errors = [invalid("driverName", driver, fault) for fault in names.is_qualified_name(driver.lower())]
-    else:
-        errors = [required("driverName")]
+    errors = validate_provisioner(obj.get("driverName", ""), "driverName")
     return errors + validate_parameters(obj.get("parameters"), needed=True)
 
 
