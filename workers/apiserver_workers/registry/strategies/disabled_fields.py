@@ -71,7 +71,10 @@ def _each_below(part: str, gates: dict[str, str]) -> dict[str, str]:
     return {gate: _below((part,), fields) for gate, fields in gates.items()}
 
 
+_RESULTS = "status.allocation.devices.results[]"
+_DEVICE_PLACES = "consumesCounters nodeName nodeSelector allNodes"
 _CLAIM = {
+    "DRAAdminAccess": f"{_REQUESTS[0]}.adminAccess",
     "DRAConsumableCapacity": f"{_below(_REQUESTS, 'capacity')} spec.devices.constraints[].distinctAttribute",
     "DRADeviceTaints": _below(_REQUESTS, "tolerations"),
     "DRAPrioritizedList": "spec.devices.requests[].firstAvailable",
@@ -100,8 +103,13 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
     },
     ("coordination.k8s.io", "leases"): {"CoordinatedLeaderElection": "spec.strategy spec.preferredHolder"},
     (DRA, "deviceclasses"): {"DRAExtendedResource": "spec.extendedResourceName"},
+    ("discovery.k8s.io", "endpointslices"): {"PreferSameTrafficDistribution": "endpoints[].hints.forNodes"},
     (DRA, "resourceclaims"): {
         **_CLAIM,
+        "DRAAdminAccess": f"{_CLAIM['DRAAdminAccess']} {_RESULTS}.adminAccess",
+        "DRAConsumableCapacity": (
+            f"{_CLAIM['DRAConsumableCapacity']} {_RESULTS}.shareID {_RESULTS}.consumedCapacity status.devices[].shareID"
+        ),
         "DRADeviceBindingConditions": (
             "status.allocation.allocationTimestamp status.allocation.devices.results[].bindingConditions"
             " status.allocation.devices.results[].bindingFailureConditions"
@@ -113,12 +121,25 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
         "DRADeviceBindingConditions": (
             "spec.devices[].bindingConditions spec.devices[].bindingFailureConditions spec.devices[].bindsToNode"
         ),
+        "DRAConsumableCapacity": ("spec.devices[].allowMultipleAllocations spec.devices[].capacity{}.requestPolicy"),
         "DRADeviceTaints": "spec.devices[].taints",
+        "DRAListTypeAttributes": _below(("spec.devices[].attributes{}",), "bools ints strings versions"),
         "DRANodeAllocatableResources": "spec.devices[].nodeAllocatableResourceMappings",
+        "DRAPartitionableDevices": (
+            f"spec.sharedCounters spec.perDeviceNodeSelection {_below(('spec.devices[]',), _DEVICE_PLACES)}"
+        ),
     },
     (SCHEDULING, "podgroups"): _each_below("spec", _POD_GROUP),
     (SCHEDULING, "workloads"): _each_below("spec.podGroupTemplates[]", _POD_GROUP),
-    (STORAGE, "csidrivers"): {"VolumeLimitScaling": "spec.preventPodSchedulingIfMissing"},
+    (STORAGE, "csidrivers"): {
+        "CSIServiceAccountTokenSecrets": "spec.serviceAccountTokenInSecrets",
+        "MutableCSINodeAllocatableCount": "spec.nodeAllocatableUpdatePeriodSeconds",
+        "SELinuxMountReadWriteOncePod": "spec.seLinuxMount",
+        "VolumeLimitScaling": "spec.preventPodSchedulingIfMissing",
+    },
+    (STORAGE, "volumeattachments"): {
+        "MutableCSINodeAllocatableCount": "status.attachError.errorCode status.detachError.errorCode",
+    },
 }
 
 
