@@ -44,7 +44,7 @@ class BindingEndpoint:
 
     async def create(self, request: Request, view: View) -> Response:
         """Assign the pod. Raises ApiError: 404, 409 when it cannot be assigned, 500 for a binding that is not valid."""
-        output = output_of(request)
+        output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
         binding = decode_object(request, _bindings(), options.field_validation)
         context = context_of(request, view, as_object("CreateOptions", options), dry_run=options.dry_run)
