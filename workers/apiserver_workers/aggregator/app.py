@@ -72,7 +72,7 @@ class AggregatorServer:
         self._version = version_info(config)
         self._groups = {info.group: info.server for info in served}
         model = types.model()
-        self._openapi = OpenAPIEndpoints(served, model, version=self._version["gitVersion"])
+        self._openapi = OpenAPIEndpoints(served, model, version=emulated_minor(config))
         for info in self.resources:
             model.kind(info.group, info.version, info.kind).fields  # noqa: B018
         version = self._version

@@ -49,7 +49,7 @@ class TokenEndpoint:
 
     async def create(self, request: Request, accounts: Served) -> Response:
         """The request with its token. Raises ApiError: 400, 404, 409, 422."""
-        output = output_of(request)
+        output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
         asked = decode_object(request, _view(), options.field_validation)
         asked = track(_view(), None, asked, manager_of(request, options), "token")

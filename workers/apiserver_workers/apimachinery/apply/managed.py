@@ -109,14 +109,15 @@ def _claimed(
     entries: list[Entry], mine: Fields, manager: str, api_version: str, now: str, subresource: str
 ) -> list[Entry]:
     """The entries with one more, or a larger one, for the manager that changed the fields `mine`."""
-    entry = new_entry(manager, UPDATE, api_version, mine, time=now, subresource=subresource)
-    who = identity(entry)
+    who = (manager, UPDATE, api_version, subresource)
     result = []
+    fields: Fields | None = mine
     for other in entries:
         if identity(other) == who:
-            entry["fieldsV1"] = union(mine, other["fieldsV1"])
+            fields = union(fields, other["fieldsV1"])
         else:
             result.append(other)
+    entry = new_entry(manager, UPDATE, api_version, fields or mine, time=now, subresource=subresource)
     result.append(entry)
     return result
 

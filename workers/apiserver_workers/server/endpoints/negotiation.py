@@ -45,8 +45,10 @@ class _Clause:
 
 
 @functools.lru_cache(maxsize=1024)
-def negotiate(accept: str, *, listing: bool = False) -> Output:
-    """What an Accept header asks for; `listing` where lists and watches are served. Raises ApiError 406."""
+def negotiate(accept: str, *, listing: bool = False, tables: bool = True) -> Output:
+    """What an Accept header asks for; `listing` where lists and watches are served, not `tables` where the kind is never
+    shown as a table. Raises ApiError 406.
+    """
     if not accept or accept in ("*/*", JSON):
         return PLAIN
     clauses = _clauses(accept)
@@ -59,7 +61,7 @@ def negotiate(accept: str, *, listing: bool = False) -> Output:
             output = _output(JSON, dict(clause.parameters))
         else:
             continue
-        if output is not None:
+        if output is not None and (tables or output.transform != TABLE):
             return output
     raise not_acceptable(MEDIA_TYPES)
 

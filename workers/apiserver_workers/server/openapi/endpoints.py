@@ -7,6 +7,7 @@ bytes. The index names every document with a hash, so that clients may keep what
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 import orjson
@@ -15,12 +16,13 @@ from isal import igzip
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.server.http.conditional import Headers, serve_content
 from apiserver_workers.server.http.messages import JSON, TEXT, Handler, Request, Response
 from apiserver_workers.server.openapi.definitions import Definitions
 from apiserver_workers.server.openapi.protobuf import encode
 from apiserver_workers.server.openapi.protobuf_v3 import encode as encode_v3
 from apiserver_workers.server.openapi.v2 import build_v2
-from apiserver_workers.server.openapi.v3 import build_document, build_index, document_hash, document_names
+from apiserver_workers.server.openapi.v3 import build_document, build_index, document_hash, document_names, resources_of
 
 ROOT = "/openapi/v3"
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -48,7 +50,7 @@ GZIP_LEVEL = 2
 
 
 class OpenAPIEndpoints:
-    """OpenAPI of the resources it is given; `version` is the server's, such as v1.36.2."""
+    """OpenAPI of the resources it is given; `version` is the one that the server emulates, such as 1.36."""
 
     def __init__(self, resources: Iterable[ResourceInfo], model: TypeModel, *, version: str) -> None:
         self._model = model
@@ -60,6 +62,7 @@ class OpenAPIEndpoints:
         self._resources = list(resources)
         self._names = frozenset(document_names(self._resources))
         self._index = build_index(self._resources, version=self._version)
+        self._made = time.time()
         self._bodies: dict[tuple[str, str, bool], asyncio.Future[bytes]] = {}
 
     def routes(self) -> dict[str, Handler]:
@@ -85,8 +88,8 @@ class OpenAPIEndpoints:
         asked = _query(request, "hash")
         if asked and asked != digest:
             return Response(301, headers=[("Location", f"{ROOT}/{name}?hash={digest}")])
-        headers = [("Etag", f'"{digest}"'), VARY, *([IMMUTABLE] if asked else [])]
-        return await self._answer(request, name, media_type, headers)
+        headers = [VARY, *([IMMUTABLE] if asked else [])]
+        return await self._answer(request, name, media_type, headers, digest)
 
     async def handle_v2(self, request: Request) -> Response:
         """The one document of v2. Raises ApiError 405."""
@@ -95,19 +98,21 @@ class OpenAPIEndpoints:
         if media_type is None:
             return Response(406, content_type="")
         digest = document_hash(media_type, self._resources, version=self._version)
-        return await self._answer(request, "v2", media_type, [("Etag", f'"{digest}"'), VARY])
+        return await self._answer(request, "v2", media_type, [VARY], digest)
 
     async def v2(self) -> bytes:
         """The document of v2 in JSON; the same object as long as it stays the same."""
         return await self._body("v2", JSON, False)
 
-    async def _answer(self, request: Request, name: str, media_type: str, headers: list[tuple[str, str]]) -> Response:
-        if request.headers.get("if-none-match") == headers[0][1]:
-            return Response(304, headers=headers)
+    async def _answer(self, request: Request, name: str, media_type: str, headers: Headers, digest: str) -> Response:
         zipped = "gzip" in request.headers.get("accept-encoding", "")
         if zipped:
             headers.append(("Content-Encoding", "gzip"))
-        return Response(200, await self._body(name, media_type, zipped), media_type, headers)
+        body = await self._body(name, media_type, zipped)
+        # the parts of a compressed document are no parts of the document
+        return serve_content(
+            request, body, media_type, headers, tag=f'"{digest}"', modified=self._made, ranges=not zipped
+        )
 
     async def _body(self, name: str, media_type: str, zipped: bool) -> bytes:
         """The document's bytes; requests that come while it is built wait for the same."""
@@ -138,8 +143,7 @@ class OpenAPIEndpoints:
         return orjson.dumps(document) if media_type == JSON else encode(document)
 
     def _hash(self, name: str) -> str:
-        of_group = [info for info in self._resources if name in (f"apis/{info.group_version}", f"api/{info.version}")]
-        return document_hash(name, of_group, version=self._version)
+        return document_hash(name, resources_of(name, self._resources), version=self._version)
 
 
 def accepted(accept: str, types: dict[str, str]) -> str | None:
@@ -157,6 +161,6 @@ def _query(request: Request, name: str) -> str:
 
 
 def _check_method(request: Request) -> None:
-    if request.method != "GET":
+    if request.method not in ("GET", "HEAD"):
         message = "the server does not allow this method on the requested resource"
         raise ApiError(405, "MethodNotAllowed", message, {})

@@ -53,7 +53,7 @@ def build_index(resources: Iterable[ResourceInfo], *, version: str) -> bytes:
     resources = list(resources)
     paths = {
         name: {
-            "serverRelativeURL": f"/openapi/v3/{name}?hash={document_hash(name, _of(name, resources), version=version)}"
+            "serverRelativeURL": f"/openapi/v3/{name}?hash={document_hash(name, resources_of(name, resources), version=version)}"
         }
         for name in document_names(resources)
     }
@@ -66,7 +66,7 @@ def build_document(
     """The document of that name as JSON."""
     operations = list(discovery_operations(name))
     group = api_version = ""
-    for info in _of(name, resources):
+    for info in resources_of(name, resources):
         operations += operations_of(info, model)
         group, api_version = info.group, info.version
     roots = {operation.result for operation in operations} | {operation.body for operation in operations}
@@ -89,7 +89,7 @@ def build_v3(resources: Iterable[ResourceInfo], model: TypeModel, *, version: st
     return {"": build_index(resources, version=version), **documents}
 
 
-def _of(name: str, resources: Iterable[ResourceInfo]) -> list[ResourceInfo]:
+def resources_of(name: str, resources: Iterable[ResourceInfo]) -> list[ResourceInfo]:
     """The resources that a document describes."""
     prefix, _, rest = name.partition("/")
     if prefix not in ("api", "apis"):
