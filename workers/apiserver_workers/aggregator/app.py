@@ -81,10 +81,7 @@ class AggregatorServer:
         self.kinds = BuiltinKinds(model)
         kinds = tuple(map(self.kinds.of, served))
         self._openapi = OpenAPIEndpoints(
-            lambda: kinds,
-            model,
-            version=self._version["gitVersion"],
-            sources=[DelegateOpenAPI(self.extensions)],
+            lambda: kinds, model, version=emulated_minor(config), sources=[DelegateOpenAPI(self.extensions)]
         )
         self.kinds.preload(self.resources)
         version = self._version
@@ -123,7 +120,7 @@ class AggregatorServer:
         """A request that has passed all filters."""
         info = request.info
         assert info is not None
-        if info.is_resource_request:
+        if info.is_resource_request and not request.path.startswith("//"):
             server = self._groups.get(info.api_group)
             if server == "core":
                 return await self.core.handle(request)

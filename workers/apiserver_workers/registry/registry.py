@@ -8,7 +8,7 @@ from typing import Any
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
-from apiserver_workers.registry.attributes import Admission
+from apiserver_workers.registry.attributes import Admission, Permits
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies import strategy_for
 from apiserver_workers.registry.strategies.base import Strategy
@@ -22,6 +22,8 @@ class Registry:
     `settings` are the completed options that strategies read (service ranges, event TTL, ...). `admission` makes the chain
     that every store is given: its plugins look things up in this registry, once there are requests.
     """
+
+    permits: Permits | None = None  # None: nobody is asked, everything is permitted
 
     def __init__(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
+from apiserver_workers.apimachinery.addresses import parse_cidr
 from apiserver_workers.apimachinery.types import model
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.addresses import validate_cidr
@@ -70,7 +70,7 @@ def _validate_pod_cidrs(spec: Object) -> Errors:
     errors = [error for at, cidr in each(path, cidrs) for error in validate_cidr(cidr, at)]
     if errors or len(cidrs) < 2:
         return errors
-    families = {ipaddress.ip_interface(cidr).version for cidr in cidrs}
+    families = {found.network.version for found in map(parse_cidr, cidrs) if found}
     if len(cidrs) > 2 or len(families) < 2:
         errors.append(invalid(path, cidrs, "may specify no more than one CIDR for each IP family"))
     return errors + [duplicate(at, cidr) for i, (at, cidr) in enumerate(each(path, cidrs)) if cidr in cidrs[:i]]

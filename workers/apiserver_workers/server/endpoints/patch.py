@@ -9,9 +9,11 @@ import orjson
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec import jsontext
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
+from apiserver_workers.apimachinery.goformat import plain
 from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
-from apiserver_workers.apimachinery.served_kind import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from apiserver_workers.apimachinery.served_kind import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from apiserver_workers.apimachinery.strategic import strategic_merge
+from apiserver_workers.apimachinery.unstructured import restore_fault
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
@@ -123,13 +125,25 @@ class DocumentPatch(Patch):
             self._check_kind(document)
             obj, strict = await self.served.kind.from_document(document)
         except codec.DecodeError as error:
-            raise undecodable(document, live, str(error)) from None
+            raise self._undecodable(document, live, str(error)) from None
         strict = [*self.strict, *strict]
         if strict and self.options.field_validation == "Strict":
-            raise undecodable(document, live, "strict decoding error: " + ", ".join(strict))
+            raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
         if self.options.field_validation == "Warn":
             self.request.warnings += strict
         return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+
+    def _undecodable(self, document: Any, live: Object, why: str) -> ApiError:
+        """422: what the patch makes is no object of the kind."""
+        if self.kind == STRATEGIC_PATCH:
+            why = restore_fault(self.served.type, document) or why
+        return self._refused(document, live, why)
+
+    def _refused(self, document: Any, live: Object, why: str) -> ApiError:
+        """422, which shows the patched document, or a strategic merge patch itself as Go prints a map."""
+        if self.kind == STRATEGIC_PATCH:
+            return invalid("", "", "", [invalid_value("patch", plain(self.document), why)])
+        return undecodable(document, live, why)
 
     def _check_kind(self, document: Any) -> None:
         info = self.served.info
@@ -156,6 +170,7 @@ class ApplyPatch(Patch):
     def __init__(self, request: Request, served: Served, kind: str) -> None:
         super().__init__(request, served, kind)
         self.allow_create = not self.subresource
+        self.context.applies = True
         self.configuration, self.repeated = codec.from_yaml(request.body)
 
     async def patched(self, live: Object | None) -> Object:
