@@ -154,7 +154,8 @@ class Store:
 
 def _no_path_segment(namespace: str, name: str) -> ApiError:
     """What the key functions of upstream's Store say of a name or namespace that cannot be part of a key."""
-    parameter, text = ("Namespace", namespace) if namespace in DOTS else ("Name", name)
+    named = name in DOTS or "%" in name or "/" in name
+    parameter, text = ("Name", name) if named else ("Namespace", namespace)
     if text in DOTS:
         faults = [f"may not be '{text}'"]
     else:
