@@ -520,6 +520,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._loop.call_later(TLS_LINGER, self._transport.close)
+            self._loop.call_later(2 * TLS_LINGER, self._transport.abort)  # closing, it no longer reads
 
     def _forget(self) -> None:
         self._connections.discard(self)
