@@ -13,7 +13,6 @@ from .values import (
     UINT_MAX,
     Duration,
     KeyedMap,
-    Opaque,
     Optional,
     Timestamp,
     TypeValue,
@@ -217,17 +216,3 @@ def _found(element: Any, item: Any) -> bool:
         return equal(element, item)
     except Failure:
         return False
-
-
-__all__ = [
-    "Opaque",
-    "compare",
-    "contains",
-    "equal",
-    "greater",
-    "greater_equals",
-    "is_comparable",
-    "less",
-    "less_equals",
-    "not_equal",
-]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import text as texts
-from ..estimates import LARGEST, TRAVERSAL, ZERO, CallEstimate, Operand, Range, Static
+from ..estimates import LARGEST, TRAVERSAL, ZERO, CallEstimate, Operand, Range, Static, times_factor
 from ..failures import CostExceeded, Failure
 from . import costs, string_format
 from .row import Row, Runtime
@@ -166,7 +166,7 @@ def _shortest_replacement(size: Range, old: Range, new: Range) -> tuple[int, int
 
 
 def _rounded_up(dividend: int, divisor: int) -> int:
-    return costs.times_factor(1, float(dividend) / float(divisor))
+    return times_factor(1, float(dividend) / float(divisor))
 
 
 def _static_split(target: Operand | None, args: Sequence[Operand]) -> CallEstimate:
