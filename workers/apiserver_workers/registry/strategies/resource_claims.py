@@ -138,13 +138,13 @@ def changed_drivers(now: Object, before: Object) -> list[str]:
 
 def node_of(allocation: Object) -> str:
     """The one node that an allocation is for; "" if it may be on several."""
-    terms = section(allocation, "nodeSelector").get("nodeSelectorTerms") or ()
+    terms = section(allocation, "nodeSelector").get("nodeSelectorTerms") or []
     if len(terms) != 1 or terms[0].get("matchExpressions"):
         return ""
-    fields = terms[0].get("matchFields") or ()
+    fields = terms[0].get("matchFields") or []
     if len(fields) != 1 or (fields[0].get("key"), fields[0].get("operator")) != ("metadata.name", "In"):
         return ""
-    values = fields[0].get("values") or ()
+    values = fields[0].get("values") or []
     return str(values[0]) if len(values) == 1 else ""
 
 
