@@ -13,6 +13,7 @@ from apiserver_workers.apimachinery.validation.field import Errors
 from apiserver_workers.apimachinery.validation.kinds import DEFAULT, kind_validation
 from apiserver_workers.apimachinery.validation.meta import (
     validate_contents,
+    validate_finalizers,
     validate_object_meta,
     validate_object_meta_update,
     validate_standard_finalizers,
@@ -49,15 +50,16 @@ def validate_update(info: ResourceInfo, new: dict[str, Any], old: dict[str, Any]
     rules = _rules(info)
     metadata = new["metadata"]
     contents = validate_contents(metadata)
-    changed = validate_object_meta_update(metadata, old["metadata"])
+    created = contents + validate_finalizers(metadata.get("finalizers"), "metadata.finalizers")
+    updated = validate_object_meta_update(metadata, old["metadata"]) + contents
     finalizers = validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
-    errors = contents + changed + contents
+    errors = created + updated
     check = rules.updates.get(subresource)
     for step in STATUS_METADATA if subresource and subresource != "scale" else rules.metadata:
         if step == "U":
-            errors += changed + contents + finalizers
+            errors += updated + finalizers
         elif step == "M":
-            errors += contents + finalizers
+            errors += created + finalizers
         elif check is not None:
             errors += check(new, old)
     return errors

@@ -76,14 +76,19 @@ def validate_owner_references(owners: list[dict[str, Any]] | None, path: str) ->
 def _validate_owner(owner: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     version = owner.get("apiVersion", "")
-    if not version.rpartition("/")[2]:
+    if not _version_of(version):
         errors.append(invalid(f"{path}.apiVersion", version, "version must not be empty"))
     for field in ("kind", "name", "uid"):
         if not owner.get(field):
             errors.append(invalid(f"{path}.{field}", "", "must not be empty"))
-    if version == "v1" and owner.get("kind") == "Event":
+    if version in ("v1", "/v1") and owner.get("kind") == "Event":
         errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
     return errors
+
+
+def _version_of(api_version: str) -> str:
+    """The version that ParseGroupVersion reads; none of a malformed value with two slashes."""
+    return "" if api_version.count("/") > 1 else api_version.rpartition("/")[2]
 
 
 def validate_finalizers(finalizers: list[str] | None, path: str) -> Errors:
@@ -123,7 +128,8 @@ def validate_object_meta(
     else:
         errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
     errors += at_least_zero(meta.get("generation"), f"{path}.generation")
-    return errors + validate_contents(meta, path)
+    errors += validate_contents(meta, path)
+    return errors + validate_finalizers(meta.get("finalizers"), f"{path}.finalizers")
 
 
 def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: str = "metadata") -> Errors:
@@ -144,8 +150,15 @@ def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: 
     return errors
 
 
+def metadata_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """ValidateObjectMetaUpdate of the core group, for kinds whose rules look at metadata between other things."""
+    metadata = new["metadata"]
+    errors = validate_object_meta_update(metadata, old["metadata"]) + validate_contents(metadata)
+    return errors + validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
+
+
 def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
-    """Labels, annotations, owners and finalizers, as the generic checks of any object see them."""
+    """Labels, annotations and owners: what the checks of a new object and of an update both look at."""
     errors: Errors = []
     if labels := meta.get("labels"):
         errors += validate_labels(labels, f"{path}.labels")
@@ -153,6 +166,4 @@ def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
         errors += validate_annotations(annotations, f"{path}.annotations")
     if owners := meta.get("ownerReferences"):
         errors += validate_owner_references(owners, f"{path}.ownerReferences")
-    if finalizers := meta.get("finalizers"):
-        errors += validate_finalizers(finalizers, f"{path}.finalizers")
     return errors

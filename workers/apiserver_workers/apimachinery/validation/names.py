@@ -60,14 +60,6 @@ _label = pattern_checker(
     "123-abc",
     limit=63,
 )
-is_dns1035_label = pattern_checker(
-    "[a-z]([-a-z0-9]*[a-z0-9])?",
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and"
-    " end with an alphanumeric character",
-    "my-name",
-    "abc-123",
-    limit=63,
-)
 is_dns1123_subdomain = pattern_checker(
     SUBDOMAIN,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
@@ -153,13 +145,13 @@ _config_map_key = pattern_checker(
 
 
 def is_qualified_name(value: str) -> list[str]:
-    """`name` or `prefix/name`: label keys, annotation keys (lower-cased), resource names, finalizers."""
+    """`name` or `prefix/name`: label keys, annotation keys (lower-cased), resource names, finalizers (IsLabelKey)."""
     prefix, slash, name = value.rpartition("/")
     faults: list[str] = []
     if "/" in prefix:
         return [
             regex_error(
-                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', "
+                "a valid label key must consist of alphanumeric characters, '-', '_' or '.', "
                 "and must start and end with an alphanumeric character",
                 QUALIFIED_NAME,
                 "MyName",
