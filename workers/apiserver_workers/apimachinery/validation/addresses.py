@@ -34,9 +34,25 @@ def family_of(address: str) -> str:
     return "IPv4" if ipaddress.ip_address(address).version == 4 else "IPv6"
 
 
+def parse_sloppy(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """ParseIPSloppy: an address whose IPv4 numbers may have leading zeros; an IPv4-mapped one is that IPv4 address."""
+    parts = address.split(".")
+    if len(parts) == 4 and all(part.isascii() and part.isdecimal() for part in parts):
+        address = ".".join(str(int(part)) for part in parts)
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if ip.version == 4:
+        return ip
+    return None if ip.scope_id else ip.ipv4_mapped or ip
+
+
 def validate_endpoint_ip(address: str, path: str) -> Errors:
     """ValidateEndpointIP: ranges that no endpoint may be in."""
-    ip = ipaddress.ip_address(address)
+    ip = parse_sloppy(address)
+    if ip is None:
+        return [invalid(path, address, "must be a valid IP address")]
     faults = (
         (ip.is_unspecified, f"may not be unspecified ({address})"),
         (ip.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),

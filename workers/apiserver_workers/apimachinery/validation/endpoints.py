@@ -41,17 +41,13 @@ def validate_endpoints(obj: Object) -> Errors:
 
 def _validate_address(address: Object, path: str) -> Errors:
     ip = address.get("ip", "")
-    errors: Errors = []
-    if faults := ip_faults(ip):
-        errors += [invalid(f"{path}.ip", ip, fault) for fault in faults]
-    else:
-        errors += validate_endpoint_ip(ip, f"{path}.ip")
+    errors = [invalid(f"{path}.ip", ip, fault) for fault in ip_faults(ip)]
     if host := address.get("hostname"):
         errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
     node = address.get("nodeName")
     if node is not None:
         errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
-    return errors
+    return errors + validate_endpoint_ip(ip, f"{path}.ip")
 
 
 def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Errors:
@@ -63,7 +59,13 @@ def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Error
         errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
     errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
     errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
-    return errors
+    return errors + _validate_app_protocol(port.get("appProtocol"), path)
+
+
+def _validate_app_protocol(protocol: str | None, path: str) -> Errors:
+    if protocol is None:
+        return []
+    return [invalid(f"{path}.appProtocol", protocol, fault) for fault in names.is_qualified_name(protocol)]
 
 
 # EndpointSlice (pkg/apis/discovery/validation)
