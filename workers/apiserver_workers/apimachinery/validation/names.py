@@ -40,13 +40,18 @@ def too_long(limit: int, unit: str = "characters") -> str:
 EMPTY = "must be non-empty"
 
 
+def byte_length(value: str) -> int:
+    """What Go's len says of a string."""
+    return len(value) if value.isascii() else len(value.encode())
+
+
 def pattern_checker(pattern: str, message: str, *examples: str, limit: int = 0, unit: str = "characters") -> Checker:
     """A checker for a whole-string pattern and a length limit (0: none)."""
     matcher = re.compile(pattern).fullmatch
     failure = regex_error(message, pattern, *examples)
 
     def check(value: str) -> list[str]:
-        faults = [too_long(limit, unit)] if limit and len(value) > limit else []
+        faults = [too_long(limit, unit)] if limit and byte_length(value) > limit else []
         return faults if matcher(value) else [*faults, failure]
 
     return check
@@ -167,7 +172,7 @@ def is_qualified_name(value: str) -> list[str]:
             faults += [f"prefix part {fault}" for fault in is_dns1123_subdomain(prefix)]
     if not name:
         faults.append(f"name part {EMPTY}")
-    elif len(name) > 63:
+    elif byte_length(name) > 63:
         faults.append(f"name part {too_long(63, 'bytes')}")
     return faults + _NAME_PART(name)
 
