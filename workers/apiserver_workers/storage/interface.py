@@ -194,8 +194,8 @@ class ResourceCache(Protocol):
         ...
 
     async def watch(self, key_prefix: str, since: int) -> Subscription:
-        """All events after revision `since`, from memory, or from etcd's history if older. Raises Compacted,
-        FutureRevision (if `since` is beyond what etcd has; waits up to 3 s for it)."""
+        """All events after revision `since`, from memory, or from etcd's history if older; silent until that revision
+        if it is still to come. Raises Compacted."""
         ...
 
 

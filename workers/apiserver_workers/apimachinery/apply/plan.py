@@ -139,7 +139,8 @@ class _Struct(Node):
 def node_of(field: Field) -> Node:
     """The node of a field's value."""
     if field.form == "object" and field.type is not None:
-        atomic = "atomic" in (field.map_type, field.type.map_type)
+        # what the field says of itself wins over what its type says
+        atomic = (field.map_type or field.type.map_type) == "atomic"
         return Node(LEAF, "object") if atomic else _struct(field.type)
     if field.form == "map" and field.element is not None:
         if field.map_type == "atomic":

@@ -10,7 +10,6 @@ from apiserver_workers.apimachinery.label_selectors import label_selector_matche
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.cron import schedule_fault
 from apiserver_workers.apimachinery.validation.field import (
-    IMMUTABLE,
     Errors,
     at_least_zero,
     duplicate,
@@ -28,6 +27,7 @@ from apiserver_workers.apimachinery.validation.field import (
     unchanged,
 )
 from apiserver_workers.apimachinery.validation.job_status import count_indexes, validate_job_status
+from apiserver_workers.apimachinery.validation.job_template import validate_template_update
 from apiserver_workers.apimachinery.validation.networking import validate_domain_prefixed_path
 from apiserver_workers.apimachinery.validation.pod_spec import validate_pod_template
 from apiserver_workers.apimachinery.validation.rules import KindValidation
@@ -310,7 +310,7 @@ def _job_update(new: Object, old: Object) -> Errors:
         text = "can only be modified in tandem with spec.parallelism"
         errors.append(invalid("spec.completions", completions[0], text))
     errors += unchanged(spec.get("selector"), was.get("selector"), "spec.selector")
-    errors += _template_unchanged(spec, old)
+    errors += validate_template_update(new, old)
     for field in (
         "completionMode",
         "podFailurePolicy",
@@ -320,32 +320,6 @@ def _job_update(new: Object, old: Object) -> Errors:
     ):
         errors += unchanged(spec.get(field), was.get(field), f"spec.{field}")
     return errors
-
-
-# What a suspended job's template may change, besides where it prefers nodes.
-MUTABLE_METADATA = ("labels", "annotations")
-MUTABLE_SPEC = ("nodeSelector", "tolerations", "schedulingGates")
-
-
-def _template_unchanged(spec: Object, old: Object) -> Errors:
-    """Only where the pods of a job that waits suspended and never ran are scheduled may change."""
-    was = section(old, "spec")
-    now, before = spec.get("template") or {}, was.get("template") or {}
-    compared = now, before
-    if was.get("suspend") and section(old, "status").get("startTime") is None:
-        compared = _without_scheduling(now, before), _without_scheduling(before, now)
-    return [] if compared[0] == compared[1] else [invalid("spec.template", now, IMMUTABLE)]
-
-
-def _without_scheduling(template: Object, other: Object) -> Object:
-    meta = {name: value for name, value in section(template, "metadata").items() if name not in MUTABLE_METADATA}
-    spec = {name: value for name, value in section(template, "spec").items() if name not in MUTABLE_SPEC}
-    affinity, others = spec.get("affinity"), section(other, "spec").get("affinity")
-    if affinity is not None:
-        rest = {name: value for name, value in affinity.items() if name != "nodeAffinity"}
-        # An affinity that only prefers nodes may come and go.
-        spec["affinity"] = rest if rest or others is not None else None
-    return {"metadata": meta, "spec": {name: value for name, value in spec.items() if value is not None}}
 
 
 # CronJob

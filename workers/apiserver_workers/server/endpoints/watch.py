@@ -25,6 +25,8 @@ BOOKMARK_INTERVAL = 60.0
 MAX_FRAMES = 1024
 INITIAL_BATCH = 100  # initial events that are sent together
 TOO_OLD = "The resourceVersion for the provided watch is too old."
+# Errors that a watch tells as its only event: it began too far back, or at a revision that does not come.
+TOLD = (410, 504)
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -91,7 +93,7 @@ def frames_of(served: Served, output: Output, include: str) -> Frames:
 
 
 async def watch_response(request: Request, served: Served, options: ListOptions, output: Output) -> Response:
-    """The stream that answers a watch. Raises ApiError; an expired revision is told in the stream."""
+    """The stream that answers a watch. Raises ApiError; a revision that cannot be had is told in the stream."""
     info = request.info
     assert info is not None
     transform.check_single(served, output)
@@ -103,7 +105,7 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
     try:
         watch = await served.store.watch(info.namespace, options)
     except ApiError as error:
-        if error.code != 410:
+        if error.code not in TOLD:
             raise
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
