@@ -18,6 +18,8 @@ LEAF, STRUCT, MAP, KEYED, SET, DEDUCED = range(6)
 
 # Keys of lists that have a default although they may be left out of the object.
 KEY_DEFAULTS = {"protocol": "TCP"}
+# Keys that may be left out by omitempty and have their zero value as default in the schema nevertheless.
+DEFAULTED_KEYS = {"LocalObjectReference": ("name",)}
 
 # Fields of the root object that nobody owns (stripmeta.go); managedFields would describe itself.
 UNOWNED = ("apiVersion", "kind")
@@ -179,6 +181,8 @@ def _key(type: Type, name: str) -> tuple[str, Any, bool]:
         return name, KEY_DEFAULTS[name], True
     if field is None or field.pointer:
         return name, None, field is not None
+    if field.omitempty and name not in DEFAULTED_KEYS.get(type.name.rpartition(".")[2], ()):
+        return name, None, False
     return name, ZEROS.get(field.form), False
 
 

@@ -56,13 +56,14 @@ def _object(type: Type) -> Step:
     table: dict[str, Step] = {}
     always: list[tuple[str, Any]] = []
     compiled = False
+    keeps_empty = type.is_object or type.name.endswith("Spec")
 
     def compile() -> None:
         # On first use, because types are recursive.
         nonlocal compiled
         for name, member in type.fields.items():
             table[name] = field_step(member)
-            if type.is_object and member.form == "list" and not member.omitempty:
+            if keeps_empty and member.form == "list" and not member.omitempty:
                 table[name] = _keeping_empty(table[name])
             if is_always_written(member):
                 always.append((name, _zero(member)))
@@ -182,7 +183,7 @@ def _list(member: Field, element: Field) -> Step:
 
 
 def _keeping_empty(step: Step) -> Step:
-    """A list of a kind's own that Go always writes: an empty one is told from none until it is stored."""
+    """A list of a kind or its spec that Go always writes: an empty one is told from none until it is stored."""
 
     def run(value: Any, unknown: list[str]) -> Any:
         return [] if value == [] else step(value, unknown)
@@ -206,7 +207,13 @@ def _map(member: Field, element: Field) -> Step:
     return run
 
 
+def is_byte(value: Any) -> bool:
+    return value.__class__ is int and 0 <= value < 256
+
+
 def _bytes(value: Any, unknown: list[str]) -> str:
+    if value.__class__ is list:
+        return _bytes_of_numbers(value)
     if value.__class__ is not str:
         raise Mismatch
     try:
@@ -214,6 +221,14 @@ def _bytes(value: Any, unknown: list[str]) -> str:
     except ValueError:
         data = lenient_base64(value)
     return binascii.b2a_base64(data, newline=False).decode()
+
+
+def _bytes_of_numbers(value: list[Any]) -> str:
+    """Go takes a list of numbers, too; null leaves a zero."""
+    numbers = [0 if item is None else item for item in value]
+    if not all(map(is_byte, numbers)):
+        raise Mismatch
+    return binascii.b2a_base64(bytes(numbers), newline=False).decode()
 
 
 def _bytes_or_drop(value: Any, unknown: list[str]) -> str | None:

@@ -150,13 +150,6 @@ def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: 
     return errors
 
 
-def metadata_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    """ValidateObjectMetaUpdate of the core group, for kinds whose rules look at metadata between other things."""
-    metadata = new["metadata"]
-    errors = validate_object_meta_update(metadata, old["metadata"]) + validate_contents(metadata)
-    return errors + validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
-
-
 def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
     """Labels, annotations and owners: what the checks of a new object and of an update both look at."""
     errors: Errors = []

@@ -26,7 +26,6 @@ from apiserver_workers.apimachinery.validation.field import (
     shown,
 )
 from apiserver_workers.apimachinery.validation.internal import internal, invalid_internal
-from apiserver_workers.apimachinery.validation.meta import metadata_update
 from apiserver_workers.apimachinery.validation.resource_lists import validate_quantity
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 
@@ -228,13 +227,8 @@ CONFIG_MAP_FIELDS = (
 )
 
 
-def _whole_update(new: Object, old: Object) -> Errors:
-    """ValidateNode, then ValidateNodeUpdate, which begins with the metadata and finds most faults again."""
-    return validate_node(new) + metadata_update(new, old) + _node_update(new, old)
-
-
 KINDS = {
     ("", "Node"): KindValidation(
-        metadata="M*", create=validate_node, updates={"": _whole_update, "status": _node_update}
+        metadata="MCU*", create=validate_node, updates={"": _node_update, "status": _node_update}
     ),
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid
+from apiserver_workers.apimachinery.validation.addresses import parse_sloppy
+from apiserver_workers.apimachinery.validation.field import Errors, each, forbidden, internal_error, invalid
 
 Object = dict[str, Any]
 ONE_PER_FAMILY = "may specify no more than one IP for each IP family"
@@ -51,11 +51,13 @@ def validate_status_ips(status: Object) -> Errors:
 def _validate_ips(addresses: list[Object] | None, path: str) -> Errors:
     ips = [address.get("ip", "") for address in addresses or ()]
     errors = [invalid(at, ip, fault) for at, ip in each(path, ips) for fault in names.is_ip(ip)]
-    if len(ips) < 2 or errors:
+    if len(ips) < 2:
         return errors
-    if len(ips) > 2 or len({ipaddress.ip_address(ip).version for ip in ips}) < 2:
+    parsed = [parse_sloppy(ip) for ip in ips]
+    if None in parsed:
+        index = parsed.index(None)
+        text = f"failed to check for dual stack with error:invalid IP[{index}]: {ips[index]}"
+        errors.append(internal_error(path, text))
+    if None in parsed or len(ips) > 2 or len({ip.version for ip in parsed if ip is not None}) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
-    for index, (at, ip) in enumerate(each(path, ips)):
-        if ip in ips[:index]:
-            errors.append(duplicate(at, {"IP": ip}))
     return errors

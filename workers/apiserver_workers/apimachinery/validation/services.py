@@ -18,6 +18,7 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
+    key,
     not_supported,
     one_of,
     required,
@@ -36,6 +37,8 @@ FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 MAX_AFFINITY_SECONDS = 86400
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
@@ -43,7 +46,8 @@ def validate_service(service: Object) -> Errors:
     """ValidateService, after cluster IPs and node ports were allocated."""
     spec = section(service, "spec")
     kind = spec.get("type", "")
-    errors = _validate_ports_present(spec, kind)
+    annotations = service["metadata"].get("annotations") or {}
+    errors = _validate_topology(annotations) + _validate_ports_present(spec, kind)
     errors += _validate_by_type(spec, kind)
     all_named = len(spec.get("ports") or ()) > 1
     seen_names: set[str] = set()
@@ -52,7 +56,7 @@ def validate_service(service: Object) -> Errors:
     if selector := spec.get("selector"):
         errors += validate_labels(selector, "spec.selector")
     errors += _validate_affinity(spec)
-    errors += _validate_cluster_ips(spec, kind)
+    errors += validate_cluster_ips(spec, kind)
     errors += _validate_external_ips(spec)
     errors += one_of(kind, TYPES, "spec.type", needed=True)
     errors += _validate_node_ports(spec, kind)
@@ -61,12 +65,23 @@ def validate_service(service: Object) -> Errors:
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         text = "may only be used when `type` is 'LoadBalancer'"
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", text))
+    if spec.get("allocateLoadBalancerNodePorts") is None and kind == "LoadBalancer":
+        errors.append(required("allocateLoadBalancerNodePorts"))
     errors += _validate_load_balancer_class(spec, kind)
     errors += _validate_traffic_policies(spec, kind)
     distribution = spec.get("trafficDistribution")
     if distribution is not None and distribution not in DISTRIBUTIONS:
         errors.append(not_supported("spec.trafficDistribution", distribution, DISTRIBUTIONS))
     return errors
+
+
+def _validate_topology(annotations: dict[str, str]) -> Errors:
+    """The two names of one annotation say the same."""
+    mode, hints = annotations.get(TOPOLOGY_MODE), annotations.get(TOPOLOGY_HINTS)
+    if mode is None or hints is None or mode == hints:
+        return []
+    text = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+    return [invalid(key("metadata.annotations", TOPOLOGY_MODE), mode, text)]
 
 
 def _validate_ports_present(spec: Object, kind: str) -> Errors:
@@ -115,7 +130,7 @@ def _validate_port(port: Object, path: str, name_needed: bool, seen: set[str]) -
         errors += [invalid(f"{path}.targetPort", target, fault) for fault in names.is_port_name(target)]
     else:
         errors += [invalid(f"{path}.targetPort", target or 0, fault) for fault in names.is_port_number(target)]
-    if protocol_name := port.get("appProtocol"):
+    if (protocol_name := port.get("appProtocol")) is not None:
         at = f"{path}.appProtocol"
         errors += [invalid(at, protocol_name, fault) for fault in names.is_qualified_name(protocol_name)]
     return errors
@@ -146,7 +161,7 @@ def _validate_affinity(spec: Object) -> Errors:
     return errors
 
 
-def _validate_cluster_ips(spec: Object, kind: str) -> Errors:
+def validate_cluster_ips(spec: Object, kind: str) -> Errors:
     """ValidateServiceClusterIPsRelatedFields."""
     if kind == "ExternalName":
         return []
@@ -370,7 +385,6 @@ def is_service_name(value: str) -> list[str]:
 KINDS = {
     ("", "Service"): KindValidation(
         name=is_service_name,
-        metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},
     ),

@@ -9,12 +9,13 @@ parts of it over, never change it.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from apiserver_workers.apimachinery import codec, types, validation, warnings
 from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.types import Field
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.disabled_fields import disabled_fields
@@ -43,7 +44,9 @@ class Strategy:
         fields = kind.fields if kind else {}
         status = fields.get("status")
         self._status_type = status.type if status else None
-        self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
+        spec = fields.get("spec")
+        self._null_lists = _written_lists(fields)
+        self._null_spec_lists = _written_lists(spec.type.fields) if spec and spec.type else ()
 
     # create
 
@@ -116,7 +119,8 @@ class Strategy:
         """Asked when the last finalizer of an object that is being deleted has gone."""
         return True
 
-    def warnings_on_delete(self, obj: Object, options: DeleteOptions) -> list[str]:
+    def warnings_on_delete(self, options: DeleteOptions) -> list[str]:
+        """What clients are told of a deletion, whatever becomes of it."""
         return []
 
     async def after_delete(self, obj: Object, context: Context) -> None:
@@ -136,6 +140,9 @@ class Strategy:
         for field in self._null_lists:
             if obj.get(field) == []:
                 obj[field] = None
+        for field in self._null_spec_lists:
+            if obj.get("spec", {}).get(field) == []:
+                obj["spec"] = obj["spec"] | {field: None}
 
     # helpers for subclasses
 
@@ -156,6 +163,11 @@ class Strategy:
     def changed(self, new: Object, old: Object) -> bool:
         """Whether anything that generation counts differs."""
         return any(new.get(field) != old.get(field) for field in (new.keys() | old.keys()) - NOT_COUNTED)
+
+
+def _written_lists(fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """The lists that Go writes even when they are empty."""
+    return tuple(field.name for field in fields.values() if field.form == "list" and not field.omitempty)
 
 
 def now() -> str:

@@ -22,6 +22,24 @@ class SecretStrategy(Strategy):
         super().prepare_for_update(new, old, context)
 
 
+class ServiceAccountStrategy(Strategy):
+    """Of the secrets that an account names, only their names are kept."""
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        super().prepare_for_create(obj, context)
+        clean_secrets(obj)
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        super().prepare_for_update(new, old, context)
+        clean_secrets(new)
+
+
+def clean_secrets(account: Object) -> None:
+    """cleanSecretReferences."""
+    if secrets := account.get("secrets"):
+        account["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in secrets]
+
+
 class EventStrategy(Strategy):
     """Events expire; those of events.k8s.io have stricter rules than those of the core group."""
 
@@ -130,6 +148,7 @@ class QuotaStrategy(Strategy):
 
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     ("", "secrets"): SecretStrategy,
+    ("", "serviceaccounts"): ServiceAccountStrategy,
     ("", "events"): EventStrategy,
     ("", "nodes"): NodeStrategy,
     ("", "persistentvolumes"): VolumeStrategy,
