@@ -248,3 +248,21 @@ async def test_a_limited_list_of_a_compacted_or_future_revision(etcd: EtcdProces
         future = await api.call("GET", CONFIG_MAPS, resourceVersion=10**9, limit=5)
         assert (future.status, future.obj["reason"]) == (504, "Timeout")
         assert "Too large resource version: 1000000000" in future.message
+
+
+async def test_what_a_row_holds_is_asked_of_tables_alone(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        await make(api, 1)
+        table = f"{JSON};as=Table;g=meta.k8s.io;v=v1"
+        for path in (CONFIG_MAPS, f"{CONFIG_MAPS}/c0"):
+            answer = await api.call("GET", path, accept=table, includeObject="all")
+            assert (answer.status, answer.message) == (
+                400,
+                'Unable to convert to Table as requested: includeObject: Invalid value: "all": '
+                "must be 'Metadata', 'Object', 'None', or empty",
+            )
+            assert (await api.call("GET", path, includeObject="all")).status == 200
+        watch = await api.call("GET", CONFIG_MAPS, accept=table, includeObject="all", watch="1")
+        assert watch.status == 400
+        plain = await api.call("GET", CONFIG_MAPS, includeObject="all", watch="1", timeoutSeconds=1)
+        assert plain.status == 200

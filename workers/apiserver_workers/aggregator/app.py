@@ -111,7 +111,7 @@ class AggregatorServer:
         """A request that has passed all filters."""
         info = request.info
         assert info is not None
-        if info.is_resource_request:
+        if info.is_resource_request and not request.path.startswith("//"):
             server = self._groups.get(info.api_group)
             if server == "core":
                 return await self.core.handle(request)

@@ -14,6 +14,7 @@ class Context:
 
     `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's
     CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
+    `applies`: the write is a server-side apply, which must not lose its managedFields.
     """
 
     user: UserInfo
@@ -24,3 +25,4 @@ class Context:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     group: str = ""
+    applies: bool = False

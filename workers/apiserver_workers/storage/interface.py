@@ -94,6 +94,10 @@ class FutureRevision(StorageError):
         self.current = current
 
 
+class TooLarge(StorageError):
+    """create, update: etcd does not take a value of that size; the message is etcd's."""
+
+
 class Unavailable(StorageError):
     """etcd did not answer within the deadline, or has no leader. Whether a write took place is unknown."""
 

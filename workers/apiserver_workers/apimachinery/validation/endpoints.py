@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import family_of, ip_faults, validate_endpoint_ip
+from apiserver_workers.apimachinery.validation.addresses import (
+    family_of,
+    validate_canonical_ip,
+    validate_endpoint_ip,
+    validate_ip,
+)
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -23,6 +28,11 @@ Object = dict[str, Any]
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 FAMILIES = ("IPv4", "IPv6")
+
+
+def _endpoints_update(new: Object, old: Object) -> Errors:
+    """What was valid once stays so."""
+    return [] if new.get("subsets") == old.get("subsets") else validate_endpoints(new)
 
 
 def validate_endpoints(obj: Object) -> Errors:
@@ -46,7 +56,7 @@ def _endpoints_update(new: Object, old: Object) -> Errors:
 
 def _validate_address(address: Object, path: str) -> Errors:
     ip = address.get("ip", "")
-    errors = [invalid(f"{path}.ip", ip, fault) for fault in ip_faults(ip)]
+    errors = validate_ip(ip, f"{path}.ip")
     if host := address.get("hostname"):
         errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
     node = address.get("nodeName")
@@ -79,12 +89,14 @@ ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 MAX_ADDRESSES, MAX_PORTS, MAX_ENDPOINTS = 100, 20000, 1000
 
 
-def validate_endpoint_slice(obj: Object) -> Errors:
+def validate_endpoint_slice(obj: Object, old: Object | None = None) -> Errors:
+    """Endpoints that an update leaves as they are were valid once, and stay so."""
     errors: Errors = []
     kind = obj.get("addressType", "")
     errors += one_of(kind, ADDRESS_TYPES, "addressType", needed=True)
-    for path, endpoint in each("endpoints", obj.get("endpoints")):
-        errors += _validate_endpoint(endpoint, path, kind)
+    if old is None or obj.get("endpoints") != old.get("endpoints"):
+        for path, endpoint in each("endpoints", obj.get("endpoints")):
+            errors += _validate_endpoint(endpoint, path, kind)
     seen: set[str] = set()
     for path, port in each("ports", obj.get("ports")):
         name = port.get("name") or ""
@@ -127,15 +139,16 @@ def _validate_slice_address(address: str, path: str, kind: str) -> Errors:
         return [invalid(path, address, fault) for fault in names.is_dns1123_subdomain(address)]
     if kind not in FAMILIES:
         return []
-    if faults := ip_faults(address):
-        return [invalid(path, address, fault) for fault in faults]
+    check = validate_ip if kind == "IPv4" else validate_canonical_ip
+    if faults := check(address, path):
+        return faults
     if family_of(address) != kind:
         return [invalid(path, address, f"must be an {kind} address")]
     return validate_endpoint_ip(address, path)
 
 
 def _endpoint_slice_update(new: Object, old: Object) -> Errors:
-    return validate_endpoint_slice(new) + unchanged(new.get("addressType"), old.get("addressType"), "addressType")
+    return validate_endpoint_slice(new, old) + unchanged(new.get("addressType"), old.get("addressType"), "addressType")
 
 
 KINDS = {

@@ -5,7 +5,6 @@ A checker takes a string and returns the messages of what is wrong with it, none
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
@@ -216,15 +215,6 @@ def is_port_number(value: Any) -> list[str]:
 
 
 IP_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-
-
-def is_ip(value: str) -> list[str]:
-    """IsValidIP: leading zeros are refused, as Go's parser does for IPv4."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return [IP_ADDRESS]
-    return [] if "%" not in value else [IP_ADDRESS]
 
 
 def anything(value: str) -> list[str]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Iterator, Set
 from typing import Any
 
+from apiserver_workers.apimachinery.addresses import Network, parse_cidr, parse_ip
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import validate_cidr
+from apiserver_workers.apimachinery.validation.addresses import (
+    canonical_ip_fault,
+    validate_canonical_cidr,
+    validate_cidr,
+    validate_ip,
+)
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     each,
@@ -36,15 +42,16 @@ LONGEST_CONTROLLER = 250
 # NetworkPolicy
 
 
-def validate_network_policy(obj: dict[str, Any]) -> Errors:
+def validate_network_policy(obj: dict[str, Any], old: dict[str, Any] | None = None) -> Errors:
     spec = section(obj, "spec")
     errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
+    held = set(_cidrs(section(old or {}, "spec")))
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for path, rule in each(f"spec.{direction}", spec.get(direction)):
             for at, port in each(f"{path}.ports", rule.get("ports")):
                 errors += _validate_policy_port(port, at)
             for at, peer in each(f"{path}.{peers}", rule.get(peers)):
-                errors += _validate_peer(peer, at)
+                errors += _validate_peer(peer, at, held)
     types = spec.get("policyTypes") or []
     if len(types) > 2:
         return [*errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
@@ -74,14 +81,24 @@ def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
+def _cidrs(spec: dict[str, Any]) -> Iterator[str]:
+    """Every range of a policy."""
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction) or ():
+            for peer in rule.get(peers) or ():
+                block = peer.get("ipBlock") or {}
+                yield block.get("cidr", "")
+                yield from block.get("except") or ()
+
+
+def _validate_peer(peer: dict[str, Any], path: str, held: Set[str]) -> Errors:
     errors: Errors = []
     given = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in given:
         errors += validate_label_selector(peer[name], f"{path}.{name}")
     block = peer.get("ipBlock")
     if block is not None:
-        errors += _validate_ip_block(block, f"{path}.ipBlock")
+        errors += _validate_ip_block(block, f"{path}.ipBlock", held)
         if given:
             errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
     elif not given:
@@ -89,22 +106,26 @@ def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
+def _validate_ip_block(block: dict[str, Any], path: str, held: Set[str]) -> Errors:
+    """ValidateIPBlock. Ranges that were anywhere in the stored policy are not judged again."""
     cidr = block.get("cidr")
     if not cidr:
         return [required(f"{path}.cidr")]
-    if errors := validate_cidr(cidr, f"{path}.cidr"):
+    errors = validate_cidr(cidr, f"{path}.cidr", held)
+    outer = parse_cidr(cidr)
+    if outer is None:
         return errors
-    network = ipaddress.ip_network(cidr, strict=False)
     for at, exception in each(f"{path}.except", block.get("except")):
-        if faults := validate_cidr(exception, at):
-            errors += faults
-            continue
-        inner = ipaddress.ip_network(exception, strict=False)
-        inside = inner.version == network.version and inner.subnet_of(network) and inner != network  # type: ignore[arg-type]
-        if not inside:
+        errors += validate_cidr(exception, at, held)
+        inner = parse_cidr(exception)
+        if inner is not None and not _is_within(inner.network, outer.network):
             errors.append(invalid(at, exception, "must be a strict subset of `cidr`"))
     return errors
+
+
+def _is_within(inner: Network, outer: Network) -> bool:
+    """Whether a range is a part of another, and not the whole of it."""
+    return inner.version == outer.version and inner != outer and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
 # Ingress
@@ -145,7 +166,7 @@ def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
 def _validate_rule(rule: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     if host := rule.get("host"):
-        if not names.is_ip(host):
+        if parse_ip(host) is not None:
             errors.append(invalid(f"{path}.host", host, "must be a DNS name, not an IP address"))
         check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
         errors += [invalid(f"{path}.host", host, fault) for fault in check(host)]
@@ -226,12 +247,13 @@ def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
 
 def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors: Errors = []
+    held = [entry.get("ip") for entry in section(old, "status", "loadBalancer").get("ingress") or ()]
     for path, entry in each("status.loadBalancer.ingress", section(new, "status", "loadBalancer").get("ingress")):
         if address := entry.get("ip"):
-            errors += [invalid(f"{path}.ip", address, fault) for fault in names.is_ip(address)]
+            errors += validate_ip(address, f"{path}.ip", held)
         if host := entry.get("hostname"):
             errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
-            if not names.is_ip(host):
+            if parse_ip(host) is not None:
                 errors.append(invalid(f"{path}.hostname", host, "must be a DNS name, not an IP address"))
     return errors
 
@@ -287,10 +309,8 @@ def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 def canonical_ip_name(name: str) -> list[str]:
     """An IPAddress is named by its address in canonical form."""
-    if names.is_ip(name):
-        return [names.IP_ADDRESS]
-    canonical = str(ipaddress.ip_address(name))
-    return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+    fault = canonical_ip_fault(name)
+    return [fault] if fault else []
 
 
 def validate_ip_address(obj: dict[str, Any]) -> Errors:
@@ -319,24 +339,14 @@ def validate_service_cidr(obj: dict[str, Any]) -> Errors:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
         return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
-    if len(cidrs) == 2 and (any(validate_cidr(cidr, path) for cidr in cidrs) or _same_family(cidrs)):
+    if len(cidrs) == 2 and (not all(map(parse_cidr, cidrs)) or _same_family(cidrs)):
         text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
         return [invalid(path, {"CIDRs": cidrs}, text)]
-    return [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
+    return [error for at, cidr in each(path, cidrs) for error in validate_canonical_cidr(cidr, at)]
 
 
 def _same_family(cidrs: list[str]) -> bool:
-    return len({ipaddress.ip_interface(cidr).version for cidr in cidrs}) == 1
-
-
-def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
-    """IsValidCIDR: no host bits, nothing that could be written shorter."""
-    if faults := validate_cidr(cidr, path):
-        return faults
-    network = ipaddress.ip_network(cidr, strict=False)
-    if ipaddress.ip_interface(cidr).ip != network.network_address:
-        return [invalid(path, cidr, "must not have bits set beyond the prefix length")]
-    return [] if str(network) == cidr else [invalid(path, cidr, f'must be in canonical form ("{network}")')]
+    return len({found.network.version for found in map(parse_cidr, cidrs) if found}) == 1
 
 
 def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
@@ -349,9 +359,7 @@ def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    (GROUP, "NetworkPolicy"): KindValidation(
-        create=validate_network_policy, updates={"": lambda new, old: validate_network_policy(new)}
-    ),
+    (GROUP, "NetworkPolicy"): KindValidation(create=validate_network_policy, updates={"": validate_network_policy}),
     (GROUP, "Ingress"): KindValidation(
         metadata="UM*",
         create=validate_ingress,

@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
+from apiserver_workers.apimachinery.addresses import parse_cidr
 from apiserver_workers.apimachinery.codec.jsontext import syntax_error
 from apiserver_workers.apimachinery.types import model
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import parse_sloppy, validate_cidr
+from apiserver_workers.apimachinery.validation.addresses import validate_cidr
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -141,22 +142,15 @@ def _validate_pod_cidrs(spec: Object) -> Errors:
     errors = [error for at, cidr in each(path, cidrs) for error in validate_cidr(cidr, at)]
     if len(cidrs) < 2:
         return errors
-    families = [_family_of_cidr(cidr) for cidr in cidrs]
-    if None in families:
-        index = families.index(None)
+    parsed = [parse_cidr(cidr) for cidr in cidrs]
+    if None in parsed:
+        index = parsed.index(None)
         text = f"invalid CIDR[{index}]: <nil> (invalid CIDR address: {cidrs[index]})"
         errors.append(internal_error(path, f"invalid PodCIDRs. failed to check with dual stack with error:{text}"))
-    if None in families or len(cidrs) > 2 or len(set(families)) < 2:
+    families = {found.network.version for found in parsed if found}
+    if None in parsed or len(cidrs) > 2 or len(families) < 2:
         errors.append(invalid(path, cidrs, "may specify no more than one CIDR for each IP family"))
     return errors
-
-
-def _family_of_cidr(cidr: str) -> int | None:
-    address, slash, length = cidr.partition("/")
-    ip = parse_sloppy(address)
-    if ip is None or not slash or not (length.isascii() and length.isdecimal()):
-        return None
-    return ip.version if int(length) <= ip.max_prefixlen else None
 
 
 def _node_update(new: Object, old: Object) -> Errors:

@@ -9,6 +9,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.addresses import validate_ip
 from apiserver_workers.apimachinery.validation.containers import (
     validate_containers,
     validate_ephemeral_containers,
@@ -243,7 +244,7 @@ def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
     if len(servers) > 3:
         errors.append(invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers"))
     for at, server in each(f"{path}.nameservers", servers):
-        errors += [invalid(at, server, fault) for fault in names.is_ip(server)]
+        errors += validate_ip(server, at)
     searches = config.get("searches") or []
     if len(searches) > 32:
         errors.append(invalid(f"{path}.searches", searches, "must not have more than 32 search paths"))
@@ -276,7 +277,7 @@ def _validate_host_aliases(aliases: list[dict[str, Any]] | None, path: str) -> E
     errors: Errors = []
     for at, alias in each(path, aliases):
         address = alias.get("ip", "")
-        errors += [invalid(f"{at}.ip", address, fault) for fault in names.is_ip(address)]
+        errors += validate_ip(address, f"{at}.ip")
         for host_path, host in each(f"{at}.hostnames", alias.get("hostnames")):
             errors += [invalid(host_path, host, fault) for fault in names.is_dns1123_subdomain(host)]
     return errors

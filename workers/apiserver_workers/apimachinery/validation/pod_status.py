@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import parse_sloppy
+from apiserver_workers.apimachinery.validation.addresses import family_of, validate_ip
 from apiserver_workers.apimachinery.validation.field import Errors, each, forbidden, internal_error, invalid
 
 Object = dict[str, Any]
@@ -38,26 +37,32 @@ def _validate_transitions(
     return errors
 
 
-def validate_status_ips(status: Object) -> Errors:
+def validate_status_ips(status: Object, old: Object) -> Errors:
     """A pod's and its host's addresses: one for each family at most."""
-    errors = _validate_ips(status.get("podIPs"), "status.podIPs")
+    errors = _validate_ips(status, old, "podIPs")
     hosts = status.get("hostIPs") or []
     if hosts and status.get("hostIP", "") != hosts[0].get("ip", ""):
         text = "must be equal to `hostIP`"
         errors.append(invalid("status.hostIPs[0].ip", hosts[0].get("ip", ""), text))
-    return errors + _validate_ips(hosts, "status.hostIPs")
+    return errors + _validate_ips(status, old, "hostIPs")
 
 
-def _validate_ips(addresses: list[Object] | None, path: str) -> Errors:
-    ips = [address.get("ip", "") for address in addresses or ()]
-    errors = [invalid(at, ip, fault) for at, ip in each(path, ips) for fault in names.is_ip(ip)]
+def _ips(status: Object, field: str) -> list[str]:
+    return [address.get("ip", "") for address in status.get(field) or ()]
+
+
+def _validate_ips(status: Object, old: Object, field: str) -> Errors:
+    path = f"status.{field}"
+    ips = _ips(status, field)
+    held = _ips(old, field)
+    errors = [error for at, ip in each(path, ips) for error in validate_ip(ip, at, held)]
     if len(ips) < 2:
         return errors
-    parsed = [parse_sloppy(ip) for ip in ips]
-    if None in parsed:
-        index = parsed.index(None)
+    families = [family_of(ip) for ip in ips]
+    if "" in families:
+        index = families.index("")
         text = f"failed to check for dual stack with error:invalid IP[{index}]: {ips[index]}"
         errors.append(internal_error(path, text))
-    if None in parsed or len(ips) > 2 or len({ip.version for ip in parsed if ip is not None}) < 2:
+    if "" in families or len(ips) > 2 or len(set(families)) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
     return errors

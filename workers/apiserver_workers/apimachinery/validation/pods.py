@@ -172,7 +172,7 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     errors += unchanged(status.get("qosClass", ""), was.get("qosClass", ""), "status.qosClass")
     errors += validate_transitions(status, was, section(old, "spec"))
     errors += validate_claim_statuses(status, section(new, "spec"))
-    return errors + validate_status_ips(status) + validate_container_statuses(status, section(new, "spec"))
+    return errors + validate_status_ips(status, was) + validate_container_statuses(status, section(new, "spec"))
 
 
 def _observed(status: Object, path: str) -> Errors:

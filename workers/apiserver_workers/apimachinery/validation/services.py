@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.addresses import parse_ip
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.addresses import (
     family_of,
-    ip_faults,
     validate_cidr,
     validate_endpoint_ip,
+    validate_ip,
 )
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
@@ -42,7 +43,7 @@ TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
-def validate_service(service: Object) -> Errors:
+def validate_service(service: Object, old: Object | None = None) -> Errors:
     """ValidateService, after cluster IPs and node ports were allocated."""
     spec = section(service, "spec")
     kind = spec.get("type", "")
@@ -56,17 +57,16 @@ def validate_service(service: Object) -> Errors:
     if selector := spec.get("selector"):
         errors += validate_labels(selector, "spec.selector")
     errors += _validate_affinity(spec)
-    errors += validate_cluster_ips(spec, kind)
-    errors += _validate_external_ips(spec)
+    held = section(old or {}, "spec")
+    errors += validate_cluster_ips(spec, kind, held)
+    errors += _validate_external_ips(spec, held)
     errors += one_of(kind, TYPES, "spec.type", needed=True)
     errors += _validate_node_ports(spec, kind)
     errors += _validate_port_uniqueness(spec)
-    errors += _validate_source_ranges(service, spec, kind)
+    errors += _validate_source_ranges(service, kind, old)
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         text = "may only be used when `type` is 'LoadBalancer'"
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", text))
-    if spec.get("allocateLoadBalancerNodePorts") is None and kind == "LoadBalancer":
-        errors.append(required("allocateLoadBalancerNodePorts"))
     errors += _validate_load_balancer_class(spec, kind)
     errors += _validate_traffic_policies(spec, kind)
     distribution = spec.get("trafficDistribution")
@@ -161,7 +161,7 @@ def _validate_affinity(spec: Object) -> Errors:
     return errors
 
 
-def validate_cluster_ips(spec: Object, kind: str) -> Errors:
+def validate_cluster_ips(spec: Object, kind: str, old: Object) -> Errors:
     """ValidateServiceClusterIPsRelatedFields."""
     if kind == "ExternalName":
         return []
@@ -187,9 +187,9 @@ def validate_cluster_ips(spec: Object, kind: str) -> Errors:
         errors.append(invalid(path, ips, "'None' must be the first and only value"))
     for index, (at, address) in enumerate(each(path, ips)):
         if index or not headless:
-            faults = ip_faults(address)
+            faults = validate_ip(address, at, old.get("clusterIPs") or ())
             bad = bad or bool(faults)
-            errors += [invalid(at, address, fault) for fault in faults]
+            errors += faults
     if len(ips) > 2:
         errors.append(invalid(path, ips, "may only hold up to 2 values"))
     return errors if bad or headless else errors + _validate_families(ips, families, path)
@@ -208,13 +208,11 @@ def _validate_families(ips: list[str], families: list[str], path: str) -> Errors
     return errors
 
 
-def _validate_external_ips(spec: Object) -> Errors:
+def _validate_external_ips(spec: Object, old: Object) -> Errors:
     errors: Errors = []
+    held = old.get("externalIPs") or ()
     for at, address in each("spec.externalIPs", spec.get("externalIPs")):
-        if faults := ip_faults(address):
-            errors += [invalid(at, address, fault) for fault in faults]
-        else:
-            errors += validate_endpoint_ip(address, at)
+        errors += validate_ip(address, at, held) or validate_endpoint_ip(address, at)
     return errors
 
 
@@ -255,22 +253,28 @@ def _validate_node_ports(spec: Object, kind: str) -> Errors:
     return errors
 
 
-def _validate_source_ranges(service: Object, spec: Object, kind: str) -> Errors:
+def _validate_source_ranges(service: Object, kind: str, old: Object | None) -> Errors:
     errors: Errors = []
+    spec = section(service, "spec")
+    held = [entry.strip() for entry in section(old or {}, "spec").get("loadBalancerSourceRanges") or ()]
     ranges, path = spec.get("loadBalancerSourceRanges") or [], "spec.LoadBalancerSourceRanges"
-    annotation = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
+    annotation = _source_ranges_annotation(service)
     if ranges and kind != "LoadBalancer":
         errors.append(forbidden(path, "may only be used when `type` is 'LoadBalancer'"))
     for at, entry in each(path, ranges):
-        errors += validate_cidr(entry.strip(), at)
+        errors += validate_cidr(entry.strip(), at, held)
     if not ranges and annotation is not None:
         at = f"metadata.annotations[{SOURCE_RANGES_ANNOTATION}]"
         if kind != "LoadBalancer":
             errors.append(forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-        elif any(validate_cidr(entry.strip(), at) for entry in annotation.strip().split(",") if annotation.strip()):
-            text = "must be a comma separated list of CIDRs e.g. 192.168.0.0/16,10.0.0.0/8"
-            errors.append(invalid(at, annotation, text))
+        if annotation.strip() and (old is None or _source_ranges_annotation(old) != annotation):
+            errors += [fault for entry in annotation.strip().split(",") for fault in validate_cidr(entry.strip(), at)]
     return errors
+
+
+def _source_ranges_annotation(service: Object) -> str | None:
+    found: str | None = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
+    return found
 
 
 def _validate_load_balancer_class(spec: Object, kind: str) -> Errors:
@@ -314,7 +318,7 @@ def _service_update(new: Object, old: Object) -> Errors:
     if needs_health_check(spec) and needs_health_check(was):
         if spec.get("healthCheckNodePort") != was.get("healthCheckNodePort"):
             errors.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
-    return errors + validate_service(new)
+    return errors + validate_service(new, old)
 
 
 def needs_health_check(spec: Object) -> bool:
@@ -359,10 +363,11 @@ def _service_status(new: Object, old: Object) -> Errors:
     if ingress and section(new, "spec").get("type") != "LoadBalancer":
         errors.append(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
         return errors
+    held = [entry.get("ip") for entry in section(old, "status", "loadBalancer").get("ingress") or ()]
     for at, entry in each(path, ingress):
         address, mode, host = entry.get("ip"), entry.get("ipMode"), entry.get("hostname")
         if address:
-            errors += [invalid(f"{at}.ip", address, fault) for fault in names.is_ip(address)]
+            errors += validate_ip(address, f"{at}.ip", held)
             if mode is None:
                 errors.append(required(f"{at}.ipMode", "must be specified when `ip` is set"))
         elif mode is not None:
@@ -371,7 +376,7 @@ def _service_status(new: Object, old: Object) -> Errors:
             errors.append(not_supported(f"{at}.ipMode", mode, ("Proxy", "VIP")))
         if host:
             errors += [invalid(f"{at}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
-            if not names.is_ip(host):
+            if parse_ip(host) is not None:
                 errors.append(invalid(f"{at}.hostname", host, "must be a DNS name, not an IP address"))
     return errors
 

@@ -8,9 +8,16 @@ from typing import Any
 
 from apiserver_workers.apimachinery.validation.field import each, section
 from apiserver_workers.apimachinery.warnings.nodes import warn_of_labels, warn_of_node
-from apiserver_workers.apimachinery.warnings.pods import warn_of_claim_spec, warn_of_name, warn_of_pod, warn_of_spec
+from apiserver_workers.apimachinery.warnings.pods import (
+    warn_of_claim_spec,
+    warn_of_name,
+    warn_of_pod,
+    warn_of_pod_ips,
+    warn_of_spec,
+)
 from apiserver_workers.apimachinery.warnings.secrets import warn_of_secret
 from apiserver_workers.apimachinery.warnings.services import (
+    warn_of_balancer,
     warn_of_endpoint_slice,
     warn_of_endpoints,
     warn_of_ingress,
@@ -37,14 +44,16 @@ MANY_INDEXES = (
 
 @dataclass(frozen=True, slots=True)
 class Warnings:
-    """What a kind warns of: `create` of a new object, `update` of (new, old), None where updates are not looked at."""
+    """What a kind warns of: `create` of a new object, `update` of (new, old), None where updates are not looked at;
+    `status` of an update of the status."""
 
     create: Callable[[Object], list[str]]
     update: Callable[[Object, Object], list[str]] | None = None
+    status: Callable[[Object], list[str]] | None = None
 
 
-def _always(check: Callable[[Object], list[str]]) -> Warnings:
-    return Warnings(check, lambda new, old: check(new))
+def _always(check: Callable[[Object], list[str]], status: Callable[[Object], list[str]] | None = None) -> Warnings:
+    return Warnings(check, lambda new, old: check(new), status)
 
 
 def _templated(*path: str, more: Callable[[Object], list[str]] | None = None, named: bool = True) -> Warnings:
@@ -99,7 +108,7 @@ def _runtime_class(obj: Object) -> list[str]:
 
 
 KINDS: dict[tuple[str, str], Warnings] = {
-    ("", "Pod"): Warnings(warn_of_pod),
+    ("", "Pod"): Warnings(warn_of_pod, status=warn_of_pod_ips),
     ("", "PodTemplate"): _templated("template", named=False),
     ("", "ReplicationController"): _templated("spec", "template"),
     ("apps", "Deployment"): _templated("spec", "template"),
@@ -110,11 +119,11 @@ KINDS: dict[tuple[str, str], Warnings] = {
     ("batch", "CronJob"): _templated(
         "spec", "jobTemplate", "spec", "template", more=_job_spec("spec", "jobTemplate", "spec")
     ),
-    ("", "Service"): _always(warn_of_service),
+    ("", "Service"): _always(warn_of_service, warn_of_balancer),
     ("", "Endpoints"): _always(warn_of_endpoints),
     ("discovery.k8s.io", "EndpointSlice"): _always(warn_of_endpoint_slice),
     ("networking.k8s.io", "NetworkPolicy"): _always(warn_of_network_policy),
-    ("networking.k8s.io", "Ingress"): Warnings(warn_of_ingress),
+    ("networking.k8s.io", "Ingress"): Warnings(warn_of_ingress, status=warn_of_balancer),
     ("", "Node"): _always(warn_of_node),
     ("", "Secret"): _always(warn_of_secret),
     ("", "ServiceAccount"): _always(_service_account),

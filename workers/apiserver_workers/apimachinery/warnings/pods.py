@@ -224,3 +224,14 @@ def _rest(spec: Object, path: str) -> Iterator[str]:
         yield from warn_of_ip(server, at)
     for at, alias in each(f"{path}.hostAliases", spec.get("hostAliases")):
         yield from warn_of_ip(alias.get("ip", ""), f"{at}.ip")
+
+
+def warn_of_pod_ips(pod: Object) -> list[str]:
+    """Of the addresses in a pod's status."""
+    status = pod.get("status") or {}
+    return [
+        warning
+        for field in ("podIPs", "hostIPs")
+        for at, address in each(f"status.{field}", status.get(field))
+        for warning in warn_of_ip(address.get("ip", ""), f"{at}.ip")
+    ]

@@ -91,7 +91,7 @@ class Strategy:
         return validation.validate_update(self.info, new, old, context.subresource)
 
     def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
-        return [] if context.subresource else warnings.warn_on_update(self.info, new, old)
+        return warnings.warn_on_update(self.info, new, old, context.subresource)
 
     async def after_update(self, new: Object, old: Object, context: Context) -> None:
         """After the object was stored."""

@@ -8,7 +8,6 @@ from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.base import Object, Strategy
 
-
 PODS_STAY = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
     "or set propagationPolicy=Orphan to suppress this warning"

@@ -99,7 +99,7 @@ class ServiceStrategy(Strategy):
     async def _allocate(self, new: Object, old: Object | None, context: Context) -> Finish:
         allocation = Allocation(self)
         spec, before = new["spec"], old["spec"] if old else None
-        if faults := validate_cluster_ips(spec, spec.get("type", "")):
+        if faults := validate_cluster_ips(spec, spec.get("type", ""), before or {}):
             # Allocation is made for fields that fit together; nothing else is looked at if they do not.
             raise self._invalid(new, *faults)
         try:

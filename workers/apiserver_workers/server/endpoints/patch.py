@@ -10,14 +10,22 @@ from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec import jsontext
 from apiserver_workers.apimachinery.defaults import set_defaults
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
+from apiserver_workers.apimachinery.goformat import plain
 from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
 from apiserver_workers.apimachinery.strategic import strategic_merge
+from apiserver_workers.apimachinery.unstructured import restore_fault
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
-from apiserver_workers.server.endpoints.negotiation import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, patch_type
+from apiserver_workers.server.endpoints.negotiation import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_PATCH,
+    patch_type,
+)
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
 from apiserver_workers.server.endpoints.served import Served
@@ -121,13 +129,25 @@ class DocumentPatch(Patch):
             self._check_kind(document)
             obj, strict = codec.from_json(self.served.type, document)
         except codec.DecodeError as error:
-            raise undecodable(document, live, str(error)) from None
+            raise self._undecodable(document, live, str(error)) from None
         strict = [*self.strict, *strict]
         if strict and self.options.field_validation == "Strict":
-            raise undecodable(document, live, "strict decoding error: " + ", ".join(strict))
+            raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
         if self.options.field_validation == "Warn":
             self.request.warnings += strict
         return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+
+    def _undecodable(self, document: Any, live: Object, why: str) -> ApiError:
+        """422: what the patch makes is no object of the kind."""
+        if self.kind == STRATEGIC_PATCH:
+            why = restore_fault(self.served.type, document) or why
+        return self._refused(document, live, why)
+
+    def _refused(self, document: Any, live: Object, why: str) -> ApiError:
+        """422, which shows the patched document, or a strategic merge patch itself as Go prints a map."""
+        if self.kind == STRATEGIC_PATCH:
+            return invalid("", "", "", [invalid_value("patch", plain(self.document), why)])
+        return undecodable(document, live, why)
 
     def _check_kind(self, document: Any) -> None:
         info = self.served.info
@@ -154,6 +174,7 @@ class ApplyPatch(Patch):
     def __init__(self, request: Request, served: Served, kind: str) -> None:
         super().__init__(request, served, kind)
         self.allow_create = not self.subresource
+        self.context.applies = True
         self.configuration, self.repeated = codec.from_yaml(request.body)
 
     def patched(self, live: Object | None) -> Object:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from apiserver_workers.apimachinery import tables
-from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.errors import ApiError, bad_request
+from apiserver_workers.apimachinery.validation.field import invalid
 from apiserver_workers.server.endpoints.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Output
 from apiserver_workers.server.endpoints.served import View
 
@@ -94,5 +95,6 @@ INCLUDES = ("", "Metadata", "Object", "None")
 def include_object(value: str) -> str:
     """The includeObject option. Raises ApiError 400 for what it may not be."""
     if value not in INCLUDES:
-        raise ApiError(400, "BadRequest", f"unrecognized includeObject value: {value!r}".replace("'", '"'))
+        fault = invalid("includeObject", value, "must be 'Metadata', 'Object', 'None', or empty")
+        raise bad_request(f"Unable to convert to Table as requested: {fault}")
     return value or "Metadata"

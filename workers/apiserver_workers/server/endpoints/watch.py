@@ -99,7 +99,9 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
     transform.check_single(served, output)
     if output.media_type == YAML:
         raise not_acceptable(STREAM_TYPES)
-    include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
+    include = ""
+    if output.transform == TABLE:
+        include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
     frames = frames_of(served, output, include)
     content_type = JSON if output.media_type == JSON else STREAM_TYPES[1]
     try:
