@@ -187,7 +187,7 @@ def _finished(store: Store, deleted: Result) -> Result:
     if store.strategy.traits.returns_deleted:
         return deleted
     metadata, info = deleted.obj["metadata"], store.info
-    details = {"name": metadata["name"], "group": info.group, "kind": info.resource, "uid": metadata.get("uid", "")}
+    details = {"name": metadata["name"], "group": store.group, "kind": info.resource, "uid": metadata.get("uid", "")}
     details = {key: value for key, value in details.items() if value}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
     return Deleted(codec.encode(status), status)

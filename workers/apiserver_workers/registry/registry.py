@@ -44,7 +44,8 @@ class Registry:
         return self.store_of(_stored_info(group, name))
 
     def store_of(self, info: ResourceInfo) -> Store:
-        """The store behind a served resource: that of the version that is stored."""
+        """The store behind a served resource: that of the version that is stored, as seen from the served group."""
+        group = info.group
         info = resource(*info.stored_as, info.resource) or info
         found = self._stores.get(info)
         if found is None:
@@ -57,7 +58,7 @@ class Registry:
                 etcd_prefix=self.etcd_prefix,
                 cached=is_cached(self.settings, info.group, info.resource),
             )
-        return found
+        return found if group == info.group else found.seen_from(group)
 
 
 @functools.cache

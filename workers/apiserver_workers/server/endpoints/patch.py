@@ -19,6 +19,7 @@ from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
+from apiserver_workers.server.endpoints.empty_maps import as_patched
 from apiserver_workers.server.endpoints.negotiation import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -47,6 +48,8 @@ class Patch:
         self.request = request
         self.served = served
         self.kind = kind
+        # The patched document of the last attempt.
+        self.result: Any = None
         self.subresource = info.subresource
         self.options = write_options(request.raw_query, "PatchOptions", apply=kind == APPLY_PATCH)
         self.manager = managers.manager_of(request, self.options)
@@ -107,7 +110,7 @@ class DocumentPatch(Patch):
     def patched(self, live: Object | None) -> Object:
         if live is None:
             raise self.served.store.not_found(self.context.name)
-        document = self._merge(live)
+        document = self.result = self._merge(live)
         if document is live:
             document = dict(live)
         obj = self.default(self._decode(document, live))
@@ -243,5 +246,8 @@ async def patch(request: Request, served: Served) -> Response:
     kind = patch_type(request.headers.get("content-type", ""))
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
-    result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
+    try:
+        result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
+    except ApiError as error:
+        raise as_patched(error, transform.result) from None
     return object_response(request, served, result, output, status=201 if created else 200)
