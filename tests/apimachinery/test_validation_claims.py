@@ -41,7 +41,9 @@ def lines(errors: Any) -> list[str]:
         (
             claim(accessModes=["ReadWriteOnce", "ReadWriteOnce"]),
             claim(),
-            [f'spec: Forbidden: {FIXED}\n@@ -1,5 +1,6 @@\n {{\n  "AccessModes": [\n+  "ReadWriteOnce",\n   "ReadWriteOnce"\n  ],\n  "Selector": null,\n'],
+            [
+                f'spec: Forbidden: {FIXED}\n@@ -1,5 +1,6 @@\n {{\n  "AccessModes": [\n+  "ReadWriteOnce",\n   "ReadWriteOnce"\n  ],\n  "Selector": null,\n'
+            ],
         ),
         (
             claim(resources=requests(storage="2Gi")),

@@ -117,7 +117,7 @@ OF_STATUS = {**CONFIG_MAP, "uid": "u", "resourceVersion": "1"}
     ("spec", "status", "expected"),
     [
         ({"configSource": {"configMap": CONFIG_MAP}}, {}, []),
-        ({"configSource": {}}, {}, [f"spec.configSource: Invalid value: {{\"ConfigMap\":null}}: {ONE_REFERENCE}"]),
+        ({"configSource": {}}, {}, [f'spec.configSource: Invalid value: {{"ConfigMap":null}}: {ONE_REFERENCE}']),
         (
             {"configSource": {"configMap": {**OF_STATUS, "name": ""}}},
             {},
@@ -134,7 +134,7 @@ OF_STATUS = {**CONFIG_MAP, "uid": "u", "resourceVersion": "1"}
             [
                 "status.config.assigned.configMap.uid: Required value",
                 "status.config.assigned.configMap.resourceVersion: Required value",
-                f"status.config.lastKnownGood: Invalid value: {{\"ConfigMap\":null}}: {ONE_REFERENCE}",
+                f'status.config.lastKnownGood: Invalid value: {{"ConfigMap":null}}: {ONE_REFERENCE}',
             ],
         ),
     ],

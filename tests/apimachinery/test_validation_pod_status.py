@@ -33,7 +33,9 @@ def health(**resource: Any) -> dict[str, Any]:
 
 
 def image(reference: str) -> dict[str, Any]:
-    return {"containerStatuses": [{"name": "c", "volumeMounts": [{"volumeStatus": {"image": {"imageRef": reference}}}]}]}
+    return {
+        "containerStatuses": [{"name": "c", "volumeMounts": [{"volumeStatus": {"image": {"imageRef": reference}}}]}]
+    }
 
 
 def node_claim(**claim: Any) -> dict[str, Any]:
@@ -206,7 +208,11 @@ FILE = {"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p"
             ],
         ),
         (
-            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "150%", "whenUnsatisfiable": "DoNotSchedule"}]},
+            {
+                "topologySpreadConstraints": [
+                    {"maxSkew": 1, "topologyKey": "150%", "whenUnsatisfiable": "DoNotSchedule"}
+                ]
+            },
             [],
         ),
     ],

@@ -91,7 +91,7 @@ def test_an_entry_of_a_drivers_node_never_changes() -> None:
         for node in ("a", "b")
     )
     (error,) = validate_update(info_of("storage.k8s.io", "CSINode"), new, old)
-    assert error.field == "CSINodeDriver"
+    assert error.field == "spec.drivers"
     assert error.body == (
         'Invalid value: {"Name":"d.example","NodeID":"b","TopologyKeys":null,"Allocatable":null}: field is immutable'
     )

@@ -115,11 +115,17 @@ SELECTABLE: dict[tuple[str, str], Selectable] = {
     ),
     ("resource.k8s.io", "ResourceSlice"): Selectable(
         {**NAME_ONLY, **_paths("spec.nodeName", "spec.driver")},
-        "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {0}",
+        "field label not supported for {1}, Kind=ResourceSlice: {0}",
     ),
 }  # fmt: skip
 _DEFAULT = Selectable()
 _GETTERS = {**_EVENT_FIELDS, **METADATA}
+
+
+def selectable_fields(info: ResourceInfo) -> tuple[str, ...]:
+    """The fields that selectors of a resource may name."""
+    known = SELECTABLE.get((info.group, info.kind), _DEFAULT)
+    return (*known.fields, *known.names)
 
 
 def convert(info: ResourceInfo, selector: FieldSelector) -> FieldSelector:
@@ -129,7 +135,7 @@ def convert(info: ResourceInfo, selector: FieldSelector) -> FieldSelector:
     for term in selector.terms:
         name = known.names.get(term.field, term.field)
         if name == term.field and name not in known.fields:
-            raise bad_request(known.refusal.format(term.field))
+            raise bad_request(known.refusal.format(term.field, info.group_version))
         terms.append(FieldTerm(name, term.equal, term.value))
     return FieldSelector(tuple(terms))
 

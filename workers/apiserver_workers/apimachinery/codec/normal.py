@@ -44,27 +44,25 @@ def normalise(type: Type, obj: dict[str, Any], unknown: list[str] | None = None)
     return plan(type)(obj, [] if unknown is None else unknown)
 
 
-def plan(type: Type) -> Step:
-    """The step for objects of that type, compiled once."""
-    step = _PLANS.get(type)
+def plan(type: Type, *, own: bool = False) -> Step:
+    """The step for objects of that type, compiled once; `own`: a kind reaches them by structs alone."""
+    own = own or type.is_object
+    step = _PLANS.get((type, own))
     if step is None:
-        step = _PLANS[type] = _object(type)
+        step = _PLANS[type, own] = _object(type, own)
     return step
 
 
-def _object(type: Type) -> Step:
+def _object(type: Type, own: bool) -> Step:
     table: dict[str, Step] = {}
     always: list[tuple[str, Any]] = []
     compiled = False
-    keeps_empty = type.is_object or type.name.endswith("Spec")
 
     def compile() -> None:
         # On first use, because types are recursive.
         nonlocal compiled
         for name, member in type.fields.items():
-            table[name] = field_step(member)
-            if keeps_empty and member.form == "list" and not member.omitempty:
-                table[name] = _keeping_empty(table[name])
+            table[name] = _own_step(member) if own else field_step(member)
             if is_always_written(member):
                 always.append((name, _zero(member)))
         compiled = True
@@ -122,6 +120,14 @@ def field_step(member: Field) -> Step:
         return _schema_union(member)
     dropped = member.omitempty and not member.pointer
     return _scalar(member.form, dropped=dropped)
+
+
+def _own_step(member: Field) -> Step:
+    """The step for a field of a kind's own structs."""
+    if member.form == "object" and member.type is not None:
+        return plan(member.type, own=True)
+    step = field_step(member)
+    return _keeping_empty(step) if member.form == "list" and not member.omitempty else step
 
 
 def _scalar(form: str, *, dropped: bool) -> Step:
@@ -333,7 +339,7 @@ def _schema_union(member: Field) -> Step:
     return run
 
 
-_PLANS: dict[Type, Step] = {}
+_PLANS: dict[tuple[Type, bool], Step] = {}
 _CONTAINERS: dict[str, Callable[[Field, Field], Step]] = {"list": _list, "map": _map}
 _CONVERSIONS: dict[str, Step] = {
     "number": _number,

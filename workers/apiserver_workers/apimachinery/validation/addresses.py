@@ -17,6 +17,8 @@ from apiserver_workers.apimachinery.validation.names import IP_ADDRESS
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 GATE = "StrictIPCIDRValidation"
 
+INTERFACE_ADDRESS = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+
 
 def validate_ip(value: str, path: str, held: Collection[str] = ()) -> Errors:
     """IsValidIPForLegacyField."""
@@ -108,3 +110,12 @@ def validate_endpoint_ip(address: str, path: str) -> Errors:
 def _link_local_multicast(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     network = "224.0.0.0/24" if ip.version == 4 else "ff02::/16"
     return ip in ipaddress.ip_network(network)
+
+
+def validate_interface_address(value: str, path: str) -> Errors:
+    """IsValidInterfaceAddress: an address with the length of its prefix, as it is written canonically."""
+    found = parse_cidr(value)
+    if found is None:
+        return [invalid(path, value, INTERFACE_ADDRESS)]
+    canonical = f"{parse_ip(value.partition('/')[0])}/{found.network.prefixlen}"
+    return [] if canonical == value else [invalid(path, value, f"must be in canonical form ({shown(canonical)})")]

@@ -11,12 +11,15 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery.errors import FieldError
+from apiserver_workers.apimachinery.goformat import quoted
 
 Errors = list[FieldError]
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: strings quoted, structures as JSON."""
+    """A value as a message shows it: strings quoted as Go does, structures as JSON."""
+    if value.__class__ is str and not value.isprintable():
+        return quoted(value)
     return orjson.dumps(value).decode()
 
 

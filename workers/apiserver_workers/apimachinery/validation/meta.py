@@ -32,6 +32,23 @@ IMMUTABLE_FIELDS = (
     "deletionGracePeriodSeconds",
 )
 
+# What the metadata of a template may not have, in the order in which it is reported, and how its path is written.
+NOT_IN_TEMPLATES = {
+    "name": "name",
+    "generateName": "generateName",
+    "namespace": "namespace",
+    "selfLink": "selfLink",
+    "uid": "uID",
+    "resourceVersion": "resourceVersion",
+    "generation": "generation",
+    "creationTimestamp": "creationTimestamp",
+    "deletionTimestamp": "deletionTimestamp",
+    "deletionGracePeriodSeconds": "deletionGracePeriodSeconds",
+    "ownerReferences": "ownerReferences",
+    "finalizers": "finalizers",
+    "managedFields": "managedFields",
+}
+
 
 def validate_labels(labels: dict[str, str] | None, path: str) -> Errors:
     errors: Errors = []
@@ -160,3 +177,11 @@ def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
     if owners := meta.get("ownerReferences"):
         errors += validate_owner_references(owners, f"{path}.ownerReferences")
     return errors
+
+
+def validate_template_meta(metadata: dict[str, Any], path: str) -> Errors:
+    """ValidateTemplateObjectMeta: the metadata of a template has labels and annotations, nothing else."""
+    errors = validate_annotations(metadata.get("annotations"), f"{path}.annotations")
+    errors += validate_labels(metadata.get("labels"), f"{path}.labels")
+    given = [shown for field, shown in NOT_IN_TEMPLATES.items() if metadata.get(field) is not None]
+    return errors + [forbidden(f"{path}.{shown}", "cannot be set") for shown in given]

@@ -71,6 +71,14 @@ is_dns1123_subdomain = pattern_checker(
     "example.com",
     limit=253,
 )
+_label_prefix = pattern_checker(
+    SUBDOMAIN,
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    "and must start and end with an alphanumeric character",
+    "example.com",
+    limit=253,
+    unit="bytes",
+)
 is_search_domain = pattern_checker(
     rf"{UNDERSCORED}(\.{UNDERSCORED})*",
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
@@ -168,7 +176,7 @@ def is_qualified_name(value: str) -> list[str]:
         if not prefix:
             faults.append(f"prefix part {EMPTY}")
         else:
-            faults += [f"prefix part {fault}" for fault in is_dns1123_subdomain(prefix)]
+            faults += [f"prefix part {fault}" for fault in _label_prefix(prefix)]
     if not name:
         faults.append(f"name part {EMPTY}")
     elif byte_length(name) > 63:

@@ -21,7 +21,7 @@ from apiserver_workers.apimachinery.validation.field import (
     unchanged,
 )
 from apiserver_workers.apimachinery.validation.internal import difference, invalid_internal
-from apiserver_workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from apiserver_workers.apimachinery.validation.meta import validate_template_meta
 from apiserver_workers.apimachinery.validation.resource_lists import is_native
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_node_selector
@@ -308,11 +308,7 @@ def validate_claim(obj: Object) -> Errors:
 
 def validate_claim_template(template: Object, path: str) -> Errors:
     """ValidatePersistentVolumeClaimTemplate: of its metadata only labels and annotations are used."""
-    metadata, at = section(template, "metadata"), f"{path}.metadata"
-    errors = validate_annotations(metadata.get("annotations"), f"{at}.annotations")
-    errors += validate_labels(metadata.get("labels"), f"{at}.labels")
-    others = sorted(set(metadata) - {"labels", "annotations", "creationTimestamp"})
-    errors += [forbidden(f"{at}.{field}", "cannot be set") for field in others]
+    errors = validate_template_meta(section(template, "metadata"), f"{path}.metadata")
     return errors + validate_claim_spec(section(template, "spec"), f"{path}.spec")
 
 

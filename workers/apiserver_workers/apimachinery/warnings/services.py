@@ -49,11 +49,15 @@ def warn_of_service(service: Object) -> list[str]:
     return found
 
 
+def warn_of_new_endpoint_slice(obj: Object) -> list[str]:
+    found = ["spec.addressType: FQDN endpoints are deprecated"] if obj.get("addressType") == "FQDN" else []
+    return found + warn_of_endpoint_slice(obj)
+
+
 def warn_of_endpoint_slice(obj: Object) -> list[str]:
-    if obj.get("addressType") == "FQDN":
-        return ["addressType: FQDN endpoints are deprecated"]
+    """Addresses, unless a controller made them, which mends what it is given."""
     if _managed_by(obj, MANAGED_SLICES) in SLICE_CONTROLLERS:
-        return []  # they mend what they are given
+        return []
     return [
         warning
         for path, endpoint in each("endpoints", obj.get("endpoints"))

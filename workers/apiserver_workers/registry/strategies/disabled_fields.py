@@ -152,7 +152,7 @@ def disabled_fields(info: ResourceInfo) -> tuple[Feature, ...]:
     """The fields of a stored resource whose gates are off in this process, together by gate."""
     return tuple(
         tuple(_path(word) for word in words)
-        for gate, words in sorted(_gated(info.group, info.resource).items())
+        for gate, words in sorted(gated_fields(info.group, info.resource).items())
         if not feature_gates.enabled(gate)
     )
 
@@ -167,7 +167,7 @@ def drop_disabled(disabled: tuple[Feature, ...], new: Object, old: Object | None
                 path.drop(new)
 
 
-def _gated(group: str, resource: str) -> Mapping[str, list[str]]:
+def gated_fields(group: str, resource: str) -> Mapping[str, list[str]]:
     """Gate -> paths of a resource's fields."""
     gates: defaultdict[str, list[str]] = defaultdict(list)
     for gate, words in FIELDS.get((group, resource), {}).items():
