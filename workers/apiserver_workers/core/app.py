@@ -10,6 +10,7 @@ from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.authorization.attributes import Rights
 from apiserver_workers.authorization.escalation import EscalationGuard
 from apiserver_workers.authorization.union import ServerAuthorizer, server_authorizer
 from apiserver_workers.core import virtual
@@ -57,6 +58,7 @@ class CoreServer:
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
+        backend.registry.permits = Rights(self.authorizer)
         backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(self.authenticator, self.authorizer)
         self.server.install(filter(stored, self.resources), backend.registry)

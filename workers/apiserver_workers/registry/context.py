@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.user import UserInfo
 
 
@@ -14,6 +15,7 @@ class Context:
 
     `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's
     CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
+    `faults` are those that the strategy found before its validation, while it could still wait for others.
     `applies`: the write is a server-side apply, which must not lose its managedFields.
     """
 
@@ -26,3 +28,4 @@ class Context:
     warnings: list[str] = field(default_factory=list)
     group: str = ""
     applies: bool = False
+    faults: list[FieldError] = field(default_factory=list)

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from apiserver_workers.apimachinery.resources import ResourceInfo, catalogue, resource
-from apiserver_workers.registry.attributes import Admission
+from apiserver_workers.registry.attributes import Admission, Permits
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies import strategy_for
 from apiserver_workers.storage.factory import is_cached
@@ -21,6 +21,7 @@ class Registry:
     """
 
     admission: Admission
+    permits: Permits | None = None  # None: nobody is asked, everything is permitted
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflict
 from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.validation.field import Errors, not_supported, required
@@ -101,7 +102,10 @@ def scheduled(pod: Object) -> Object:
     status = pod.get("status") or {}
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
     others = [held for held in status.get("conditions") or () if held.get("type") != "PodScheduled"]
-    return {**status, "conditions": [*others, condition]}
+    bound = {**status, "conditions": [*others, condition]}
+    if feature_gates.enabled("ClearingNominatedNodeNameAfterBinding"):
+        bound.pop("nominatedNodeName", None)
+    return bound
 
 
 def validate(binding: Object) -> Errors:
