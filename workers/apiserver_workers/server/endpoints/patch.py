@@ -13,7 +13,7 @@ from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
 from apiserver_workers.apimachinery.goformat import plain
 from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
 from apiserver_workers.apimachinery.strategic import strategic_merge
-from apiserver_workers.apimachinery.unstructured import restore_fault
+from apiserver_workers.apimachinery.unstructured import restore_fault, wrapped
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
@@ -132,7 +132,9 @@ class DocumentPatch(Patch):
             self._check_kind(document)
             obj, strict = codec.from_json(self.served.type, document)
         except codec.DecodeError as error:
-            raise self._undecodable(document, live, str(error)) from None
+            if self.kind != STRATEGIC_PATCH:
+                raise self._refused(document, live, str(error)) from None
+            obj, strict = self._restored(document, live, str(error))
         strict = [*self.strict, *strict]
         if strict and self.options.field_validation == "Strict":
             raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
@@ -140,11 +142,15 @@ class DocumentPatch(Patch):
             self.request.warnings += strict
         return {**obj, "kind": info.kind, "apiVersion": info.group_version}
 
-    def _undecodable(self, document: Any, live: Object, why: str) -> ApiError:
-        """422: what the patch makes is no object of the kind."""
-        if self.kind == STRATEGIC_PATCH:
-            why = restore_fault(self.served.type, document) or why
-        return self._refused(document, live, why)
+    def _restored(self, document: Any, live: Object, why: str) -> tuple[Object, list[str]]:
+        """The object that upstream's converter makes of what does not fit. Raises ApiError 422."""
+        type = self.served.type
+        if fault := restore_fault(type, document):
+            raise self._refused(document, live, fault)
+        try:
+            return codec.from_json(type, wrapped(type, document))
+        except codec.DecodeError:
+            raise self._refused(document, live, why) from None
 
     def _refused(self, document: Any, live: Object, why: str) -> ApiError:
         """422, which shows the patched document, or a strategic merge patch itself as Go prints a map."""
@@ -193,8 +199,21 @@ class ApplyPatch(Patch):
         try:
             obj, _ = codec.from_json(self.served.type, applied)
         except codec.DecodeError as error:
-            raise bad_request(str(error)) from None
+            obj = self._restored(applied, str(error))
         return self.default(obj)
+
+    def _restored(self, applied: Object, why: str) -> Object:
+        """The object that upstream's converter makes of what does not fit. Raises ApiError 500."""
+        type, info = self.served.type, self.served.info
+        why = restore_fault(type, applied) or why
+        try:
+            return codec.from_json(type, wrapped(type, applied))[0]
+        except codec.DecodeError:
+            metadata = self.configuration.get("metadata") or {}
+            kind = f"{info.group}/{info.version}, Kind={info.kind}"
+            what = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind}"
+            text = f"failed to convert new object ({what}) to proper version: unable to convert unstructured object to"
+            raise ApiError(500, "", f"{text} {kind}: {why}") from None
 
     def _complain(self) -> None:
         if not self.repeated or self.options.field_validation == "Ignore":
