@@ -32,11 +32,6 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 FAMILIES = ("IPv4", "IPv6")
 
 
-def _endpoints_update(new: Object, old: Object) -> Errors:
-    """What was valid once stays so."""
-    return [] if new.get("subsets") == old.get("subsets") else validate_endpoints(new)
-
-
 def validate_endpoints(obj: Object) -> Errors:
     errors: Errors = []
     for path, subset in each("subsets", obj.get("subsets")):
