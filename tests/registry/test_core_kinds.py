@@ -86,3 +86,17 @@ async def test_services_whose_addresses_do_not_fit_are_refused_for_that_alone(et
     async with running(etcd, root) as api:
         answer = await api.call("POST", f"{NAMESPACE}/services", named("Service", "s", spec=spec))
         assert [cause["field"] for cause in answer.obj["details"]["causes"]] == ["spec.clusterIPs[0]"]
+
+
+async def test_duplicate_owners_are_dropped_with_a_warning(etcd: EtcdProcess, root: str) -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
+    path = f"{NAMESPACE}/configmaps"
+    async with running(etcd, root) as api:
+        whole = named("ConfigMap")
+        whole["metadata"]["ownerReferences"] = [owner, owner]
+        made = await api.call("POST", path, whole)
+        patched = await api.merge(f"{path}/a", {"metadata": {"ownerReferences": [owner, owner, owner]}})
+        for answer, when in ((made, ";"), (patched, " after mutating admission happens;")):
+            assert answer.obj["metadata"]["ownerReferences"] == [owner]
+            (warning,) = answer.warnings
+            assert warning.startswith(f".metadata.ownerReferences contains duplicate entries{when}")

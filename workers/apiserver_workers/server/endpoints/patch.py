@@ -33,6 +33,8 @@ from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
 
 Object = dict[str, Any]
+# Patches look for duplicate owners late upstream, and say so even when no admission plugin has made them.
+AFTER_ADMISSION = " after mutating admission happens"
 # Parts of metadata that a patched object may share with the live one, and that admission likes to change.
 SHARED = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -67,7 +69,7 @@ class Patch:
             raise served.store.conflict(self.context.name, why)
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
-        drop_duplicate_owners(self.request, metadata)
+        drop_duplicate_owners(self.request, metadata, when=AFTER_ADMISSION)
         return served.inward(obj)
 
     def patched(self, live: Object | None) -> Object:
