@@ -22,6 +22,26 @@ CONVERTIBLE = frozenset(((int, "string"), (float, "integer")))
 GO_SCALARS = {"string": "string", "boolean": "bool", "number": "float64"}
 
 
+def wrapped(type: Type, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its integers cut to the size of their fields, which the converter does without a word."""
+    return {
+        name: _wrapped(type.fields[name], value) if name in type.fields else value for name, value in document.items()
+    }
+
+
+def _wrapped(field: Field, value: Any) -> Any:
+    if field.form == "integer" and field.wire == "int32" and value.__class__ is int:
+        return (value + 2**31) % 2**32 - 2**31
+    if field.form == "object" and field.type is not None and isinstance(value, dict):
+        return wrapped(field.type, value)
+    element = field.element
+    if field.form == "list" and element is not None and isinstance(value, list):
+        return [_wrapped(element, item) for item in value]
+    if field.form == "map" and element is not None and isinstance(value, dict):
+        return {name: _wrapped(element, item) for name, item in value.items()}
+    return value
+
+
 def restore_fault(type: Type, document: Any) -> str:
     """The first reason why the document cannot become an object of the type; "" if there is none."""
     if not isinstance(document, dict):

@@ -134,7 +134,7 @@ def _is_revision(text: str) -> bool:
 
 async def _already_exists(store: Store, key: str, metadata: Object) -> ApiError:
     info, name = store.info, metadata["name"]
-    error = errors.already_exists(info.resource, info.group, name)
+    error = errors.already_exists(info.resource, store.group, name)
     if metadata.get("generateName"):
         error.message += ", the server was not able to generate a unique name for the object"
         error.details = {**(error.details or {}), "retryAfterSeconds": 1}

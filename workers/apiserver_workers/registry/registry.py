@@ -49,11 +49,15 @@ class Registry:
         return found if found is not None else self.store_of(self.kinds.stored(group, name))
 
     def store_of(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy] = strategy_for) -> Store:
-        """The store behind a served kind: that of the version that is stored. It takes the place of a store that the
-        resource had with another kind. Raises KeyError unless the cache follows the resource (WatchCache.add)."""
+        """The store behind a served kind: that of the version that is stored, as seen from the served group. It takes the
+        place of a store that the resource had with another kind. Raises KeyError unless the cache follows the resource
+        (WatchCache.add)."""
+        group = kind.info.group
         kind = kind.stored_kind
         found = self._stores.get((kind.info.group, kind.info.resource))
-        return found if found is not None and found.kind is kind else self._make(kind, strategy(kind, self))
+        if found is None or found.kind is not kind:
+            found = self._make(kind, strategy(kind, self))
+        return found if group == kind.info.group else found.seen_from(group)
 
     def _make(self, kind: ServedKind, strategy: Strategy) -> Store:
         info = kind.info

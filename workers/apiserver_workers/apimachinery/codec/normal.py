@@ -189,7 +189,7 @@ def _list(member: Field, element: Field) -> Step:
 
 
 def _keeping_empty(step: Step) -> Step:
-    """A list of a kind's own that Go always writes: an empty one is told from none until it is stored."""
+    """A list of a kind or its spec that Go always writes: an empty one is told from none until it is stored."""
 
     def run(value: Any, unknown: list[str]) -> Any:
         return [] if value == [] else step(value, unknown)
@@ -213,7 +213,13 @@ def _map(member: Field, element: Field) -> Step:
     return run
 
 
+def is_byte(value: Any) -> bool:
+    return value.__class__ is int and 0 <= value < 256
+
+
 def _bytes(value: Any, unknown: list[str]) -> str:
+    if value.__class__ is list:
+        return _bytes_of_numbers(value)
     if value.__class__ is not str:
         raise Mismatch
     try:
@@ -221,6 +227,14 @@ def _bytes(value: Any, unknown: list[str]) -> str:
     except ValueError:
         data = lenient_base64(value)
     return binascii.b2a_base64(data, newline=False).decode()
+
+
+def _bytes_of_numbers(value: list[Any]) -> str:
+    """Go takes a list of numbers, too; null leaves a zero."""
+    numbers = [0 if item is None else item for item in value]
+    if not all(map(is_byte, numbers)):
+        raise Mismatch
+    return binascii.b2a_base64(bytes(numbers), newline=False).decode()
 
 
 def _bytes_or_drop(value: Any, unknown: list[str]) -> str | None:

@@ -47,11 +47,13 @@ UID_LABEL, OLD_UID_LABEL = "batch.kubernetes.io/controller-uid", "controller-uid
 NAME_LABEL, OLD_NAME_LABEL = "batch.kubernetes.io/job-name", "job-name"
 
 
-def validate_job(job: Object) -> Errors:
-    """ValidateJob, after the selector was generated."""
+def validate_job(job: Object, old: Object | None = None) -> Errors:
+    """ValidateJob, after the selector was generated; a job of old may lack the labels that came later."""
     spec = section(job, "spec")
-    errors = _validate_generated_selector(job, spec)
-    errors += validate_job_spec(spec, "spec")
+    held = section(old or {}, "spec", "template", "metadata").get("labels") or {}
+    prefixed = old is None or (NAME_LABEL in held and UID_LABEL in held)
+    errors = _validate_generated_selector(job, spec, prefixed)
+    errors += validate_job_spec(spec, "spec", was=section(old or {}, "spec"))
     if spec.get("completionMode") == "Indexed" and (completions := spec.get("completions") or 0) > 0:
         # The pods' host names are made of the job's name and the index.
         own = job["metadata"].get("name", "")
@@ -62,26 +64,30 @@ def validate_job(job: Object) -> Errors:
     return errors
 
 
-def _validate_generated_selector(job: Object, spec: Object) -> Errors:
+def _validate_generated_selector(job: Object, spec: Object, prefixed: bool) -> Errors:
     """validateGeneratedSelector: labels and selector are those that the server makes."""
     if spec.get("manualSelector") or spec.get("selector") is None:
         return []
     uid, name = job["metadata"].get("uid", ""), job["metadata"].get("name", "")
     labels = section(spec, "template", "metadata").get("labels") or {}
-    errors: Errors = []
-    for label, expected in ((OLD_UID_LABEL, uid), (UID_LABEL, uid), (OLD_NAME_LABEL, name), (NAME_LABEL, name)):
+    expected_labels = {OLD_UID_LABEL: uid, OLD_NAME_LABEL: name}
+    if prefixed:
+        expected_labels |= {UID_LABEL: uid, NAME_LABEL: name}
+    errors: Errors = [] if uid else [required("metadata.uid")]
+    for label, expected in expected_labels.items():
         at = key("spec.template.metadata.labels", label)
         if label not in labels:
             errors.append(required(at, f"must be '{expected}'"))
         elif labels[label] != expected:
             errors.append(invalid(at, labels, f"must be '{expected}'"))
-    if not label_selector_matches(spec["selector"], {UID_LABEL: uid, OLD_UID_LABEL: uid}):
+    usable = not validate_label_selector(spec["selector"], "")
+    if usable and not label_selector_matches(spec["selector"], expected_labels):
         errors.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
     return errors
 
 
-def validate_job_spec(spec: Object, path: str, *, in_template: bool = False) -> Errors:
-    """ValidateJobSpec; a job template (of a CronJob) has no selector yet."""
+def validate_job_spec(spec: Object, path: str, *, in_template: bool = False, was: Object | None = None) -> Errors:
+    """ValidateJobSpec; a job template (of a CronJob) has no selector yet, and `was` is the spec that is replaced."""
     errors = _validate_numbers(spec, path)
     if (manager := spec.get("managedBy")) is not None:
         errors += validate_domain_prefixed_path(manager, f"{path}.managedBy")
@@ -100,9 +106,8 @@ def validate_job_spec(spec: Object, path: str, *, in_template: bool = False) -> 
         choices = REPLACEMENT if spec.get("podFailurePolicy") is None else REPLACEMENT[:1]
         if replacement not in choices:
             errors.append(not_supported(f"{path}.podReplacementPolicy", replacement, choices))
-    if not in_template:
-        errors += _validate_selector(spec, path)
-    return errors + _validate_template(spec, path)
+    errors += _validate_template(spec, path)
+    return errors if in_template else errors + _validate_selector(spec, path, was or {})
 
 
 def _validate_numbers(spec: Object, path: str) -> Errors:
@@ -277,13 +282,15 @@ def _validate_success_rule(rule: Object, completions: int, path: str) -> Errors:
     return errors
 
 
-def _validate_selector(spec: Object, path: str) -> Errors:
+def _validate_selector(spec: Object, path: str, was: Object) -> Errors:
+    """The selector is there and selects the pods; values that it had before its rules were strict are let through."""
     selector = spec.get("selector")
-    errors = (
-        [required(f"{path}.selector")] if selector is None else validate_label_selector(selector, f"{path}.selector")
-    )
+    faults = validate_label_selector(selector, f"{path}.selector")
+    errors = [required(f"{path}.selector")] if selector is None else faults
+    if faults and was and validate_label_selector(was.get("selector"), ""):
+        errors = validate_label_selector(selector, f"{path}.selector", check_values=False)
     labels = section(spec, "template", "metadata").get("labels")
-    if not label_selector_matches(selector, labels or {}):
+    if not faults and not label_selector_matches(selector, labels or {}):
         text = "`selector` does not match template `labels`"
         errors.append(invalid(f"{path}.template.metadata.labels", labels, text))
     return errors
@@ -303,8 +310,9 @@ def _validate_template(spec: Object, path: str) -> Errors:
 
 
 def _job_update(new: Object, old: Object) -> Errors:
+    """ValidateJobUpdate."""
     spec, was = section(new, "spec"), section(old, "spec")
-    errors = validate_job_spec(spec, "spec")
+    errors = validate_job_spec(spec, "spec", was=was)
     completions = spec.get("completions"), was.get("completions")
     if spec.get("completionMode") != "Indexed":
         errors += unchanged(*completions, "spec.completions")
@@ -397,6 +405,8 @@ def _validate_time_zone(zone: str) -> Errors:
 
 
 KINDS = {
-    (GROUP, "Job"): KindValidation(create=validate_job, updates={"": _job_update, "status": validate_job_status}),
+    (GROUP, "Job"): KindValidation(
+        metadata="MCU*", create=validate_job, updates={"": _job_update, "status": validate_job_status}
+    ),
     (GROUP, "CronJob"): KindValidation(create=validate_cron_job, updates={"": _validate_cron_job}),
 }

@@ -32,11 +32,6 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 FAMILIES = ("IPv4", "IPv6")
 
 
-def _endpoints_update(new: Object, old: Object) -> Errors:
-    """What was valid once stays so."""
-    return [] if new.get("subsets") == old.get("subsets") else validate_endpoints(new)
-
-
 def validate_endpoints(obj: Object) -> Errors:
     errors: Errors = []
     for path, subset in each("subsets", obj.get("subsets")):
@@ -51,15 +46,20 @@ def validate_endpoints(obj: Object) -> Errors:
     return errors
 
 
+def _endpoints_update(new: Object, old: Object) -> Errors:
+    """ValidateEndpointsUpdate: what was let in by older rules may stay."""
+    return [] if new.get("subsets") == old.get("subsets") else validate_endpoints(new)
+
+
 def _validate_address(address: Object, path: str) -> Errors:
     ip = address.get("ip", "")
-    errors = validate_ip(ip, f"{path}.ip") or validate_endpoint_ip(ip, f"{path}.ip")
+    errors = validate_ip(ip, f"{path}.ip")
     if host := address.get("hostname"):
         errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_label(host)]
     node = address.get("nodeName")
     if node is not None:
         errors += [invalid(f"{path}.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
-    return errors
+    return errors + validate_endpoint_ip(ip, f"{path}.ip")
 
 
 def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Errors:
@@ -71,7 +71,13 @@ def _validate_endpoint_port(port: Object, path: str, name_needed: bool) -> Error
         errors += [invalid(f"{path}.name", name, fault) for fault in names.is_dns1123_label(name)]
     errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
     errors += one_of(port.get("protocol"), PROTOCOLS, f"{path}.protocol", needed=True)
-    return errors
+    return errors + _validate_app_protocol(port.get("appProtocol"), path)
+
+
+def _validate_app_protocol(protocol: str | None, path: str) -> Errors:
+    if protocol is None:
+        return []
+    return [invalid(f"{path}.appProtocol", protocol, fault) for fault in names.is_qualified_name(protocol)]
 
 
 # EndpointSlice (pkg/apis/discovery/validation)
@@ -190,7 +196,7 @@ def validate_domain_name(name: str, path: str) -> Errors:
 
 
 KINDS = {
-    ("", "Endpoints"): KindValidation(create=validate_endpoints, updates={"": _endpoints_update}),
+    ("", "Endpoints"): KindValidation(metadata="UM*", create=validate_endpoints, updates={"": _endpoints_update}),
     ("discovery.k8s.io", "EndpointSlice"): KindValidation(
         metadata="M*", create=validate_endpoint_slice, updates={"": _endpoint_slice_update}
     ),

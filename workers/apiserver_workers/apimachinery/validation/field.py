@@ -59,6 +59,10 @@ def too_long(path: str, limit: int) -> FieldError:
     return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
 
 
+def internal_error(path: str, detail: str) -> FieldError:
+    return FieldError("InternalError", path, f"Internal error: {detail}")
+
+
 def too_many(path: str, actual: int, limit: int) -> FieldError:
     items = "item" if limit == 1 else "items"
     return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} {items}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.validation.addresses import family_of, validate_ip
-from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid, repeated
+from apiserver_workers.apimachinery.validation.field import Errors, each, forbidden, internal_error, invalid
 
 Object = dict[str, Any]
 ONE_PER_FAMILY = "may specify no more than one IP for each IP family"
@@ -56,12 +56,13 @@ def _validate_ips(status: Object, old: Object, field: str) -> Errors:
     ips = _ips(status, field)
     held = _ips(old, field)
     errors = [error for at, ip in each(path, ips) for error in validate_ip(ip, at, held)]
-    if len(ips) < 2 or errors:
+    if len(ips) < 2:
         return errors
-    if len(ips) > 2 or len({family_of(ip) for ip in ips}) < 2:
+    families = [family_of(ip) for ip in ips]
+    if "" in families:
+        index = families.index("")
+        text = f"failed to check for dual stack with error:invalid IP[{index}]: {ips[index]}"
+        errors.append(internal_error(path, text))
+    if "" in families or len(ips) > 2 or len(set(families)) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
-    again = repeated(ips)
-    for index, (at, ip) in enumerate(each(path, ips)):
-        if index in again:
-            errors.append(duplicate(at, {"IP": ip}))
     return errors

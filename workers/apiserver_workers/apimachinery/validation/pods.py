@@ -17,10 +17,15 @@ from apiserver_workers.apimachinery.validation.field import (
     section,
     unchanged,
 )
+from apiserver_workers.apimachinery.validation.internal import difference
 from apiserver_workers.apimachinery.validation.pod_annotations import (
     validate_annotation_updates,
     validate_pod_annotations,
     validate_profiles_match,
+)
+from apiserver_workers.apimachinery.validation.pod_claim_status import (
+    validate_claim_statuses,
+    validate_container_statuses,
 )
 from apiserver_workers.apimachinery.validation.pod_gates import validate_gated
 from apiserver_workers.apimachinery.validation.pod_resize import (
@@ -42,6 +47,7 @@ MUTABLE_TEXT = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+POD_SPEC, EPHEMERAL = "io.k8s.api.core.v1.PodSpec", "io.k8s.api.core.v1.EphemeralContainer"
 
 
 def validate_pod(pod: Object) -> Errors:
@@ -103,14 +109,8 @@ def validate_pod_update(new: Object, old: Object) -> Errors:
     if was.get("schedulingGates"):
         errors += validate_gated(munged, was)
     if munged != was:
-        errors.append(forbidden("spec", f"{MUTABLE_TEXT}\n{_difference(munged, was)}"))
+        errors.append(forbidden("spec", f"{MUTABLE_TEXT}\n{difference(POD_SPEC, was, munged)}"))
     return errors
-
-
-def _difference(new: Object, old: Object) -> str:
-    """The fields that differ, to help whoever reads the message."""
-    changed = [name for name in sorted(new.keys() | old.keys()) if new.get(name) != old.get(name)]
-    return "changed: " + ", ".join(changed)
 
 
 def _with(container: Object, field: str, other: Object) -> Object:
@@ -163,8 +163,9 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     """ValidatePodStatusUpdate."""
     status, was = section(new, "status"), section(old, "status")
     errors = validate_annotation_updates(new, old)
-    for at, condition in each("metadata.conditions", status.get("conditions")):
+    for at, condition in each("status.conditions", status.get("conditions")):
         kind = condition.get("type", "")
+        errors += _observed(condition, at)
         if kind not in SYSTEM_CONDITIONS:
             errors += [invalid(f"{at}.Type", kind, fault) for fault in names.is_qualified_name(kind)]
     if section(new, "spec").get("nodeName") != section(old, "spec").get("nodeName"):
@@ -176,8 +177,17 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     if _is_nominated_after_binding(status, was, section(old, "spec")):
         at = "status.nominatedNodeName"
         errors.append(forbidden(at, "may not be set on pods that are already bound to a node"))
+    errors += _observed(status, "status")
     errors += unchanged(status.get("qosClass", ""), was.get("qosClass", ""), "status.qosClass")
-    return errors + validate_transitions(status, was, section(old, "spec")) + validate_status_ips(status, was)
+    errors += validate_transitions(status, was, section(old, "spec"))
+    errors += validate_claim_statuses(status, section(new, "spec"))
+    return errors + validate_status_ips(status, was) + validate_container_statuses(status, section(new, "spec"))
+
+
+def _observed(status: Object, path: str) -> Errors:
+    generation = status.get("observedGeneration") or 0
+    at = f"{path}.observedGeneration"
+    return [invalid(at, generation, "must be a non-negative integer")] if generation < 0 else []
 
 
 def _is_nominated_after_binding(status: Object, was: Object, spec: Object) -> bool:
@@ -203,7 +213,8 @@ def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
         if name not in now:
             errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n'))
         elif now[name] != container:
-            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n'))
+            changes = difference(EPHEMERAL, container, now[name])
+            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n{changes}'))
     return errors
 
 

@@ -19,6 +19,7 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
+    key,
     not_supported,
     one_of,
     repeated,
@@ -38,6 +39,8 @@ FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 MAX_AFFINITY_SECONDS = 86400
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
@@ -45,7 +48,8 @@ def validate_service(service: Object, old: Object | None = None) -> Errors:
     """ValidateService, after cluster IPs and node ports were allocated."""
     spec = section(service, "spec")
     kind = spec.get("type", "")
-    errors = _validate_ports_present(spec, kind)
+    annotations = service["metadata"].get("annotations") or {}
+    errors = _validate_topology(annotations) + _validate_ports_present(spec, kind)
     errors += _validate_by_type(spec, kind)
     all_named = len(spec.get("ports") or ()) > 1
     seen_names: set[str] = set()
@@ -55,7 +59,7 @@ def validate_service(service: Object, old: Object | None = None) -> Errors:
         errors += validate_labels(selector, "spec.selector")
     errors += _validate_affinity(spec)
     held = section(old or {}, "spec")
-    errors += _validate_cluster_ips(spec, kind, held)
+    errors += validate_cluster_ips(spec, kind, held)
     errors += _validate_external_ips(spec, held)
     errors += one_of(kind, TYPES, "spec.type", needed=True)
     errors += _validate_node_ports(spec, kind)
@@ -70,6 +74,15 @@ def validate_service(service: Object, old: Object | None = None) -> Errors:
     if distribution is not None and distribution not in DISTRIBUTIONS:
         errors.append(not_supported("spec.trafficDistribution", distribution, DISTRIBUTIONS))
     return errors
+
+
+def _validate_topology(annotations: dict[str, str]) -> Errors:
+    """The two names of one annotation say the same."""
+    mode, hints = annotations.get(TOPOLOGY_MODE), annotations.get(TOPOLOGY_HINTS)
+    if mode is None or hints is None or mode == hints:
+        return []
+    text = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+    return [invalid(key("metadata.annotations", TOPOLOGY_MODE), mode, text)]
 
 
 def _validate_ports_present(spec: Object, kind: str) -> Errors:
@@ -118,7 +131,7 @@ def _validate_port(port: Object, path: str, name_needed: bool, seen: set[str]) -
         errors += [invalid(f"{path}.targetPort", target, fault) for fault in names.is_port_name(target)]
     else:
         errors += [invalid(f"{path}.targetPort", target or 0, fault) for fault in names.is_port_number(target)]
-    if protocol_name := port.get("appProtocol"):
+    if (protocol_name := port.get("appProtocol")) is not None:
         at = f"{path}.appProtocol"
         errors += [invalid(at, protocol_name, fault) for fault in names.is_qualified_name(protocol_name)]
     return errors
@@ -149,7 +162,7 @@ def _validate_affinity(spec: Object) -> Errors:
     return errors
 
 
-def _validate_cluster_ips(spec: Object, kind: str, old: Object) -> Errors:
+def validate_cluster_ips(spec: Object, kind: str, old: Object) -> Errors:
     """ValidateServiceClusterIPsRelatedFields."""
     if kind == "ExternalName":
         return []
@@ -379,7 +392,6 @@ def is_service_name(value: str) -> list[str]:
 KINDS = {
     ("", "Service"): KindValidation(
         name=is_service_name,
-        metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},
     ),

@@ -117,7 +117,8 @@ class Strategy:
         """Asked when the last finalizer of an object that is being deleted has gone."""
         return True
 
-    def warnings_on_delete(self, obj: Object, options: DeleteOptions) -> list[str]:
+    def warnings_on_delete(self, options: DeleteOptions) -> list[str]:
+        """What clients are told of a deletion, whatever becomes of it."""
         return []
 
     async def after_delete(self, obj: Object, context: Context) -> None:

@@ -35,8 +35,8 @@ NEEDS_RESOURCE_VERSION = _resources(
 
 # ReturnDeletedObject: DELETE answers with the object, not with a Status.
 RETURNS_DELETED = _resources(
-    "pods services serviceaccounts persistentvolumes persistentvolumeclaims replicationcontrollers podtemplates"
-    f" resourcequotas jobs.batch csidrivers.{STORAGE} csinodes.{STORAGE} storageclasses.{STORAGE}"
+    "pods services serviceaccounts persistentvolumes persistentvolumeclaims podtemplates namespaces"
+    f" resourcequotas csidrivers.{STORAGE} csinodes.{STORAGE} storageclasses.{STORAGE}"
     f" volumeattachments.{STORAGE} volumeattributesclasses.{STORAGE} deviceclasses.{DRA} resourceclaims.{DRA}"
     f" resourceclaimtemplates.{DRA} resourceslices.{DRA}"
 )
