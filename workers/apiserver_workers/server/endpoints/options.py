@@ -7,6 +7,7 @@ k8s.io/apimachinery/pkg/apis/meta.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
@@ -34,13 +35,22 @@ def _refuse(kind: str, faults: list[FieldError]) -> None:
 # --- list and watch
 
 
-@functools.lru_cache(maxsize=2048)
 def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bool = False) -> ListOptions:
     """ListOptions of a list, watch or deletecollection. `name` is that of a watch of one object, `watch` forces one;
     `known` is what the kind's field selectors may name.
 
     Requests alike share the answer; never change it. Raises ApiError 400 or 422.
     """
+    options = _list_options(raw_query, watch)
+    if options.fields is None and not name:
+        return options
+    fields = None if options.fields is None else known.convert(options.fields)
+    return replace(options, fields=_by_name(fields, name) if name else fields)
+
+
+@functools.lru_cache(maxsize=2048)
+def _list_options(raw_query: str, watch: bool) -> ListOptions:
+    """What the query says, whatever the kind: so nothing of a kind is kept here."""
     query = parse_query(raw_query)
     labels = text(query, "labelSelector")
     fields = text(query, "fieldSelector")
@@ -63,10 +73,6 @@ def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bo
             options.send_initial_events = True
             options.resource_version_match = NOT_OLDER
     _refuse("ListOptions", _watch_faults(options) if options.watch else _list_faults(options))
-    if options.fields is not None:
-        options.fields = known.convert(options.fields)
-    if name:
-        options.fields = _by_name(options.fields, name)
     if watch and not options.watch:
         options.watch = True
         if watch_list and options.send_initial_events is None and options.resource_version in ("", "0"):
