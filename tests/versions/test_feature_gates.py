@@ -15,7 +15,7 @@ from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.schemas import shipped_minors
 from apiserver_workers.apimachinery.validation import validate_create
 from apiserver_workers.server.discovery import documents as discovery
-from apiserver_workers.server.endpoints.options import _list_options, list_options
+from apiserver_workers.server.endpoints.options import LISTING, list_options
 
 Use = Callable[..., None]
 
@@ -25,7 +25,7 @@ def use() -> Iterator[Use]:
     """Sets gates of this process, until the test ends."""
 
     def use(**settings: bool) -> None:
-        _list_options.cache_clear()
+        LISTING.clear()
         feature_gates.use(settings)
 
     yield use

@@ -48,7 +48,7 @@ class CoreServer:
         self.config = config
         self.served = serve(config)
         self.resources = [info for info in self.served if info.server == "core"]
-        extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
+        extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"), inner=True)
         self.server = GenericAPIServer(extensions.handle)
         self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
         self.kinds = BuiltinKinds(types.model())

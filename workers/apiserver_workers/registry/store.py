@@ -12,6 +12,7 @@ from typing import Any
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.apimachinery.validation.field import shown
 from apiserver_workers.registry import create as creation
 from apiserver_workers.registry import delete as deletion
 from apiserver_workers.registry import get as getting
@@ -32,6 +33,8 @@ from apiserver_workers.storage.interface import (
     StorageError,
     Subscription,
 )
+
+DOTS = (".", "..")
 
 
 class Store:
@@ -77,8 +80,16 @@ class Store:
         """An object's key. A request for a Namespace has the namespace too, which is no part of its key."""
         return f"{self.root}{namespace}/{name}" if namespace and self._namespaced else self.root + name
 
+    def key_of_request(self, namespace: str, name: str) -> str:
+        """The key of the object that a request's path names. Raises ApiError 400 for what can be no name in a path."""
+        if name in DOTS or "%" in name or "/" in name or namespace in DOTS:
+            raise _no_path_segment(namespace, name)
+        return self.key(namespace, name)
+
     def prefix(self, namespace: str) -> str:
-        """What the keys of a namespace's objects begin with; of all objects for ""."""
+        """What the keys of a namespace's objects begin with; of all objects for "". Raises ApiError 400."""
+        if namespace in DOTS:
+            raise _no_path_segment(namespace, "")
         return f"{self.root}{namespace}/" if namespace and self._namespaced else self.root
 
     def opened(self, subscription: Subscription) -> None:
@@ -139,3 +150,13 @@ class Store:
             context.options,
             context.warnings,
         )
+
+
+def _no_path_segment(namespace: str, name: str) -> ApiError:
+    """What the key functions of upstream's Store say of a name or namespace that cannot be part of a key."""
+    parameter, text = ("Namespace", namespace) if namespace in DOTS else ("Name", name)
+    if text in DOTS:
+        faults = [f"may not be '{text}'"]
+    else:
+        faults = [f"may not contain '{part}'" for part in ("/", "%") if part in text]
+    return errors.bad_request(f"{parameter} parameter invalid: {shown(text)}: {';'.join(faults)}")

@@ -50,7 +50,7 @@ async def update(
 
     `uid` is a precondition; `allow_create` lets a kind be created that PUT does not create. Raises ApiError.
     """
-    key = store.key(context.namespace, context.name)
+    key = store.key_of_request(context.namespace, context.name)
     current = Current(store.cache.get(key), False)
     if current.entry is None:
         current = Current(await store.latest(key), True)

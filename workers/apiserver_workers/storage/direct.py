@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from apiserver_workers.storage.interface import Event, Storage, StorageError
+from apiserver_workers.storage.interface import MAX_REVISION, Event, Storage, StorageError
 from apiserver_workers.storage.subscription import below
 
 
@@ -15,7 +15,7 @@ class DirectSubscription:
     def __init__(self, storage: Storage, prefix: str, since: int) -> None:
         self.revision = since
         self._prefix = prefix
-        self._batches = storage.watch(prefix, since + 1)
+        self._batches = storage.watch(prefix, min(since, MAX_REVISION - 1) + 1)
         self._step: asyncio.Task[Sequence[Event]] | None = None
         self._error: StorageError | None = None
 

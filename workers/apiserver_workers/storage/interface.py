@@ -109,6 +109,9 @@ class Dropped(StorageError):
     """The resource is not served any more."""
 
 
+MAX_REVISION = (1 << 63) - 1  # what etcd's protocol can say
+
+
 class Storage(Protocol):
     """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
 

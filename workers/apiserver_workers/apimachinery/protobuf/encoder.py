@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery import times
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.protobuf.wire import BYTES, DOUBLE, VARINT, tagged, varint
 from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
@@ -160,7 +160,7 @@ def _encode_double(value: Any) -> bytes:
     return struct.pack("<d", value)
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def _encode_time(value: Any) -> bytes:
     if not value:
         return b""

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid
+from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid, repeated
 
 Object = dict[str, Any]
 ONE_PER_FAMILY = "may specify no more than one IP for each IP family"
@@ -55,7 +55,8 @@ def _validate_ips(addresses: list[Object] | None, path: str) -> Errors:
         return errors
     if len(ips) > 2 or len({ipaddress.ip_address(ip).version for ip in ips}) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
+    again = repeated(ips)
     for index, (at, ip) in enumerate(each(path, ips)):
-        if ip in ips[:index]:
+        if index in again:
             errors.append(duplicate(at, {"IP": ip}))
     return errors

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable
+from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.types import meta_model
 from apiserver_workers.server.discovery import documents as discovery
@@ -181,12 +182,16 @@ def _aggregated_response(request: Request, document: Document, media_type: str, 
     return Response(200, document.body(media_type, pretty=pretty), f"{media_type};{parameters}", headers)
 
 
-@functools.lru_cache(maxsize=256)
 def negotiate_form(accept: str, offered: tuple[str, ...]) -> tuple[str, str]:
     """The media type of the first clause that can be met, and the version of the aggregated form if it asks for that.
 
     `offered` are the versions of that form that there are. Raises ApiError 406.
     """
+    return _forms[accept, offered]
+
+
+def _negotiate_form(asked: tuple[str, tuple[str, ...]]) -> tuple[str, str]:
+    accept, offered = asked
     for clause in sorted(accept.split(","), key=_weight):
         media_type, *parameters = (part.strip() for part in clause.split(";"))
         if media_type in MEDIA_TYPES and (version := _aggregated_version(parameters)):
@@ -201,6 +206,9 @@ def negotiate_form(accept: str, offered: tuple[str, ...]) -> tuple[str, str]:
             return output.media_type, ""
     negotiate(accept)
     raise not_acceptable(MEDIA_TYPES)
+
+
+_forms = Memo(_negotiate_form)
 
 
 def _weight(clause: str) -> float:

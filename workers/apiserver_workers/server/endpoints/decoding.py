@@ -64,13 +64,14 @@ def drop_duplicate_owners(request: Request, metadata: Object) -> None:
     owners = metadata.get("ownerReferences")
     if not owners or len(owners) < 2:
         return
-    kept: list[Object] = []
+    kept: dict[frozenset[tuple[str, Any]], Object] = {}
     duplicates: list[str] = []
     for owner in owners:
-        if owner in kept:
+        key = frozenset(owner.items())
+        if key in kept:
             duplicates.append(owner.get("uid", ""))
         else:
-            kept.append(owner)
+            kept[key] = owner
     if duplicates:
-        metadata["ownerReferences"] = kept
+        metadata["ownerReferences"] = list(kept.values())
         request.warnings.append(DUPLICATE_OWNERS + ", ".join(duplicates))

@@ -22,10 +22,10 @@ from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import decode_object, match_namespace
 from apiserver_workers.server.endpoints.negotiation import request_media_type
 from apiserver_workers.server.endpoints.options import as_object, delete_options_of, write_options
-from apiserver_workers.server.endpoints.query import parse_query
 from apiserver_workers.server.endpoints.respond import output_of, plain_response
 from apiserver_workers.server.endpoints.served import Served, View
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 

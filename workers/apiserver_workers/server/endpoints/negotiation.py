@@ -6,10 +6,10 @@ then the API looks at the parameters `as`, `g` and `v` (406 in the API's words).
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, unsupported_media_type
+from apiserver_workers.apimachinery.memo import Memo, memoized
 from apiserver_workers.server.http.messages import Request
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
@@ -41,9 +41,13 @@ class _Clause:
     parameters: tuple[tuple[str, str], ...]
 
 
-@functools.lru_cache(maxsize=1024)
 def negotiate(accept: str, *, listing: bool = False) -> Output:
     """What an Accept header asks for; `listing` where lists and watches are served. Raises ApiError 406."""
+    return _outputs[accept, listing]
+
+
+def _negotiate(asked: tuple[str, bool]) -> Output:
+    accept, listing = asked
     if not accept or accept in ("*/*", JSON):
         return PLAIN
     clauses = _clauses(accept)
@@ -59,6 +63,9 @@ def negotiate(accept: str, *, listing: bool = False) -> Output:
         if output is not None:
             return output
     raise not_acceptable(MEDIA_TYPES)
+
+
+_outputs = Memo(_negotiate)
 
 
 def _router_refusal(listing: bool) -> ApiError:
@@ -108,7 +115,7 @@ def refuse_protobuf(request: Request) -> None:
         headers["accept"] = others
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def request_media_type(content_type: str) -> str:
     """The media type of a request's body; JSON where none is named. Raises ApiError 415."""
     media_type = content_type.partition(";")[0].strip().lower()

@@ -6,18 +6,19 @@ k8s.io/apimachinery/pkg/apis/meta.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import FieldError, bad_request, invalid
 from apiserver_workers.apimachinery.field_labels import Selectable
+from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.selectors import FieldSelector, FieldTerm, parse_fields, parse_labels
 from apiserver_workers.apimachinery.validation.field import Errors, forbidden, not_supported, required, too_long
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.options import DeleteOptions, ListOptions, WriteOptions
-from apiserver_workers.server.endpoints.query import flag, integer, parse_query, text
+from apiserver_workers.server.endpoints.query import flag, integer, text
+from apiserver_workers.server.http.query import parse_query
 
 META = "meta.k8s.io"
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
@@ -41,16 +42,16 @@ def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bo
 
     Requests alike share the answer; never change it. Raises ApiError 400 or 422.
     """
-    options = _list_options(raw_query, watch)
+    options = LISTING[raw_query, watch]
     if options.fields is None and not name:
         return options
     fields = None if options.fields is None else known.convert(options.fields)
     return replace(options, fields=_by_name(fields, name) if name else fields)
 
 
-@functools.lru_cache(maxsize=2048)
-def _list_options(raw_query: str, watch: bool) -> ListOptions:
+def _list_options(asked: tuple[str, bool]) -> ListOptions:
     """What the query says, whatever the kind: so nothing of a kind is kept here."""
+    raw_query, watch = asked
     query = parse_query(raw_query)
     labels = text(query, "labelSelector")
     fields = text(query, "fieldSelector")
@@ -78,6 +79,9 @@ def _list_options(raw_query: str, watch: bool) -> ListOptions:
         if watch_list and options.send_initial_events is None and options.resource_version in ("", "0"):
             options.send_initial_events = True
     return options
+
+
+LISTING = Memo(_list_options)
 
 
 def _by_name(fields: FieldSelector | None, name: str) -> FieldSelector:
@@ -125,9 +129,13 @@ def _watch_faults(options: ListOptions) -> Errors:
 # --- create, update, patch
 
 
-@functools.lru_cache(maxsize=2048)
 def write_options(raw_query: str, kind: str, *, apply: bool = False) -> WriteOptions:
     """CreateOptions, UpdateOptions or PatchOptions, as `kind` says. Shared; never change it. Raises ApiError 422."""
+    return _writing[raw_query, kind, apply]
+
+
+def _write_options(asked: tuple[str, str, bool]) -> WriteOptions:
+    raw_query, kind, apply = asked
     query = parse_query(raw_query)
     manager, validation = text(query, "fieldManager"), text(query, "fieldValidation")
     dry_run = query.get("dryRun") or []
@@ -143,6 +151,9 @@ def write_options(raw_query: str, kind: str, *, apply: bool = False) -> WriteOpt
         faults.append(not_supported("fieldValidation", validation, VALIDATIONS))
     _refuse(kind, faults)
     return WriteOptions(bool(dry_run), manager, validation or "Warn", force)
+
+
+_writing = Memo(_write_options)
 
 
 def _manager_faults(manager: str) -> Errors:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from apiserver_workers.server.endpoints.options import list_options
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.respond import list_response, object_response, output_of
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.endpoints.watch import watch_response
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 
 async def get(request: Request, served: Served) -> Response:

@@ -9,10 +9,11 @@ from apiserver_workers.apimachinery.types import TypeModel, meta_model
 from apiserver_workers.registry.list import Page
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, PLAIN, TABLE, Output, negotiate, wants_pretty
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.serialize import serialize
 from apiserver_workers.server.endpoints.served import Readable, Served, View
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 NEWLINE = b"\n"

@@ -18,10 +18,11 @@ from apiserver_workers.registry.update import Transform
 from apiserver_workers.server.endpoints import patch as patching
 from apiserver_workers.server.endpoints import update as updating
 from apiserver_workers.server.endpoints.negotiation import patch_type
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.respond import output_of, transformed_response
 from apiserver_workers.server.endpoints.served import Readable, Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 

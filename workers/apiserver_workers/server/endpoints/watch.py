@@ -9,22 +9,24 @@ from typing import Any
 
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, resource_expired
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.registry.list import Selects
 from apiserver_workers.registry.options import ListOptions
 from apiserver_workers.registry.watch import Watch
-from apiserver_workers.server.delegation.watch_frames import InitialEvents
+from apiserver_workers.server.delegation.watch_frames import Opening
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.respond import outward_all
 from apiserver_workers.server.endpoints.serialize import watch_event
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.storage.interface import Compacted, Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
 BOOKMARK_INTERVAL = 60.0
-MAX_FRAMES = 1024
+FRAMES_ROOM = 8 << 20  # bytes
 INITIAL_BATCH = 100  # initial events that are sent together
 TOO_OLD = "The resourceVersion for the provided watch is too old."
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
@@ -42,16 +44,17 @@ class Frames:
         self.served = served
         self.output = output
         self.include = include
-        self._made: dict[tuple[str, str, int], bytes] = {}
+        self._made: Kept[tuple[str, str, int], bytes] = Kept(
+            size=lambda _, frame: len(frame), longest=FRAMES_ROOM, room=FRAMES_ROOM, expansion=1
+        )
 
     def of(self, event: str, entry: Entry, converted: Converted) -> bytes:
         """The frame that tells of an entry."""
         key = (event, entry.key, entry.mod_revision)
         frame = self._made.get(key)
         if frame is None:
-            if len(self._made) >= MAX_FRAMES:
-                self._made.clear()
-            frame = self._made[key] = self.make(event, entry, converted)
+            frame = self.make(event, entry, converted)
+            self._made.keep(key, frame)
         return frame
 
     async def join(self, told: Sequence[tuple[str, Entry]], columns: bool) -> bytes:
@@ -126,15 +129,21 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
     told = stream(watch, frames, timeout, bookmarks=options.allow_bookmarks)
-    from_now = options.send_initial_events or options.resource_version in ("", "0")
-    headers = (initial_events(watch).header(),) if from_now else ()
-    return Response(200, WatchStream(told, watch.subscription), content_type, headers)
+    header = opening(watch, options, table=output.transform == TABLE).header()
+    return Response(200, WatchStream(told, watch.subscription), content_type, (header,))
 
 
-def initial_events(watch: Watch) -> InitialEvents:
-    """What the front must know to open this watch again after its worker has died."""
+def opening(watch: Watch, options: ListOptions, *, table: bool) -> Opening:
+    """What the front must know to share this watch, and to open it again after its worker has died."""
+    from_now = bool(options.send_initial_events) or options.resource_version in ("", "0")
     ended_by_event = watch.initial and not watch.bookmark_initial
-    return InitialEvents(watch.revision, watch.initial[-1].mod_revision if ended_by_event else 0)
+    return Opening(
+        revision=watch.revision,
+        last=watch.initial[-1].mod_revision if ended_by_event else 0,
+        initial=from_now,
+        shareable=not from_now and not table,  # the first event of a table has the columns
+        timeout=max(options.timeout or 0, 0),
+    )
 
 
 class WatchStream:
