@@ -192,9 +192,9 @@ async def test_a_built_in_resource_can_go_and_come_back(etcd, root):
         assert (await server.call("GET", path)).obj["items"] == []
 
 
-async def test_memory_returns_after_a_thousand_rounds(etcd, root):
+async def test_memory_returns_after_a_thousand_rounds(real_etcd, root):
     """Each round serves a group of its own with its types, uses it in every way, and lets go of it."""
-    async with serving(etcd, root) as server:
+    async with serving(real_etcd, root) as server:
         models: weakref.WeakSet[Any] = weakref.WeakSet()
 
         async def one(number: int) -> None:
