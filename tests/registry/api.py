@@ -16,8 +16,10 @@ from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
+from apiserver_workers.storage.etcd import EtcdStorage
 
 from tests.storage.etcd_process import EtcdProcess
+from tests.storage.memory import MemoryChannel, MemoryKeys
 
 ADMIN = UserInfo("admin", groups=("system:masters", "system:authenticated"))
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -109,18 +111,21 @@ async def last(request: Request) -> Response:
 
 @asynccontextmanager
 async def running(
-    etcd: EtcdProcess, root: str, served: Iterable[ResourceInfo] = tuple(builtin_resources().values())
+    etcd: EtcdProcess | MemoryKeys, root: str, served: Iterable[ResourceInfo] = tuple(builtin_resources().values())
 ) -> AsyncIterator[Api]:
-    """An Api of its own prefix in etcd, with the namespace that most tests write to."""
+    """An Api of its own prefix in etcd, or in memory, with the namespace that most tests write to."""
     config = ServerConfig(
         instance="test",
         run_dir="",
         service_ip="10.0.0.1",
         loopback_token="",
-        etcd_servers=(etcd.url,),
+        etcd_servers=("http://memory" if isinstance(etcd, MemoryKeys) else etcd.url,),
         etcd_prefix=root,
     )
     backend = Backend(config)
+    if isinstance(etcd, MemoryKeys):
+        assert isinstance(backend.storage, EtcdStorage)
+        backend.storage.channel = MemoryChannel(etcd)  # type: ignore[assignment]
     await backend.start()
     try:
         api = Api(backend, served)

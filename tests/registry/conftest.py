@@ -1,5 +1,17 @@
-"""Tests of the registry and its endpoints: requests to a server in this process, over a real etcd."""
+"""Tests of the registry and its endpoints: requests to a server in this process, over an etcd in memory.
 
-from tests.storage.conftest import etcd, pytest_pyfunc_call, root
+The storage's own tests show that it answers as a real etcd does.
+"""
 
-__all__ = ["etcd", "pytest_pyfunc_call", "root"]
+import pytest
+
+from tests.storage.conftest import etcd as real_etcd
+from tests.storage.conftest import pytest_pyfunc_call, root
+from tests.storage.memory import MemoryKeys
+
+__all__ = ["pytest_pyfunc_call", "real_etcd", "root"]
+
+
+@pytest.fixture
+def etcd() -> MemoryKeys:
+    return MemoryKeys()

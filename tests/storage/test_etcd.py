@@ -1,4 +1,4 @@
-"""The storage contract, against a real etcd."""
+"""The storage contract, against a real etcd and against the one in memory that other tests run on."""
 
 import asyncio
 
@@ -13,12 +13,15 @@ from apiserver_workers.storage.interface import (
     Unavailable,
 )
 
+from tests.storage.memory import memory_storage
 from tests.storage.objects import shape, value
 
 
-@pytest.fixture
-def storage(etcd):
-    return EtcdStorage([etcd.url])
+@pytest.fixture(params=["etcd", "memory"])
+def storage(request):
+    if request.param == "memory":
+        return memory_storage()
+    return EtcdStorage([request.getfixturevalue("etcd").url])
 
 
 async def test_create_get_update_delete(storage, root):

@@ -94,7 +94,6 @@ class AdmissionChain:
     def __init__(self, registry: Registry, *, enable: Iterable[str] = (), disable: Iterable[str] = ()) -> None:
         initializer = self.initializer = Initializer(registry)
         self.plugins = [plugin(initializer) for plugin in enabled_plugins(enable, disable)]
-        self._plans: dict[tuple[str, str, str, str], Plan] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         """Mutating admission. Raises ApiError."""
@@ -111,12 +110,14 @@ class AdmissionChain:
                 await pending
 
     def _plan(self, attributes: Attributes) -> Plan:
-        info = attributes.info
-        key = (attributes.operation, info.group, info.resource, attributes.subresource)
-        plan = self._plans.get(key)
+        key = (self, attributes.operation, attributes.subresource)
+        compiled = attributes.stored.compiled
+        plan: Plan | None = compiled.get(key)
         if plan is None:
-            concerned = [plugin for plugin in self.plugins if plugin.handles(*key)]
-            plan = self._plans[key] = Plan(_steps(concerned, "admit"), _steps(concerned, "validate"))
+            info = attributes.info
+            kind_of_write = (attributes.operation, info.group, info.resource, attributes.subresource)
+            concerned = [plugin for plugin in self.plugins if plugin.handles(*kind_of_write)]
+            plan = compiled[key] = Plan(_steps(concerned, "admit"), _steps(concerned, "validate"))
         return plan
 
 

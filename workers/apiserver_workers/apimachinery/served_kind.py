@@ -90,6 +90,7 @@ class ServedKind:
     `go_kind` is how messages name the kind (`apps.Deployment`), `deprecation` what clients of this version are warned of.
     `as_stored` says that what lies in the storage is the object as it is served, byte for byte; `full_items` that items
     of lists have kind and apiVersion. `bodies` are the kinds of subresources that are sent something else than the object.
+    `compiled` is what others have worked out for the kind, which goes when the kind does.
     """
 
     info: ResourceInfo
@@ -118,6 +119,7 @@ class ServedKind:
     as_stored: bool = True
     full_items: bool = False
     deprecation: str = ""
+    compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def stored_kind(self) -> ServedKind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
@@ -21,6 +20,7 @@ from apiserver_workers.core.kubelet.parameters import (
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.client.tls import TlsConfig
 from apiserver_workers.server.endpoints.query import flag, text
+from apiserver_workers.server.proxy.endpoints import Endpoint, ServiceEndpoints
 from apiserver_workers.server.proxy.forward import unreachable
 from apiserver_workers.server.proxy.guard import checked, resolved
 from apiserver_workers.server.proxy.location import Location
@@ -31,7 +31,6 @@ Query = dict[str, list[str]]
 MAX_PORT = 65535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 WEBSOCKETS = "ExtendWebSocketsToKubelet"
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 class Locations:
@@ -40,9 +39,7 @@ class Locations:
     def __init__(self, registry: Registry, kubelets: Kubelets) -> None:
         self._kubelets = kubelets
         self._pods = registry.store("", "pods")
-        self._services = registry.store("", "services")
-        self._endpoints = registry.store("", "endpoints")
-        self._slices = registry.store("discovery.k8s.io", "endpointslices")
+        self._endpoints = ServiceEndpoints(registry)
         # What pods serve with certificates of their own making is not verified.
         self._tls = TlsConfig(insecure=True).context()
 
@@ -83,19 +80,10 @@ class Locations:
     async def proxied_service(self, namespace: str, identifier: str) -> Location:
         """The root of a server behind a service, found like a pod's. Raises ApiError: 400, 404, 503."""
         scheme, name, port = split_identifier("service", identifier)
-        service = (await self._services.get(namespace, name)).obj
-        number = port_number(port)
-        if number is not None:
-            named = [one for one in service["spec"].get("ports") or () if one["port"] == number]
-            if not named:
-                raise service_unavailable(f'no service port {number} found for service "{name}"')
-            port = named[0].get("name", "")
-        groups = await self._endpoints_of(namespace, name)
-        if not groups:
-            raise self._services.not_found(name)
-        for address, target_port in shuffled(groups, port):
-            if await self._is_pod(address, namespace):
-                return self._location(scheme, address["ip"], str(target_port), (checked(address["ip"]),))
+        port_name = await self._endpoints.port_name(namespace, name, port_number(port), port)
+        for endpoint in await self._endpoints.ready(namespace, name, port_name):
+            if await self._is_pod(endpoint, namespace):
+                return self._location(scheme, endpoint.ip, str(endpoint.port), (checked(endpoint.ip),))
         raise service_unavailable(f'no endpoints available for service "{identifier}"')
 
     async def proxied_node(self, identifier: str) -> Location:
@@ -116,49 +104,13 @@ class Locations:
             raise unreachable(f"dial tcp: address {number}: invalid port")
         return Location(scheme, host, number, tls=self._tls if scheme == "https" else None, addresses=addresses)
 
-    async def _endpoints_of(self, namespace: str, service: str) -> list[Object]:
-        """The service's endpoints as subsets: of its slices, else those that somebody wrote by hand."""
-        await self._slices.cache.fresh()
-        slices = [
-            entry.obj
-            for entry in self._slices.cache.list(self._slices.prefix(namespace))
-            if (entry.obj["metadata"].get("labels") or {}).get(SERVICE_LABEL) == service
-        ]
-        if slices:
-            return [subset_of(one) for one in slices]
-        entry = await self._endpoints.latest(self._endpoints.key(namespace, service))
-        return [{}, *(entry.obj.get("subsets") or ())] if entry is not None else []
-
-    async def _is_pod(self, address: Object, namespace: str) -> bool:
+    async def _is_pod(self, endpoint: Endpoint, namespace: str) -> bool:
         """Whether the endpoint is a pod of the namespace with that address: else anybody could have anything reached."""
-        target = address.get("targetRef") or {}
+        target = endpoint.target
         if target.get("namespace") != namespace:
             return False
         pod = await self._pods.latest(self._pods.key(namespace, target.get("name", "")))
-        return pod is not None and address["ip"] in addresses_of(pod.obj)
-
-
-def subset_of(endpoint_slice: Object) -> Object:
-    """An EndpointSlice as a subset of Endpoints: its ready addresses and its ports."""
-    addresses = [
-        {"ip": ip, "targetRef": endpoint.get("targetRef")}
-        for endpoint in endpoint_slice.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready", True)
-        for ip in endpoint.get("addresses") or ()
-    ]
-    return {"addresses": addresses, "ports": endpoint_slice.get("ports") or []}
-
-
-def shuffled(subsets: list[Object], port: str) -> list[tuple[Object, int]]:
-    """All addresses that serve the named port, in random order, with its number."""
-    found = [
-        (address, number["port"])
-        for subset in subsets
-        for number in subset.get("ports") or ()
-        if (number.get("name") or "") == port
-        for address in subset.get("addresses") or ()
-    ]
-    return random.sample(found, len(found))
+        return pod is not None and endpoint.ip in addresses_of(pod.obj)
 
 
 def addresses_of(pod: Object) -> list[str]:

@@ -6,6 +6,7 @@ k8s.io/apimachinery/pkg/apis/meta.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
@@ -41,11 +42,16 @@ def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bo
 
     Requests alike share the answer; never change it. Raises ApiError 400 or 422.
     """
-    return LISTING[raw_query, known, name, watch]
+    options = LISTING[raw_query, watch]
+    if options.fields is None and not name:
+        return options
+    fields = None if options.fields is None else known.convert(options.fields)
+    return replace(options, fields=_by_name(fields, name) if name else fields)
 
 
-def _list_options(asked: tuple[str, Selectable, str, bool]) -> ListOptions:
-    raw_query, known, name, watch = asked
+def _list_options(asked: tuple[str, bool]) -> ListOptions:
+    """What the query says, whatever the kind: so nothing of a kind is kept here."""
+    raw_query, watch = asked
     query = parse_query(raw_query)
     labels = text(query, "labelSelector")
     fields = text(query, "fieldSelector")
@@ -68,10 +74,6 @@ def _list_options(asked: tuple[str, Selectable, str, bool]) -> ListOptions:
             options.send_initial_events = True
             options.resource_version_match = NOT_OLDER
     _refuse("ListOptions", _watch_faults(options) if options.watch else _list_faults(options))
-    if options.fields is not None:
-        options.fields = known.convert(options.fields)
-    if name:
-        options.fields = _by_name(options.fields, name)
     if watch and not options.watch:
         options.watch = True
         if watch_list and options.send_initial_events is None and options.resource_version in ("", "0"):
