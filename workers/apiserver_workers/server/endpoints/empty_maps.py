@@ -12,6 +12,8 @@ from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.server.http.messages import Request
 
+# The maps that messages show whole; what is blamed at other paths is not always the value that stands there.
+MAPS = ("labels", "capacity")
 NOTHING, EMPTY = " value: null: ", " value: {}: "
 _steps = re.compile(r"[^.\[\]]+")
 
@@ -24,11 +26,10 @@ def as_sent(error: ApiError, request: Request) -> ApiError:
 def as_patched(error: ApiError, document: Any) -> ApiError:
     """The refusal, with `{}` in place of `null` where the document has an empty map."""
     for cause in (error.details or {}).get("causes") or ():
-        message = cause.get("message", "")
-        if NOTHING in message and _value(document, cause.get("field", "")) == {}:
+        message, field = cause.get("message", ""), cause.get("field", "")
+        if NOTHING in message and field.endswith(MAPS) and _value(document, field) == {}:
             cause["message"] = message.replace(NOTHING, EMPTY, 1)
-            told = f"{cause['field']}: {message}"
-            error.message = error.message.replace(told, f"{cause['field']}: {cause['message']}")
+            error.message = error.message.replace(f"{field}: {message}", f"{field}: {cause['message']}")
     return error
 
 
