@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     tokens.write_text(TOKENS)
     with RunningServer(folder, f"--token-auth-file={tokens}", "--advertise-address=192.0.2.10") as running:
         yield running
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="as-") as folder:
+        yield Path(folder)

@@ -1,7 +1,8 @@
 """The server's own certificates: three authorities, the serving pair, client pairs and the service account key.
 
-All live in `DATA_DIR/pki`, keys 0600, and are reused at the next start. A pair is made anew when it is about to expire,
-when its authority changed, or when it no longer covers the names that are asked for.
+All live in `DATA_DIR/pki`, keys 0600, and are reused at the next start. A leaf is made anew when it is about to expire,
+when its authority changed, or when it no longer covers the names that are asked for. What is there and cannot be read is
+never replaced: a new authority would lock every client out, and the file may be all that is left of a key.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LEAF_LIFE = datetime.timedelta(days=365)
@@ -25,6 +28,7 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 CLOCK_SKEW = datetime.timedelta(hours=1)
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 LOOPBACK_NAME = "apiserver-loopback-client"
+OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 _CURVE = ec.SECP256R1()
 
 
@@ -50,8 +54,15 @@ ADMIN = Subject("kubernetes-admin", ("system:masters",))
 PROXY_CLIENT = Subject("front-proxy-client")
 
 
+class CertificateError(Exception):
+    """A file of certificates or keys cannot be used; the message names it."""
+
+
 class Pki:
-    """The folder of certificates. Each method returns what is there and good, or makes it."""
+    """The folder of certificates. Each method returns what is there and good, or makes it.
+
+    Each raises OSError, or CertificateError for a file that is there and cannot be used.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,13 +72,20 @@ class Pki:
     def authority(self, name: str) -> Pair:
         """A certificate authority called `name`."""
         pair = self._pair(name)
-        if not self._valid(pair):
-            key = ec.generate_private_key(_CURVE)
+        certificate, key = _certificate(pair.certificate), _key(pair.key)
+        if certificate is None:
+            key = key or ec.generate_private_key(_CURVE)
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                raise CertificateError(f"{pair.key}: not a key that this server has made")
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
             builder = self._builder(subject, subject, key.public_key(), AUTHORITY_LIFE)
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             builder = builder.add_extension(key_usage(authority=True), critical=True)
             self._write(pair, builder.sign(key, hashes.SHA256()), key)
+            return pair
+        _check_pair(pair, certificate, key)
+        if certificate.not_valid_after_utc < self._now:
+            raise CertificateError(f"{pair.certificate}: the authority expired at {certificate.not_valid_after_utc}")
         return pair
 
     def leaf(self, name: str, authority: Pair, subject: Subject) -> Pair:
@@ -95,7 +113,7 @@ class Pki:
     def service_account_key(self, name: str = "sa.key") -> Path:
         """An RSA key: its tokens are RS256, which every client library verifies."""
         path = self.folder / name
-        if not path.exists():
+        if _key(path) is None:
             write_private(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
         return path
 
@@ -116,24 +134,66 @@ class Pki:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
 
-    def _valid(self, pair: Pair, authority: Pair | None = None, subject: Subject | None = None) -> bool:
+    def _valid(self, pair: Pair, authority: Pair, subject: Subject) -> bool:
+        """Whether the pair is there and still fits."""
+        certificate, key = _certificate(pair.certificate), _key(pair.key)
+        if certificate is None or key is None:
+            return False
         try:
-            certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
-            key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
-            if authority:
-                issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
-                certificate.verify_directly_issued_by(issuer)
-        except (OSError, ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate.read_bytes()))
+        except (ValueError, TypeError, InvalidSignature):
             return False
         return (
             certificate.not_valid_after_utc - RENEW_BEFORE > self._now
             and key.public_key() == certificate.public_key()
-            and (subject is None or (certificate.subject == _name(subject) and _covers(certificate, subject.names)))
+            and certificate.subject == _name(subject)
+            and _covers(certificate, subject.names)
         )
 
     def _write(self, pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         write_private(pair.key, _pem(key))
         write_atomically(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def check_folder(folder: Path) -> None:
+    """Read all that lies in a folder of certificates. Raises OSError, or CertificateError for what cannot be used."""
+    for path in folder.glob("*.crt"):
+        _certificate(path)
+    for path in folder.glob("*.key"):
+        _key(path)
+
+
+def keys_open_to_others(paths: Iterable[str]) -> list[str]:
+    """Those of the key files that others than their owner can read."""
+    return [path for path in paths if path and os.path.exists(path) and os.stat(path).st_mode & OTHERS_READ]
+
+
+def _certificate(path: Path) -> x509.Certificate | None:
+    """The certificate, None if there is no file."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise CertificateError(f"{path}: holds no certificate in PEM form; restore it, or remove it") from None
+
+
+def _key(path: Path) -> PrivateKeyTypes | None:
+    """The private key, None if there is no file."""
+    try:
+        return serialization.load_pem_private_key(path.read_bytes(), None)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise CertificateError(f"{path}: holds no private key in PEM form; restore it, or remove it") from None
+
+
+def _check_pair(pair: Pair, certificate: x509.Certificate, key: PrivateKeyTypes | None) -> None:
+    """Raises CertificateError unless both belong together."""
+    if key is None:
+        raise CertificateError(f"{pair.key}: missing, but there is {pair.certificate}; restore it, or remove both")
+    if key.public_key() != certificate.public_key():
+        raise CertificateError(f"{pair.key}: not the key of {pair.certificate}; restore it, or remove both")
 
 
 def loopback_pair() -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from apiserver_supervisor.options.parsing import CompletedOptions, OptionsError, parse
@@ -32,6 +33,7 @@ def fixed_options(options: CompletedOptions) -> dict[str, Any]:
 
 def check(command: str, arguments: Sequence[str]) -> int:
     """Load everything that a server loads; the exit status. `command` is the one that the arguments are of."""
+    from apiserver_supervisor.certificates import CertificateError, check_folder
     from apiserver_supervisor.starting import complete_and_validate
 
     profile = KUBE_APISERVER if command == KUBE_APISERVER.command else START
@@ -39,7 +41,9 @@ def check(command: str, arguments: Sequence[str]) -> int:
         options = complete_and_validate(parse(arguments, os.environ, profile=profile))
         for module in ("apiserver_supervisor.master", *PRELOADED):
             importlib.import_module(module)
-    except OptionsError as error:
+        if profile.provides:
+            check_folder(Path(options.data_dir, "pki"))
+    except (OptionsError, CertificateError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(json.dumps(fixed_options(options)))

@@ -1,10 +1,9 @@
-"""The control socket: one line of JSON asks, one line answers. Only the owner of the run folder can connect."""
+"""Asking a master: one line of JSON asks, one line answers. Only the owner of the run folder can connect."""
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ def request(run_dir: Path, command: str, timeout: float = 30.0, **arguments: Any
             raise ControlError(f"the server in {run_dir} does not answer within {timeout:.0f} s") from error
         except (ConnectionResetError, BrokenPipeError):
             continue
+        except PermissionError as error:
+            raise ControlError(f"{run_dir} belongs to another user: {error.strerror}") from error
         except OSError as error:
             raise NotRunning(f"no server runs in {run_dir}") from error
         if line:
@@ -51,34 +52,6 @@ def _ask(run_dir: Path, question: bytes, timeout: float) -> bytes:
         connection.connect(str(run_dir / CONTROL))
         connection.sendall(question)
         return _line(connection)
-
-
-class ControlSocket:
-    """The master's end. `commands` maps a command's name to a function of its arguments."""
-
-    def __init__(self, listener: socket.socket, commands: dict[str, Callable[..., Any]]) -> None:
-        self.listener = listener
-        self._commands = commands
-
-    def serve_one(self) -> None:
-        """Answer one waiting connection; one that says nothing for a second is dropped."""
-        connection, _ = self.listener.accept()
-        with connection:
-            connection.settimeout(1.0)
-            try:
-                arguments = json.loads(_line(connection))
-                connection.sendall(json.dumps(self._answer(arguments)).encode() + b"\n")
-            except (OSError, ValueError):
-                return
-
-    def _answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        command = self._commands.get(arguments.pop("command", ""))
-        if command is None:
-            return {"error": f"commands: {', '.join(self._commands)}"}
-        try:
-            return {"result": command(**arguments)}
-        except (ControlError, TypeError) as error:
-            return {"error": str(error)}
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -18,6 +18,7 @@ from pathlib import Path
 from apiserver_supervisor.processes import fork
 
 CLIENT, PEER = "client:0", "peer:0"
+WRITER = "etcd-version"
 # a single member has nobody to wait for, so it may elect itself at once
 FLAGS = (
     "--name=default",
@@ -28,6 +29,7 @@ FLAGS = (
     f"--initial-cluster=default=unix://{PEER}",
     "--heartbeat-interval=10",
     "--election-timeout=50",
+    "--auth-token=",  # nobody logs in through a socket of ours; the default one warns at each start
     "--quota-backend-bytes=8589934592",
     "--logger=zap",
     "--log-outputs=stderr",
@@ -69,6 +71,7 @@ class Etcd:
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (CLIENT, PEER):
             (self.folder / name).unlink(missing_ok=True)  # it would take a dead one's socket for a live one
+        writer_file(self.data).write_text(f"{self.version}\n")
         return fork(self._exec, log=self.log)
 
     def healthy(self, timeout: float = 0.3) -> bool:
@@ -93,13 +96,44 @@ class Etcd:
 
 
 def find(*, folder: Path, data: Path, log: str | None) -> Etcd:
-    """The etcd on PATH if it is a program that runs, else the one that was installed with us. Raises EtcdError."""
+    """The etcd on PATH if it can serve the data, else the one that was installed with us. Raises EtcdError.
+
+    An etcd refuses data of a later minor version, so the data folder remembers which one has written last.
+    """
+    found: list[tuple[Path, str]] = []
     for candidate in (_on_path, _installed):
         binary = candidate()
         version = binary and _version(binary)
         if binary and version:
+            found.append((binary, version))
+    if not found:
+        raise EtcdError("no etcd found: install one (Debian: apt-get install etcd-server) or give --etcd-servers")
+    writer = _writer(data)
+    for binary, version in found:
+        if _minor(version) >= _minor(writer):
             return Etcd(binary, version, folder, data, log)
-    raise EtcdError("no etcd found: install one (Debian: apt-get install etcd-server) or give --etcd-servers")
+    there = ", ".join(f"{version} ({binary})" for binary, version in found)
+    raise EtcdError(
+        f"etcd {writer} has written {data}, and an older one cannot read it; there is only etcd {there}: put etcd "
+        f"{'.'.join(writer.split('.')[:2])} or newer on PATH, or remove the data with 'apiserver-supervisor reset'"
+    )
+
+
+def writer_file(data: Path) -> Path:
+    """The file beside etcd's data folder that says which version has written it."""
+    return data.with_name(WRITER)
+
+
+def _writer(data: Path) -> str:
+    """The version of the etcd that has written the data last, 0.0.0 if none has."""
+    try:
+        return writer_file(data).read_text().strip() or "0.0.0"
+    except FileNotFoundError:
+        return "0.0.0"
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split(".")[:2])
 
 
 def _on_path() -> Path | None:

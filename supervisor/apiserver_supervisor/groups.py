@@ -22,6 +22,8 @@ from apiserver_supervisor.children import Child
 from apiserver_supervisor.processes import children, kill, reap
 
 SILENT_AFTER = 8.0  # an arbiter reports every second
+STARVING = ("R", "D")  # states of a process that would go on if it had a CPU or its pages
+STARVING_PATIENCE = 4
 STARTS_WITHIN = 60.0
 
 log = logging.getLogger("supervisor")
@@ -46,9 +48,17 @@ class Arbiter:
         alive = set(children(self.pid))
         return [pid for pid in self.last.get(kind, ()) if pid in alive]
 
+    @property
+    def deaths(self) -> int:
+        """How many of its workers ended although they should serve."""
+        return int(self.last.get("deaths", 0))
+
     def silent(self, now: float) -> bool:
-        """Whether it has stopped to report."""
-        return self.reports and now - self.heard > SILENT_AFTER
+        """Whether it has stopped to report. One that finds no CPU, as under load, gets more time."""
+        quiet = now - self.heard
+        if not self.reports or quiet <= SILENT_AFTER:
+            return False
+        return quiet > SILENT_AFTER * STARVING_PATIENCE or state(self.pid) not in STARVING
 
     def scale(self, workers: int) -> None:
         """Let it have this many workers."""
@@ -92,11 +102,12 @@ class WorkerGroup(Child):
         self.failed = ""  # why the last successor did not take over
         self._fork = fork
         self._outgoing: set[int] = set()
-        self._seen: set[int] = set()
+        self._deaths = 0  # of workers whose arbiters are gone
 
     def _take_pid(self) -> int:
         if self.arbiter.control >= 0:
             os.close(self.arbiter.control)
+        self._deaths += self.arbiter.deaths
         self.arbiter = Arbiter(*self._fork())
         return self.arbiter.pid
 
@@ -105,11 +116,15 @@ class WorkerGroup(Child):
         for arbiter in (self.arbiter, self.successor, *self.retired):
             if arbiter is not None and arbiter.pid == event["pid"]:
                 arbiter.report(event)
-                self._seen.update(event["serving"])
+
+    def _end_what_hangs(self, now: float) -> None:
+        """An arbiter that hangs is not killed at once: a successor's workers serve first."""
 
     def check(self, now: float) -> bool:
         started = super().check(now)
-        self.retired = [arbiter for arbiter in self.retired if not arbiter.gone(now)]
+        gone = [arbiter for arbiter in self.retired if arbiter.gone(now)]
+        self.retired = [arbiter for arbiter in self.retired if arbiter not in gone]
+        self._deaths += sum(arbiter.deaths for arbiter in gone)
         if self.successor is not None:
             self._follow_successor(self.successor, now)
         elif self.pid and self.arbiter.silent(now):
@@ -186,8 +201,8 @@ class WorkerGroup(Child):
 
     @property
     def worker_restarts(self) -> int:
-        """How often a worker had to be replaced."""
-        return max(0, len(self._seen) - self.workers)
+        """How many workers ended although they should serve; those of a restart or a change of scale do not count."""
+        return self._deaths + sum(arbiter.deaths for arbiter in self.all_arbiters())
 
     def crash_loop(self, now: float) -> str:
         crashes = self.arbiter.last.get("crashes", 0)
@@ -218,12 +233,14 @@ class WorkerGroup(Child):
         return {
             "restarts": self.restarts,
             "workers": self.workers if self.scaled else 0,
+            "deaths": self._deaths,
             "arbiters": [(arbiter.pid, arbiter.control) for arbiter in self.all_arbiters()],
         }
 
     def take_over(self, state: dict[str, Any]) -> None:
         """Go on with an earlier master's arbiters, and start a successor of the one that serves."""
         self.restarts = state["restarts"]
+        self._deaths = state.get("deaths", 0)
         if state["workers"]:
             self.workers, self.scaled = state["workers"], True
         arbiters = [Arbiter(pid, control, known=True) for pid, control in state["arbiters"]]

@@ -48,6 +48,30 @@ def merge(path: Path, target: Path) -> str:
     return str(own["current-context"])
 
 
+def context_name(instance: str) -> str:
+    """What the cluster, the user and the context of an instance are called."""
+    return "apiserver-supervisor" if instance == "default" else f"apiserver-supervisor-{instance}"
+
+
+def forget(name: str, target: Path) -> bool:
+    """Remove the cluster, user and context of a name from a kubeconfig; whether any was there."""
+    import yaml
+
+    if not target.exists():
+        return False
+    config = yaml.safe_load(target.read_text()) or {}
+    found = False
+    for section in ("clusters", "users", "contexts"):
+        entries = config.get(section) or []
+        config[section] = [entry for entry in entries if entry.get("name") != name]
+        found = found or len(config[section]) < len(entries)
+    if config.get("current-context") == name:
+        config["current-context"] = ""
+    if found:
+        write(target, config)
+    return found
+
+
 def users_file() -> Path:
     """The kubeconfig that kubectl would write to: the first of $KUBECONFIG, or ~/.kube/config."""
     listed = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]

@@ -17,6 +17,7 @@ BACKLOG = 1024
 # also the names under which the workers find the handlers of these sockets
 UNPROTECTED = INSECURE, DEBUG = "insecure", "debug"
 FRONT = "aggregator"
+PORT_FILE = "secure-port"  # in the data folder
 
 
 class ListenError(Exception):
@@ -57,15 +58,34 @@ def open_listeners(options: Options) -> Listeners:
     unprotected: dict[str, socket.socket] = {}
     if options.insecure_port:
         unprotected[INSECURE] = _tcp(options.insecure_bind_address, options.insecure_port)
-    secure = _tcp(
-        options.bind_address or "0.0.0.0",
-        options.secure_port,
-        share_port=options.permit_port_sharing,
-        hint="; --secure-port=auto takes a free one",
-    )
+    secure = _secure(options)
     if options.debug_socket_path:
         unprotected[DEBUG] = _unix(options.debug_socket_path)
     return Listeners(secure, unprotected, options.debug_socket_path)
+
+
+def _secure(options: Options) -> socket.socket:
+    address, shared = options.bind_address or "0.0.0.0", options.permit_port_sharing
+    if options.secure_port != AUTO:
+        hint = "; --secure-port=auto takes a free one"
+        return _tcp(address, options.secure_port, share_port=shared, hint=hint)
+    try:
+        return _tcp(address, _kept_port(options), share_port=shared)
+    except ListenError:
+        return _tcp(address, 0, share_port=shared)
+
+
+def _kept_port(options: Options) -> int:
+    """The port that the last start with --secure-port=auto took, 0 if there was none."""
+    try:
+        return int(Path(options.data_dir, PORT_FILE).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def keep_port(data_dir: str, port: int) -> None:
+    """Note the port for the next start with --secure-port=auto, so that kubeconfigs stay valid."""
+    Path(data_dir, PORT_FILE).write_text(f"{port}\n")
 
 
 def inherited_listeners(options: Options, descriptors: Mapping[str, int]) -> Listeners:

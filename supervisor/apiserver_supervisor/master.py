@@ -26,16 +26,28 @@ from apiserver_supervisor import etcd as embedded
 from apiserver_supervisor import handover, reconcilers
 from apiserver_supervisor.checking import PRELOADED, fixed_options
 from apiserver_supervisor.children import Child, exit_text
-from apiserver_supervisor.control import ControlError, ControlSocket
+from apiserver_supervisor.control import ControlError
+from apiserver_supervisor.control_socket import Command, ControlSocket
 from apiserver_supervisor.crash_loops import CrashLoops
+from apiserver_supervisor.etcd_log import reason
 from apiserver_supervisor.groups import WorkerGroup
-from apiserver_supervisor.listeners import UNPROTECTED, ListenError, Listeners, inherited_listeners, open_listeners
-from apiserver_supervisor.master_log import leave_log, log, log_folder, open_log
+from apiserver_supervisor.housekeeping import Housekeeping
+from apiserver_supervisor.instances import remove
+from apiserver_supervisor.listeners import (
+    UNPROTECTED,
+    ListenError,
+    Listeners,
+    inherited_listeners,
+    keep_port,
+    open_listeners,
+)
+from apiserver_supervisor.master_log import log, log_folder, open_log
 from apiserver_supervisor.options.parsing import CompletedOptions
 from apiserver_supervisor.preparation import (
     keep_encryption_config,
     local_host,
     local_url,
+    open_keys,
     server_config,
     with_certificates,
     write_kubeconfig,
@@ -81,11 +93,13 @@ class Master:
         self._inherited = handover.take_over()
         self.folder = RunFolder(options.run_dir, logs=log_folder(options))
         self._flags = flags
+        self._made: list[Path] = []  # folders that this start has made; a start that fails removes them
         self.children: dict[str, Child] = {}
         # the workers of a start open the doors before they are ready, those of a reload take their places when they are
         self.state = "ready" if self._inherited else "starting"
         self._progress = progress
         self._notifier = Notifier(options.ready_fd, self._inherited and self._inherited["notifier"])
+        self._housekeeping = Housekeeping(self.folder.path, self.folder.logs)
         self._crash_loops = CrashLoops(self.folder.path / CRASH_LOOPS)
         self._reload = Reload(lambda: handover.start_check(options.profile.command, arguments))
         self._selector = selectors.DefaultSelector()
@@ -107,6 +121,8 @@ class Master:
             for child in self.children.values():
                 child.stop(signal.SIGKILL)
             self.folder.leave(altogether=not self.options.profile.provides and "run_dir" not in self.options.given)
+            if self.state == "starting":
+                remove(*self._made)
 
     def _serve(self) -> None:
         self._start_etcd()
@@ -122,6 +138,7 @@ class Master:
         if self._inherited:
             self.folder.adopt(self._inherited["locks"][0])
         else:
+            self._made = [folder for folder in (self.folder.path,) if not folder.exists()]
             self.folder.take()
         open_log(self.options, self.folder.log("master"), self._flags)
         if self._inherited:
@@ -131,8 +148,10 @@ class Master:
             kind = self.options.endpoint_reconciler_type
             raise StartError(f"endpoint reconciler not implemented: {kind} (--endpoint-reconciler-type)")
         data = Path(self.options.data_dir)
+        self._made += [folder for folder in (data,) if not folder.exists()]
         make_private(data)
         self._data_lock = lock(data / "lock", f"--data-dir {data}")
+        keep_port(self.options.data_dir, self.options.secure_port)
 
     def _listen(self) -> Listeners:
         if self._inherited:
@@ -160,6 +179,9 @@ class Master:
 
     def _prepare(self) -> ServerConfig:
         self.options = with_certificates(self.options)
+        for path in open_keys(self.options):
+            log.warning("%s holds secrets and can be read by others: its mode should be 0600", path)
+            self._progress.say(f"Warning: {path} holds secrets and can be read by others: its mode should be 0600")
         keep_encryption_config(self.options)
         config = server_config(self.options)
         if self._inherited:
@@ -192,15 +214,14 @@ class Master:
         self._events, self._events_out = self._sockets["events"], self._sockets["eventsOut"]
         self._events.setblocking(False)
         self._selector.register(self._events, selectors.EVENT_READ, self._read_events)
-        commands: dict[str, Callable[..., Any]] = {
-            "status": self.status,
-            "stop": self.stop,
-            "restart": self.restart,
-            "scale": self.scale,
-            "reload": self.reload,
+        commands = {
+            "status": Command(self.status),
+            "stop": Command(self.stop),
+            "restart": Command(self.restart, {"role": str}),
+            "scale": Command(self.scale, {"role": str, "workers": int}),
+            "reload": Command(self.reload),
         }
-        control = ControlSocket(self._sockets["control"], commands)
-        self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
+        self._control = ControlSocket(self._sockets["control"], commands, self._selector)
 
     def _start_groups(self, config: ServerConfig) -> None:
         self._config = config
@@ -245,7 +266,6 @@ class Master:
         def run() -> None:
             from apiserver_workers.server.process.arbiter import run_arbiter
 
-            leave_log()
             run_arbiter(role, config, listener, events, wishes, unprotected=doors, starting=starting)
 
         pid = fork(run, log=self.folder.log(role), keep=(listener, events, wishes, *doors.values()))
@@ -254,10 +274,10 @@ class Master:
 
     def _fork_reconciler(self) -> int:
         def run() -> None:
-            leave_log()
-            reconcilers.run(self.options, self._pipe[0], serving=self.state == "ready")
+            beat = reconcilers.Heartbeat(self._events_out.fileno())
+            reconcilers.run(self.options, self._pipe[0], beat, serving=self.state == "ready")
 
-        return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0],))
+        return fork(run, log=self.folder.log("reconciler"), keep=(self._pipe[0], self._events_out.fileno()))
 
     # the loop
 
@@ -268,6 +288,8 @@ class Master:
         for number in self._signals.take():
             self._handle_signal(number)
         now = time.monotonic()
+        self._control.expire(now)
+        self._housekeeping.turn(now)
         for child in self.children.values():
             if child.check(now):
                 log.warning("%s ended with %s and was started again", child.role, exit_text(child.last_exit))
@@ -288,6 +310,7 @@ class Master:
     def _follow_start(self, now: float) -> None:
         for child in self.children.values():
             if child.backoff.crashes >= TOO_MANY_CRASHES:
+                self._made.clear()  # the message names a log
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
         if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
             raise StartError(
@@ -341,7 +364,8 @@ class Master:
             lines = Path(path).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {path})"])
+        why = [f"  {reason(path)}"] if role == "etcd" and reason(path) else []
+        return "\n".join([*why] + ["  " + line for line in lines[-count:]] + [f"  (all of it: {path})"])
 
     def _read_events(self) -> None:
         while True:
@@ -352,6 +376,8 @@ class Master:
             except ValueError:
                 continue
             group = self.children.get(event.get("role", ""))
+            if event.get("event") == "alive" and group is not None:
+                group.alive_at(event["pid"], time.monotonic())
             if event.get("event") == "group" and isinstance(group, WorkerGroup):
                 group.report(event)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -26,13 +27,14 @@ def log_folder(options: CompletedOptions) -> Path | None:
 def open_log(options: CompletedOptions, path: str | None, lines: Iterable[str]) -> None:
     """Let the log go to the file, or to standard error if there is none; `lines` are what it begins with.
 
-    The root logger is left to the children.
+    The root logger is left to the children: a forked child leaves the master's log at once.
     """
+    os.register_at_fork(after_in_child=_leave_log)
     handlers: list[logging.Handler] = [logging.FileHandler(path) if path else logging.StreamHandler()]
     if path and options.alsologtostderr:
         handlers.append(logging.StreamHandler())
     for handler in handlers:
-        handler.setFormatter(formatter(options.logging_format, "%(asctime)s %(levelname).1s %(message)s"))
+        handler.setFormatter(formatter(options.logging_format, "master"))
         log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -41,7 +43,12 @@ def open_log(options: CompletedOptions, path: str | None, lines: Iterable[str]) 
     log.info("version: apiserver-supervisor %s, Kubernetes %s", version(PROGRAM), options.kubernetes_version)
 
 
-def leave_log() -> None:
-    """In a child: the master's file is closed here."""
+def _leave_log() -> None:
+    """In a forked child: close the child's copy of the master's file while its descriptor is still open.
+
+    A file object whose descriptor was closed behind its back raises in its finalizer (Python 3.13 prints that).
+    """
+    for handler in log.handlers:
+        handler.close()
     log.handlers.clear()
     log.propagate = True

@@ -16,6 +16,10 @@ from apiserver_supervisor.completion import OWN_KEY
 from apiserver_supervisor.options.parsing import CompletedOptions
 
 _FIELDS = {field.name for field in dataclasses.fields(ServerConfig)}
+KEY_FILES = (
+    *("tls_private_key_file", "service_account_signing_key_file", "proxy_client_key_file"),
+    *("etcd_keyfile", "kubelet_client_key", "encryption_provider_config", "token_auth_file"),
+)
 # beside the pair that identifies it, a front proxy needs the names of its headers
 _OWN_FRONT_PROXY: dict[str, Any] = {
     "requestheader_allowed_names": ("front-proxy-client",),
@@ -32,6 +36,14 @@ def with_certificates(options: CompletedOptions) -> CompletedOptions:
 
         provide_serving_pair(options)
     return _with_own_certificates(options) if options.profile.provides else options
+
+
+def open_keys(options: CompletedOptions) -> list[str]:
+    """The key files of the options that others than their owner can read."""
+    from apiserver_supervisor.certificates import keys_open_to_others
+
+    given = [getattr(options, name, "") for name in KEY_FILES]
+    return keys_open_to_others([path for one in given for path in ([one] if isinstance(one, str) else one)])
 
 
 def keep_encryption_config(options: CompletedOptions) -> None:
@@ -78,7 +90,7 @@ def write_kubeconfig(options: CompletedOptions, path: Path, token: str) -> None:
     trusts_us = pki is not None and options.client_ca_file == str(own / "client-ca.crt")
     signed_by_us = Path(options.tls_cert_file) == own / "apiserver.crt" and (own / "ca.crt").exists()
     document = kubeconfig.document(
-        "apiserver-supervisor" if options.instance == "default" else f"apiserver-supervisor-{options.instance}",
+        kubeconfig.context_name(options.instance),
         local_url(options),
         own / "ca.crt" if signed_by_us else Path(options.tls_cert_file),
         client=pki.leaf("admin", pki.authority("client-ca"), ADMIN) if pki and trusts_us else None,

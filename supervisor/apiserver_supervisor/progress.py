@@ -22,8 +22,8 @@ class Progress:
         if sys.stdout.isatty() and not self._quiet:
             from rich.live import Live
 
-            # no refresh thread: the master forks
-            self._live = Live(auto_refresh=False, transient=False)
+            # The master forks: no refresh thread, and no replaced streams, which the children would inherit.
+            self._live = Live(auto_refresh=False, transient=False, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
         return self
 

@@ -10,6 +10,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from apiserver_supervisor.housekeeping import make_room, older
+
 ROLES = ("core", "extensions", "aggregator")  # in the order of starting
 KUBECONFIG = "admin.kubeconfig"
 STOPPING = "stopping"  # a file: /readyz fails while it is there
@@ -46,7 +48,8 @@ class RunFolder:
         if self.logs:
             make_private(self.logs)
             for log in self.logs.glob("*.log"):
-                os.replace(log, log.with_suffix(".log.1"))
+                make_room(log)
+                os.replace(log, older(log, 1))
 
     def adopt(self, lock: int) -> None:
         """Go on holding the folder, whose lock an earlier program of this process took."""
@@ -108,14 +111,14 @@ def lock(path: Path, what: str) -> int:
     return descriptor
 
 
-def held(path: Path) -> int | None:
-    """The pid of the live master that holds a run folder, or None."""
+def held(path: Path, name: str = PID_FILE) -> int | None:
+    """The pid of the live master that holds a folder by the lock file of this name, or None."""
     try:
-        with open(path / PID_FILE, "r+") as file:
+        with open(path / name, "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with contextlib.suppress(OSError, ValueError):  # it is just starting, or just letting go
-            return int((path / PID_FILE).read_text())
+            return int((path / name).read_text())
         return None
     except OSError:
         return None

@@ -12,6 +12,7 @@ from apiserver_supervisor.options.parsing import CompletedOptions, Options, Opti
 from apiserver_supervisor.options.profile import KUBE_APISERVER, START, Profile
 from apiserver_supervisor.options.versions import served_minor
 
+HELP_ALL = "--help-all"
 NO_ANONYMOUS = (
     "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. "
     "You should use a different authorizer"
@@ -20,6 +21,10 @@ NO_ANONYMOUS = (
 
 def kube_apiserver() -> None:
     """The console script kube-apiserver."""
+    from apiserver_supervisor.shell_completion import complete_kube_apiserver, variable
+
+    if variable("kube-apiserver") in os.environ:
+        complete_kube_apiserver()
     sys.exit(command(sys.argv[1:], KUBE_APISERVER))
 
 
@@ -28,10 +33,11 @@ def command(arguments: Sequence[str], profile: Profile = START) -> int:
 
     Every fault of the options is told in one message on stderr, before anything is started or written.
     """
-    if asks_for_help(arguments):
+    if wanted := asks_for_help(arguments):
         from apiserver_supervisor.options.help import render, terminal_width
 
-        print(render(terminal_width(), profile), end="")
+        everything = wanted == HELP_ALL or not profile.provides
+        print(render(terminal_width(), profile, everything=everything), end="")
         return 0
     try:
         given = parse(arguments, os.environ, profile=profile)
@@ -46,13 +52,19 @@ def command(arguments: Sequence[str], profile: Profile = START) -> int:
     _warn_of_completed(options)
     if given.anonymous_auth and not options.anonymous_auth:
         print(f"Warning: {NO_ANONYMOUS}", file=sys.stderr)
+    if options.detach:
+        from apiserver_supervisor.detaching import detach
+
+        return detach(options)
     return _serve(options, arguments, flag_lines(given) if options.v >= 1 else [])
 
 
-def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Whether --help or -h stands among the flags."""
+def asks_for_help(arguments: Sequence[str]) -> str:
+    """The flag that asks for help, --help-all before the others; nothing if none does."""
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return any(flag in ("--help", "-h", "--help=true") for flag in flags)
+    if HELP_ALL in flags:
+        return HELP_ALL
+    return next((flag for flag in flags if flag in ("--help", "-h", "--help=true")), "")
 
 
 def complete_and_validate(given: Options) -> CompletedOptions:
@@ -118,6 +130,7 @@ def _version(options: Options) -> str:
 def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[str]) -> int:
     from setproctitle import setproctitle
 
+    from apiserver_supervisor.certificates import CertificateError
     from apiserver_supervisor.etcd import EtcdError
     from apiserver_supervisor.master import Master, StartError
     from apiserver_supervisor.progress import Progress
@@ -128,7 +141,7 @@ def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[
     with Progress(quiet=not options.profile.provides) as progress:
         try:
             return Master(options, progress, arguments=arguments, flags=flags).run()
-        except (FolderInUse, EtcdError, StartError) as error:
+        except (FolderInUse, EtcdError, StartError, CertificateError) as error:
             progress.__exit__(None, None, None)
             return _fail(str(error))
         except OSError as error:

@@ -69,7 +69,11 @@ class Cluster:
         self.warnings = []
         namespace = namespace if store.info.namespaced else ""
         context = Context(user, namespace, name, subresource, warnings=self.warnings)
-        result, _ = await store.update(lambda live: change(live or {}), context)
+
+        async def transform(live: Object | None) -> Object:
+            return change(live or {})
+
+        result, _ = await store.update(transform, context)
         await store.cache.fresh()
         return result.obj
 

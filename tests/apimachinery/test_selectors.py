@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from apiserver_workers.apimachinery import field_labels
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import ResourceInfo, resource
 from apiserver_workers.apimachinery.selectors import parse_fields, parse_labels
 
@@ -81,8 +81,8 @@ SELECTED = [
 @pytest.mark.parametrize(("selector", "expected"), SELECTED)
 def test_pods_are_selected_by_more_than_their_name(selector: str, expected: bool) -> None:
     pods = info("", "v1", "pods")
-    converted = field_labels.convert(pods, parse_fields(selector))
-    assert field_labels.matcher(pods, converted)(POD) is expected
+    labels = selectable(pods)
+    assert labels.matcher(labels.convert(parse_fields(selector)))(POD) is expected
 
 
 UNKNOWN = [
@@ -95,14 +95,14 @@ UNKNOWN = [
 @pytest.mark.parametrize(("name", "message"), UNKNOWN)
 def test_kinds_refuse_fields_each_in_its_own_words(name: tuple[str, str, str], message: str) -> None:
     with pytest.raises(ApiError) as refused:
-        field_labels.convert(info(*name), parse_fields("spec.x=1"))
+        selectable(info(*name)).convert(parse_fields("spec.x=1"))
     assert refused.value.message == message
 
 
 def test_events_are_selected_by_the_names_of_either_version() -> None:
     event = {"involvedObject": {"name": "p"}, "source": {"component": "kubelet"}}
-    old = field_labels.convert(info("", "v1", "events"), parse_fields("involvedObject.name=p,source=kubelet"))
-    new = field_labels.convert(info("events.k8s.io", "v1", "events"), parse_fields("regarding.name=p"))
-    stored = info("", "v1", "events")
-    assert field_labels.matcher(stored, old)(event)
-    assert field_labels.matcher(stored, new)(event)
+    old = selectable(info("", "v1", "events")).convert(parse_fields("involvedObject.name=p,source=kubelet"))
+    new = selectable(info("events.k8s.io", "v1", "events")).convert(parse_fields("regarding.name=p"))
+    stored = selectable(info("", "v1", "events"))
+    assert stored.matcher(old)(event)
+    assert stored.matcher(new)(event)

@@ -242,15 +242,16 @@ def proxied(tmp_path: Path, **fields: Any) -> ServerAuthenticator:
     )
 
 
-REMOTE = {"x-remote-user": "jane", "x-remote-group": "a, b", "x-remote-extra-x%2Fy": "1"}
+REMOTE = {"x-remote-user": "jane", "x-remote-group": "a", "x-remote-extra-x%2Fy": "1, 2"}
 
 
 def test_a_trusted_proxy_states_the_user(tmp_path):
     proxies = Authority("proxies")
     proxies.write(tmp_path / "proxy-ca.crt")
     asked = request(dict(REMOTE), proxies.client("front"))
+    asked.repeated = {"x-remote-group": ["a", "x, system:masters"], "x-remote-user": ["jane", "root"]}
     user = asyncio.run(proxied(tmp_path).authenticate(asked))
-    assert user == UserInfo("jane", "", ("a", "b", "system:authenticated"), {"x/y": ["1"]})
+    assert user == UserInfo("jane", "", ("a", "x, system:masters", "system:authenticated"), {"x/y": ["1, 2"]})
     assert asked.headers == {}
 
 

@@ -22,7 +22,7 @@ AUTHENTICATION = "authentication.k8s.io"
 
 
 def go_on_as(
-    user: UserInfo, headers: dict[str, str], *rules: dict, path: str = "/api/v1/namespaces/ns/pods"
+    user: UserInfo, headers: dict[str, str | list[str]], *rules: dict, path: str = "/api/v1/namespaces/ns/pods"
 ) -> UserInfo:
     """The user that a request of `user` with these headers goes on as, where `rules` are bound to `user`."""
     policy = Policy()
@@ -36,14 +36,16 @@ def go_on_as(
         assert not any(name.startswith("impersonate-") for name in request.headers)
         return Response()
 
-    request = Request("GET", path, "", dict(headers), info=request_info("GET", path), user=user)
+    repeated = {name: values for name, values in headers.items() if isinstance(values, list)}
+    first = {name: value[0] if isinstance(value, list) else value for name, value in headers.items()}
+    request = Request("GET", path, "", first, repeated=repeated, info=request_info("GET", path), user=user)
     asyncio.run(Impersonation(handler, ServerAuthorizer([RBACAuthorizer(policy)]))(request))
     (found,) = seen
     assert found is not None
     return found
 
 
-def refusal(user: UserInfo, headers: dict[str, str], *rules: dict) -> ApiError:
+def refusal(user: UserInfo, headers: dict[str, str | list[str]], *rules: dict) -> ApiError:
     with pytest.raises(ApiError) as caught:
         go_on_as(user, headers, *rules)
     return caught.value
@@ -63,9 +65,9 @@ def rule(verb: str, resource: str, *names: str, group: str = "") -> dict:
     [
         ({}, ROOT),
         ({"impersonate-user": "dave"}, UserInfo("dave", "", ("system:authenticated",))),
-        ({"impersonate-user": "dave", "impersonate-group": "a, b"}, UserInfo("dave", "", ("a", "b", "system:authenticated"))),
-        ({"impersonate-user": "dave", "impersonate-uid": "7", "impersonate-extra-x%2Fy": "1, 2"},
-         UserInfo("dave", "7", ("system:authenticated",), {"x/y": ["1", "2"]})),
+        ({"impersonate-user": "dave", "impersonate-group": ["a", "b, system:masters"]}, UserInfo("dave", "", ("a", "b, system:masters", "system:authenticated"))),
+        ({"impersonate-user": "dave", "impersonate-uid": "7", "impersonate-extra-x%2Fy": ["1", "2, 3"]},
+         UserInfo("dave", "7", ("system:authenticated",), {"x/y": ["1", "2, 3"]})),
         ({"impersonate-user": "system:anonymous"}, UserInfo("system:anonymous", "", ("system:unauthenticated",))),
         ({"impersonate-user": "system:serviceaccount:ns:robot"},
          UserInfo("system:serviceaccount:ns:robot", "",
@@ -87,7 +89,10 @@ def test_a_master_goes_on_as_anyone(headers, expected):
             'UID:"", Groups:[]string(nil), Extra:map[string][]string{"scopes":[]string{"x"}}',
         ),
         ({"impersonate-uid": "x"}, 'UID:"x", Groups:[]string(nil), Extra:map[string][]string(nil)'),
-        ({"impersonate-group": "a, b"}, 'UID:"", Groups:[]string{"a", "b"}, Extra:map[string][]string(nil)'),
+        (
+            {"impersonate-group": ["a", "b, system:masters"]},
+            'UID:"", Groups:[]string{"a", "b, system:masters"}, Extra:map[string][]string(nil)',
+        ),
     ],
 )
 def test_headers_without_a_user_are_a_bad_request(headers, shown):

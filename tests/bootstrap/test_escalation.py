@@ -50,7 +50,11 @@ class Cluster:
 
     async def update_role(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         store = self.backend.registry.store(GROUP, "roles")
-        await store.update(lambda live: change(live or {}), Context(ALICE, "default", name))
+
+        async def transform(live: dict[str, Any] | None) -> dict[str, Any]:
+            return change(live or {})
+
+        await store.update(transform, Context(ALICE, "default", name))
 
     async def bind(self, role: str) -> None:
         subjects = [{"kind": "User", "name": "bob", "apiGroup": GROUP}]
@@ -63,11 +67,11 @@ class Cluster:
 def in_cluster(config) -> Callable[[Callable[[Cluster], Awaitable[None]]], None]:
     def run(scenario: Callable[[Cluster], Awaitable[None]]) -> None:
         async def main() -> None:
-            backend = Backend(config)
+            backend = Backend(config, guard=EscalationGuard)
             await backend.start()
             authorizer = server_authorizer(config, backend.cache)
             await authorizer.start()
-            backend.registry.admission = EscalationGuard(backend.admission, authorizer, backend.registry)
+            backend.admission.initializer.authorizer = authorizer
             cluster = Cluster(backend, authorizer)
             try:
                 await system.ensure_namespaces(cluster.objects)

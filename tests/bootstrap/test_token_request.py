@@ -61,7 +61,7 @@ class Issuer:
         headers = {"content-type": "application/json"}
         request = Request("POST", path, "", headers, body, info=request_info("POST", path), user=UserInfo("admin"))
         store = self.backend.registry.store("", "serviceaccounts")
-        answer = await self.endpoint.create(request, Served(store.info, store))
+        answer = await self.endpoint.create(request, Served(store.kind, store))
         self.warnings = request.warnings
         body_out = answer.body
         return json.loads(body_out if isinstance(body_out, bytes) else b"".join(body_out))  # type: ignore[arg-type]

@@ -5,13 +5,14 @@ import json
 import socket
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 from apiserver_workers.apimachinery.errors import not_found
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.server.delegation.identity import behind_the_front
 from apiserver_workers.server.delegation.target import DelegationTarget, delegate
-from apiserver_workers.server.delegation.watch_frames import InitialEvents
+from apiserver_workers.server.delegation.watch_frames import UNKNOWN, Opening
 from apiserver_workers.server.http.messages import Response, text_response
 from apiserver_workers.server.http.request_info import request_info
 
@@ -255,10 +256,15 @@ def chunk(data):
 WATCH_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def watch(*chunks, end=b""):
+def told(opening):
+    """The head of a watch whose worker says this of it."""
+    return WATCH_HEAD[:-2] + "{}: {}\r\n\r\n".format(*opening.header()).encode()
+
+
+def watch(*chunks, end=b"", opening=UNKNOWN):
     def script(fake, connection):
         fake.read(connection)
-        connection.sendall(WATCH_HEAD)
+        connection.sendall(told(opening) if opening is not UNKNOWN else WATCH_HEAD)
         for piece in chunks:
             connection.sendall(piece)
             time.sleep(0.02)
@@ -291,7 +297,8 @@ END = b"0\r\n\r\n"
 
 def test_a_watch_goes_on_with_another_worker_after_the_last_event(path):
     broken = chunk(event("MODIFIED", 8))[:20]
-    first = watch(chunk(event("ADDED", 5)), chunk(event("MODIFIED", 6) + event("ADDED", 7)), broken)
+    pieces = chunk(event("ADDED", 5)), chunk(event("MODIFIED", 6) + event("ADDED", 7)), broken
+    first = watch(*pieces, opening=Opening(4))
     second = watch(chunk(event("MODIFIED", 8)), end=END)
     events, queries = watched(path, "watch=1&resourceVersion=4&labelSelector=a%3Db", first, second)
     assert events == [("ADDED", "5"), ("MODIFIED", "6"), ("ADDED", "7"), ("MODIFIED", "8")]
@@ -314,7 +321,7 @@ def test_a_watch_goes_on_after_its_last_initial_event(path):
 
     def first(fake, connection):
         fake.read(connection)
-        connection.sendall(WATCH_HEAD[:-2] + b"X-Apiserver-Internal-Initial-Events: 9,5\r\n\r\n")
+        connection.sendall(told(Opening(9, last=5, initial=True)))
         connection.sendall(chunk(event("ADDED", 8)) + chunk(event("ADDED", 5)))
 
     events, queries = watched(path, "watch=1", first, watch(chunk(event("ADDED", 10)), end=END))
@@ -324,15 +331,13 @@ def test_a_watch_goes_on_after_its_last_initial_event(path):
 
 @pytest.mark.parametrize(("version", "resumed"), [(8, 0), (5, 9), (9, 0), (10, 10)])
 def test_only_the_last_initial_event_says_that_they_have_ended(version, resumed):
-    assert InitialEvents(revision=9, last=5).resume_after(version) == resumed
+    assert Opening(revision=9, last=5, initial=True).resume_after(version) == resumed
 
 
 def test_what_is_for_the_front_only_does_not_reach_the_client(path):
-    name, value = InitialEvents(9, 5).header()
-
     def worker(fake, connection):
         fake.read(connection)
-        connection.sendall(WATCH_HEAD[:-2] + f"{name}: {value}\r\n\r\n".encode() + END)
+        connection.sendall(told(Opening(9, last=5)) + END)
 
     FakeWorker(path, worker)
     with serving(front(path)) as served, served.connect() as client:
@@ -345,19 +350,29 @@ def test_a_watch_list_goes_on_once_its_initial_events_have_ended(path):
     mark = event("BOOKMARK", 9, annotations={"k8s.io/initial-events-end": "true"})
     mark = mark.replace(b'": "', b'":"')
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    first = watch(chunk(event("ADDED", 5)), chunk(mark))
+    first = watch(chunk(event("ADDED", 5)), chunk(mark), opening=Opening(9, initial=True))
     events, queries = watched(path, query, first, watch(chunk(event("ADDED", 10)), end=END))
     assert events == [("ADDED", "5"), ("BOOKMARK", "9"), ("ADDED", "10")]
     assert queries[1] == "watch=1&allowWatchBookmarks=true&resourceVersion=9"
 
 
+def test_the_worker_says_where_a_watch_begins_not_the_query(path):
+    query = "watch=1&resourceVersion=9&resourceVersion=4&resourceVersion=77&timeoutSeconds=\u00b2".encode().decode(
+        "latin-1"
+    )
+    first = watch(chunk(event("ADDED", 5)), opening=Opening(4, shareable=True))
+    events, queries = watched(path, quote(query, safe="=&"), first, watch(end=END))
+    assert events == [("ADDED", "5")]
+    assert queries[1] == "watch=1&resourceVersion=5"
+
+
 def test_a_position_that_is_gone_is_told_as_an_event(path):
-    events, _ = watched(path, "watch=1&resourceVersion=4", watch(chunk(event("ADDED", 5))), refuse)
+    events, _ = watched(path, "watch=1&resourceVersion=4", watch(chunk(event("ADDED", 5)), opening=Opening(4)), refuse)
     assert events == [("ADDED", "5"), ("ERROR", None)]
 
 
 def test_the_time_left_is_passed_on(path):
-    first = watch(chunk(event("ADDED", 5)))
+    first = watch(chunk(event("ADDED", 5)), opening=Opening(4, timeout=100))
     _, queries = watched(path, "watch=1&resourceVersion=4&timeoutSeconds=100", first, watch(end=END))
     assert queries[1] == "watch=1&resourceVersion=5&timeoutSeconds=100"
 

@@ -10,7 +10,7 @@ import pytest
 from apiserver_workers.apimachinery import protobuf
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources, parse_resource
-from apiserver_workers.apimachinery.types import model
+from apiserver_workers.apimachinery.types import DEFAULT_MINOR, model
 from apiserver_workers.apimachinery.versions import version_rank
 from apiserver_workers.server.discovery import documents as discovery
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
@@ -18,6 +18,7 @@ from apiserver_workers.server.http.messages import Request, Response
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 ADDRESS = "192.0.2.1:6443"
+BUILTIN = tuple(builtin_resources().values())
 
 
 def entry(group: str, version: str, resource: str = "things", **more: Any) -> ResourceInfo:
@@ -40,7 +41,7 @@ SCALE = {"subresource": "scale", "kind": "Scale", "group": "autoscaling", "versi
 
 @pytest.fixture(scope="module")
 def endpoints() -> DiscoveryEndpoints:
-    return DiscoveryEndpoints(builtin_resources().values(), server_address=ADDRESS)
+    return DiscoveryEndpoints(lambda: BUILTIN, minor=DEFAULT_MINOR, server_address=ADDRESS)
 
 
 def ask(endpoints: DiscoveryEndpoints, path: str, accept: str = "", *, method: str = "GET", **headers: str) -> Response:
@@ -179,9 +180,13 @@ def test_other_methods_are_refused_where_upstream_refuses_them(endpoints: Discov
 
 
 def test_new_resources_replace_the_old_ones() -> None:
-    endpoints = DiscoveryEndpoints([entry("g", "v1")], server_address=ADDRESS)
-    endpoints.update([entry("h", "v1")])
-    assert set(endpoints.routes()) == {"/apis", "/apis/h", "/apis/h/v1"}
+    served = [entry("g", "v1")]
+    endpoints = DiscoveryEndpoints(lambda: tuple(served), minor=DEFAULT_MINOR, server_address=ADDRESS)
+    before = dict(ask(endpoints, "/apis", AGGREGATED).headers)["ETag"]
+    assert ask(endpoints, "/apis/g/v1").status == 200
+    served[0] = entry("h", "v1")
+    assert asyncio.run(endpoints.paths()) == ["/apis", "/apis/", "/apis/h", "/apis/h/v1"]
+    assert dict(ask(endpoints, "/apis", AGGREGATED).headers)["ETag"] != before
     with pytest.raises(ApiError) as gone:
         ask(endpoints, "/apis/g")
     assert gone.value.code == 404
@@ -203,3 +208,32 @@ def test_documents_are_served_as_yaml_too(endpoints: DiscoveryEndpoints) -> None
     assert response.content_type == "application/yaml"
     assert isinstance(response.body, bytes)
     assert b"kind: APIGroup\n" in response.body
+
+
+class OtherServer:
+    """A DiscoverySource."""
+
+    def __init__(self, *infos: ResourceInfo) -> None:
+        self.infos = infos
+
+    async def groups(self) -> tuple[str, list[dict[str, Any]]]:
+        return str(self.infos), discovery.group_items(discovery.group_resources(self.infos))
+
+
+def test_groups_of_other_servers_stand_among_the_own_ones() -> None:
+    other = OtherServer(entry("b.example.com", "v1"), entry("apps", "v9"), entry("apps", "v1"))
+    own = (entry("a.example.com", "v1"), entry("apps", "v1", "own"), entry("c.example.com", "v1"))
+    endpoints = DiscoveryEndpoints(lambda: own, minor=DEFAULT_MINOR, server_address=ADDRESS, sources=[other])
+    groups = {group["name"]: group for group in content(ask(endpoints, "/apis"))["groups"]}
+    assert list(groups) == ["apps", "a.example.com", "b.example.com", "c.example.com"]
+    assert [version["version"] for version in groups["apps"]["versions"]] == ["v9", "v1"]
+    items = {item["metadata"]["name"]: item for item in content(ask(endpoints, "/apis", AGGREGATED))["items"]}
+    found = {version["version"]: version["resources"][0]["resource"] for version in items["apps"]["versions"]}
+    assert found == {"v9": "things", "v1": "own"}, "of a version that two servers have the own one counts"
+    assert content(ask(endpoints, "/apis/b.example.com"))["preferredVersion"]["version"] == "v1"
+    with pytest.raises(ApiError):
+        ask(endpoints, "/apis/b.example.com/v1")  # whoever serves it answers that
+    before = dict(ask(endpoints, "/apis", AGGREGATED).headers)["ETag"]
+    other.infos = ()
+    assert "b.example.com" not in ask(endpoints, "/apis").body.decode()  # type: ignore[union-attr]
+    assert dict(ask(endpoints, "/apis", AGGREGATED).headers)["ETag"] != before

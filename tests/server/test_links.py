@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import time
+from collections.abc import AsyncIterator
 
 import pytest
-from apiserver_workers.server.proxy.links import Page, below
+from apiserver_workers.server.proxy.links import SLICE, Page, below, codecs, slices
+from apiserver_workers.server.proxy.links import rewritten as rewritten_body
 
 REWRITE = below("/p", ("10.0.0.1:80", "api"))
 
@@ -51,3 +55,49 @@ def test_what_is_no_tag_takes_no_longer(tag: str) -> None:
     started = time.monotonic()
     assert rewritten(tag, step=1 << 14) == tag
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_a_page_is_inflated_and_rewritten_in_slices(encoding: str) -> None:
+    links = b'<a href="/x">' * 200_000
+    inflate, deflate = codecs(encoding)
+    body = deflate.compress(links) + deflate.flush()
+    largest = max(len(piece) for piece in slices(inflate, body))
+    assert largest <= SLICE
+
+
+def test_others_have_their_turn_while_a_bomb_is_inflated() -> None:
+    links = b'<a href="/x">' * 100_000
+    packed = gzip.compress(links)
+    assert len(packed) < len(links) // 200
+
+    async def body() -> AsyncIterator[bytes]:
+        yield packed
+
+    async def scenario() -> tuple[bytes, float]:
+        longest, going = 0.0, True
+
+        async def other() -> None:
+            nonlocal longest
+            last = time.thread_time()
+            while going:
+                await asyncio.sleep(0)
+                now = time.thread_time()
+                longest, last = max(longest, now - last), now
+
+        watching = asyncio.ensure_future(other())
+        out = b"".join([piece async for piece in rewritten_body(body(), "gzip", REWRITE)])
+        going = False
+        await watching
+        return out, longest
+
+    out, longest = asyncio.run(scenario())
+    assert gzip.decompress(out) == b'<a href="/p/x">' * 100_000
+    assert longest < 0.1
+
+
+def test_a_tag_that_comes_byte_by_byte_takes_no_longer() -> None:
+    started = time.thread_time()
+    tag = "<a " + "b " * 15_000
+    assert rewritten(tag, step=1) == tag
+    assert time.thread_time() - started < 5

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 import pytest
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.resources import builtin_resources
+from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
 from apiserver_workers.apimachinery.types import model
-from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.messages import JSON, Request, Response
+from apiserver_workers.server.openapi.documents import OpenAPIDocument
 from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
 from apiserver_workers.server.openapi.protobuf import encode
 from apiserver_workers.server.openapi.protobuf_v3 import encode as encode_v3
-from apiserver_workers.server.openapi.v2 import build_v2, fnv1_64
-from apiserver_workers.server.openapi.v3 import build_v3
+from apiserver_workers.server.openapi.v2 import fnv1_64
+
+from tests.openapi import v2_document, v3_documents
 
 RESOURCES = list(builtin_resources().values())
 VERSION = "v1.36.2"
+JOBS = builtin_resources()["batch", "v1", "jobs"]
 
 Object = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def v3() -> dict[str, Object]:
-    return {name: orjson.loads(body) for name, body in build_v3(RESOURCES, model(), version=VERSION).items()}
+    return v3_documents(RESOURCES, model(), VERSION)
 
 
 @pytest.fixture(scope="module")
 def v2() -> Object:
-    return build_v2(RESOURCES, model(), version=VERSION)
+    return v2_document(RESOURCES, model(), VERSION)
 
 
 def references(value: Any) -> Iterator[str]:
@@ -53,13 +59,6 @@ def resolve(document: Object, reference: str) -> Any:
     for part in reference.removeprefix("#/").split("/", 2):
         found = found[part]
     return found
-
-
-def test_the_index_lists_a_document_for_every_version_and_path_of_discovery(v3: dict[str, Object]) -> None:
-    paths = v3[""]["paths"]
-    assert {"api", "api/v1", "apis", "apis/apps", "apis/apps/v1", "version", "openid/v1/jwks"} <= set(paths)
-    assert set(paths) == set(v3) - {""}
-    assert re.fullmatch(r"/openapi/v3/apis/apps/v1\?hash=[0-9A-F]{128}", paths["apis/apps/v1"]["serverRelativeURL"])
 
 
 def test_every_reference_leads_somewhere(v3: dict[str, Object], v2: Object) -> None:
@@ -188,9 +187,14 @@ def test_v2_in_protobuf_has_every_definition_and_path(v2: Object) -> None:
 # --- the handlers -------------------------------------------------------------------------------------------------
 
 
+def serving(infos: Iterable[ResourceInfo] = RESOURCES) -> OpenAPIEndpoints:
+    kinds = tuple(map(BuiltinKinds(model()).of, infos))
+    return OpenAPIEndpoints(lambda: kinds, model(), version=VERSION)
+
+
 @pytest.fixture(scope="module")
 def endpoints() -> OpenAPIEndpoints:
-    return OpenAPIEndpoints(RESOURCES, model(), version=VERSION)
+    return serving()
 
 
 def asked(path: str, query: str = "", method: str = "GET", **headers: str) -> Request:
@@ -198,21 +202,48 @@ def asked(path: str, query: str = "", method: str = "GET", **headers: str) -> Re
 
 
 def answer(endpoints: OpenAPIEndpoints, request: Request) -> tuple[int, dict[str, str], bytes, str]:
-    handler = endpoints.routes()[request.path]
-    response = asyncio.run(_handled(endpoints, handler, request))
+    v2 = request.path.startswith("/openapi/v2")
+    response = asyncio.run(_handled(endpoints.handle_v2 if v2 else endpoints.handle_v3, request))
     assert isinstance(response.body, bytes)
     return response.status, dict(response.headers), response.body, response.content_type
 
 
-async def _handled(endpoints: OpenAPIEndpoints, handler: Any, request: Request) -> Any:
-    endpoints.update(RESOURCES)
+async def _handled(handler: Any, request: Request) -> Any:
     return await handler(request)
 
 
+def index(endpoints: OpenAPIEndpoints) -> dict[str, str]:
+    """The URL of each document."""
+    paths = orjson.loads(answer(endpoints, asked("/openapi/v3"))[2])["paths"]
+    return {name: entry["serverRelativeURL"] for name, entry in paths.items()}
+
+
+def test_the_index_lists_a_document_for_every_version_and_path_of_discovery(endpoints: OpenAPIEndpoints) -> None:
+    urls = index(endpoints)
+    assert {"api", "api/v1", "apis", "apis/apps", "apis/apps/v1", "version", "openid/v1/jwks"} <= set(urls)
+    assert re.fullmatch(r"/openapi/v3/apis/apps/v1\?hash=[0-9A-F]{128}", urls["apis/apps/v1"])
+
+
+def test_the_hash_is_that_of_the_content(endpoints: OpenAPIEndpoints) -> None:
+    urls = index(endpoints)
+    _, headers, body, _ = answer(endpoints, asked("/openapi/v3/apis/batch/v1"))
+    assert urls["apis/batch/v1"].endswith(hashlib.sha512(body).hexdigest().upper())
+    assert headers["Etag"] == f'"{hashlib.sha512(body).hexdigest().upper()}"'
+    described = dataclasses.replace(JOBS, verbs=JOBS.verbs - {"delete"})
+    changed = index(serving([described if info is JOBS else info for info in RESOURCES]))
+    assert {name for name in urls if urls[name] != changed[name]} == {"apis/batch/v1"}, "the names are the same"
+
+
+def test_each_form_of_v2_has_a_tag_of_its_own(endpoints: OpenAPIEndpoints) -> None:
+    accepts = ("application/json", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    tags = {answer(endpoints, asked("/openapi/v2", accept=accept))[1]["Etag"] for accept in accepts}
+    assert len(tags) == 2
+
+
 def test_the_url_of_the_index_gives_the_document_for_good(endpoints: OpenAPIEndpoints) -> None:
-    _, _, index, media_type = answer(endpoints, asked("/openapi/v3"))
+    _, _, found, media_type = answer(endpoints, asked("/openapi/v3"))
     assert media_type == "text/plain; charset=utf-8"
-    path, _, query = orjson.loads(index)["paths"]["apis/batch/v1"]["serverRelativeURL"].partition("?")
+    path, _, query = orjson.loads(found)["paths"]["apis/batch/v1"]["serverRelativeURL"].partition("?")
     status, headers, body, media_type = answer(endpoints, asked(path, query))
     assert (status, media_type) == (200, "application/json")
     assert headers["Cache-Control"] == "public, immutable"
@@ -263,24 +294,21 @@ def test_other_media_types_and_methods_are_refused(endpoints: OpenAPIEndpoints) 
     assert caught.value.code == 405
 
 
-def test_requests_during_the_build_share_it(endpoints: OpenAPIEndpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_during_the_build_share_it() -> None:
     built = []
-    original = OpenAPIEndpoints._build_v3
 
-    def counted(self: OpenAPIEndpoints, name: str, media_type: str) -> bytes:
-        built.append(name)
-        return original(self, name, media_type)
-
-    monkeypatch.setattr(OpenAPIEndpoints, "_build_v3", counted)
+    def build() -> bytes:
+        built.append(1)
+        return b"{}"
 
     async def run() -> None:
-        endpoints.update(RESOURCES)
-        request = asked("/openapi/v3/apis/policy/v1")
-        responses = await asyncio.gather(*(endpoints.handle_document(request) for _ in range(5)))
-        assert len({bytes(response.body) for response in responses}) == 1  # type: ignore[arg-type]
+        document = OpenAPIDocument(build, bytes)
+        bodies = await asyncio.gather(*(document.body(JSON) for _ in range(5)), document.body(JSON, zipped=True))
+        assert bodies[:5] == [b"{}"] * 5
+        assert await document.digest() == hashlib.sha512(b"{}").hexdigest().upper()
 
     asyncio.run(run())
-    assert built == ["apis/policy/v1"]
+    assert built == [1]
 
 
 def test_fields_with_few_values_name_them(v3: dict[str, Object]) -> None:
@@ -317,42 +345,47 @@ def test_v3_is_json_or_protobuf(endpoints: OpenAPIEndpoints) -> None:
     assert body[:7] == b"\x0a\x053.0.0"
 
 
-def answered(path: str, query: str = "", method: str = "GET", **headers: str) -> Response:
-    endpoints = OpenAPIEndpoints(RESOURCES, model(), version="1.36")
+def served_here(path: str, method: str = "GET", query: str = "", **headers: str) -> Response:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return asyncio.run(endpoints.routes()[path](Request(method, path, query, named)))
+    handler = DOCUMENTS.handle_v2 if path == "/openapi/v2" else DOCUMENTS.handle_v3
+    return asyncio.run(handler(Request(method, path, query, named)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def documents() -> None:
+    """One set of endpoints for the tests below, so that tags and dates stay."""
+    global DOCUMENTS
+    kinds = BuiltinKinds(model())
+    described = tuple(kinds.of(info) for info in RESOURCES if info.group in ("", "apps", "events.k8s.io"))
+    DOCUMENTS = OpenAPIEndpoints(lambda: described, model(), version="1.36")
+
+
+DOCUMENTS: OpenAPIEndpoints
 
 
 def test_the_index_names_each_document_by_its_own_hash() -> None:
-    endpoints = OpenAPIEndpoints(RESOURCES, model(), version="1.36")
-    routes = endpoints.routes()
-    index = orjson.loads(endpoints._index)["paths"]
+    index = orjson.loads(served_here("/openapi/v3").body)["paths"]
     assert {"api/v1", "apis/apps/v1", "apis/events.k8s.io/v1"} <= index.keys()
-    for entry in index.values():
-        path, _, query = entry["serverRelativeURL"].partition("?")
-        # who has the document already is told so, without a redirection
-        digest = query.removeprefix("hash=")
-        request = Request("GET", path, query, {"if-none-match": f'"{digest}"', "accept-encoding": "gzip"})
-        if path == "/openapi/v3/api/v1":
-            assert asyncio.run(routes[path](request)).status == 304
-        assert endpoints._hash(path.removeprefix("/openapi/v3/")) == digest
+    for name in ("api/v1", "apis/apps/v1", "apis/events.k8s.io/v1"):
+        path, _, query = index[name]["serverRelativeURL"].partition("?")
+        assert served_here(path, query=query).status == 200  # no redirection
 
 
 def test_documents_are_served_as_content() -> None:
     path = "/openapi/v3/apis/apps/v1"
-    whole = answered(path)
+    whole = served_here(path)
     headers = dict(whole.headers)
     tag, date = headers["Etag"], headers["Last-Modified"]
     assert orjson.loads(whole.body)["info"] == {"title": "Kubernetes", "version": "1.36"}
-    assert answered(path, method="HEAD").status == 200
+    assert served_here(path, "HEAD").status == served_here("/openapi/v3", "HEAD").status == 200
     for condition in (tag, f"W/{tag}", f'"x", {tag}', "*", f'W/"x",W/{tag}'):
-        unchanged = answered(path, if_none_match=condition)
+        unchanged = served_here(path, if_none_match=condition)
         assert (unchanged.status, dict(unchanged.headers)["Etag"]) == (304, tag)
-    assert answered(path, if_none_match='"x"').status == 200
-    assert answered(path, if_modified_since=date).status in (200, 304)  # it is made anew for each answer here
-    part = answered(path, range="bytes=0-9")
+    assert served_here(path, if_none_match='"x"').status == 200
+    assert served_here(path, if_modified_since=date).status == 304
+    part = served_here(path, range="bytes=0-9")
     assert (part.status, part.body) == (206, whole.body[:10])
-    assert answered(path, range="bytes=99999999-").status == 416
+    assert served_here(path, range="bytes=99999999-").status == 416
     with pytest.raises(ApiError) as refused:
-        answered(path, method="POST")
+        served_here(path, "POST")
     assert refused.value.code == 405

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.server.endpoints.pod_log import check_log_options
-from apiserver_workers.server.endpoints.query import parse_query
+from apiserver_workers.server.http.query import parse_query
 
 
 @pytest.mark.parametrize("query", ["", "tailLines=0&limitBytes=1&sinceSeconds=1", "sinceTime=2020-01-01T00:00:00Z"])

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from apiserver_workers.apimachinery.errors import ApiError, not_found, too_many_requests
+from apiserver_workers.server.filters.request_body import read_body
 from apiserver_workers.server.http.messages import Response, text_response
 from apiserver_workers.server.http.request_info import request_info
 
@@ -41,6 +42,7 @@ async def flood():
 
 async def handle(request):
     request.info = request_info(request.method, request.path, request.raw_query)
+    await read_body(request)
     match request.path:
         case "/echo":
             facts = {"method": request.method, "query": request.raw_query, "body": request.body.decode("latin-1")}

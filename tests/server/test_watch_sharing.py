@@ -7,7 +7,7 @@ import time
 
 import pytest
 from apiserver_workers.server.delegation.target import DelegationTarget
-from apiserver_workers.server.delegation.watch_frames import after, chunk, whole_chunks
+from apiserver_workers.server.delegation.watch_frames import Opening, after, chunk, whole_chunks
 from apiserver_workers.server.http.messages import Response
 from apiserver_workers.server.http.request_info import request_info
 
@@ -29,9 +29,9 @@ class Worker:
     async def handle(self, request):
         query = dict(pair.split("=") for pair in request.raw_query.split("&"))
         self.opened.append(request.raw_query)
-        return Response(
-            body=self.follow(int(query.get("resourceVersion", 0)), float(query.get("timeoutSeconds", 3600)))
-        )
+        version, timeout = int(query.get("resourceVersion", 0)), int(query.get("timeoutSeconds", 0))
+        opening = Opening(version, initial=not version, shareable=version > 0, timeout=timeout)
+        return Response(body=self.follow(version, timeout or 3600), headers=[opening.header()])
 
     async def follow(self, version, timeout):
         position = next((n for n, (seen, _) in enumerate(self.log) if seen > version), len(self.log))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +34,6 @@ class OpenServer:
             return answer.status, answer.read()
         finally:
             connection.close()
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose path is short enough for Unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="as-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ async def run(url: str, calls: int) -> None:
     await measure(f"create, {CLIENTS} clients", calls, lambda: clients(create, calls))
     await measure(f"get, {CLIENTS} clients", calls, lambda: clients(lambda n: storage.get(f"{PODS}n/{n}"), calls))
     await measure("read index, one client", 1000, lambda: clients_of_one(storage.current_revision, 1000))
-    cache = EtcdWatchCache(storage)
+    cache = EtcdWatchCache(storage, keep=("pods",))
     await measure(f"load {calls} objects", calls, cache.start)
     pods = cache.resource("pods")
     await measure(f"fresh, {CLIENTS} clients", calls, lambda: clients(lambda n: pods.fresh(), calls))

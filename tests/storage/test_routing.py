@@ -57,7 +57,7 @@ async def test_each_resource_is_followed_in_its_own_cluster(etcd, own_etcd, root
     # what lay there before the override is not shown any more
     await main.create(f"{root}/events/ns/old", value("old"))
     storage = RoutedStorage(main, {f"{root}/events/": other})
-    cache = EtcdWatchCache(storage, root)
+    cache = EtcdWatchCache(storage, root, keep=("pods",))
     await cache.start()
     pods, events = cache.resource("pods"), cache.resource("events")
     subscription = await events.watch(f"{root}/events/", events.revision)

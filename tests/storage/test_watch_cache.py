@@ -10,18 +10,19 @@ from apiserver_workers.storage import history as history_module
 from apiserver_workers.storage import reflector as reflector_module
 from apiserver_workers.storage import subscription as subscription_module
 from apiserver_workers.storage.etcd import EtcdStorage
-from apiserver_workers.storage.interface import Compacted, FutureRevision, Lagging, SlowWatcher
+from apiserver_workers.storage.interface import Compacted, Dropped, FutureRevision, Lagging, SlowWatcher
 from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 from tests.storage.objects import shape, value
 
+KEEP = ("pods", "services/specs")
 FORMS = pytest.mark.parametrize("only", [None, ("pods",)], ids=["everything", "only pods"])
 
 
 @asynccontextmanager
 async def caching(etcd, root, only=None):
     storage = EtcdStorage([etcd.url])
-    cache = EtcdWatchCache(storage, root, only=only)
+    cache = EtcdWatchCache(storage, root, keep=KEEP, only=only)
     await cache.start()
     try:
         yield storage, cache, cache.resource("pods")
@@ -224,7 +225,7 @@ async def test_closing_a_subscription_ends_its_reader(etcd, root):
         assert await reader == []
 
 
-async def test_a_resource_asked_for_late_has_its_entries_and_events(etcd, root):
+async def test_a_resource_below_two_folders_has_its_entries_and_events(etcd, root):
     async with caching(etcd, root) as (storage, cache, pods):
         await storage.create(f"{root}/services/specs/n/a", value())
         gone = await storage.create(f"{root}/services/specs/n/gone", value())
@@ -250,6 +251,41 @@ async def test_a_limited_cache_can_follow_more_resources(etcd, root):
         assert cache.resource("example.com/widgets") is widgets
 
 
+@FORMS
+async def test_resources_are_added_and_dropped_while_it_runs(etcd, root, only):
+    key = f"{root}/example.com/widgets/a"
+    async with caching(etcd, root, only) as (storage, cache, pods):
+        await storage.create(key, value())
+        for _ in range(2):
+            widgets = await cache.add("example.com/widgets")
+            assert [entry.key for entry in widgets.list(f"{root}/example.com/widgets/")] == [key]
+            watch = await widgets.watch(f"{root}/example.com/widgets/", widgets.revision)
+            ending = asyncio.create_task(watch.next())
+            await asyncio.sleep(0)
+            await cache.drop("example.com/widgets")
+            with pytest.raises(Dropped):
+                await ending
+            with pytest.raises(KeyError):
+                cache.resource("example.com/widgets")
+        await storage.create(f"{root}/pods/a", value())
+        await pods.fresh()
+        assert [entry.key for entry in pods.list(f"{root}/pods/")] == [f"{root}/pods/a"]
+        assert set(cache.counts()) == ({"pods"} if only else {"pods", "services/specs"})
+
+
+async def test_what_is_not_kept_is_passed_over_and_may_be_dropped_and_added_again(etcd, root):
+    async with caching(etcd, root) as (storage, cache, pods):
+        await storage.create(f"{root}/secrets/n/a", value())
+        await storage.create(f"{root}/pods/n/a", value())
+        await pods.fresh()
+        with pytest.raises(KeyError):
+            cache.resource("secrets")
+        await cache.drop("pods")
+        await storage.create(f"{root}/pods/n/b", value())
+        again = await cache.add("pods")
+        assert [entry.key for entry in again.list(f"{root}/pods/")] == [f"{root}/pods/n/a", f"{root}/pods/n/b"]
+
+
 async def test_a_watch_that_has_fallen_silent_is_opened_anew(etcd, root, monkeypatch):
     monkeypatch.setattr(reflector_module, "FRESH_TIMEOUT", 0.3)
     storage = EtcdStorage([etcd.url])
@@ -263,7 +299,7 @@ async def test_a_watch_that_has_fallen_silent_is_opened_anew(etcd, root, monkeyp
                 yield answer
 
     monkeypatch.setattr(storage, "watch_stream", first_is_silent)
-    cache = EtcdWatchCache(storage, root)
+    cache = EtcdWatchCache(storage, root, keep=KEEP)
     await cache.start()
     pods = cache.resource("pods")
     revision = await storage.create(f"{root}/pods/a", value())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 import ssl
 from pathlib import Path
 
 import pytest
 from apiserver_supervisor import certificates
-from apiserver_supervisor.certificates import ADMIN, Pki, serving_subject
+from apiserver_supervisor.certificates import ADMIN, CertificateError, Pki, serving_subject
 from cryptography import x509
 
 SERVING = serving_subject("192.0.2.10", "10.0.0.1", "0.0.0.0", "api.example")
@@ -68,9 +69,48 @@ def test_a_certificate_about_to_expire_is_made_anew(tmp_path: Path, monkeypatch:
     assert serial(pki.leaf("apiserver", authority, SERVING).certificate) != before
 
 
-def test_a_lost_or_damaged_authority_renews_what_it_signed(tmp_path: Path) -> None:
+def test_a_lost_certificate_of_an_authority_is_made_anew_with_its_key(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
-    pair = pki.leaf("apiserver", pki.authority("ca"), SERVING)
-    before = serial(pair.certificate)
-    (tmp_path / "pki" / "ca.crt").write_text("damaged")
-    assert serial(pki.leaf("apiserver", pki.authority("ca"), SERVING).certificate) != before
+    authority = pki.authority("ca")
+    before, key = serial(pki.leaf("apiserver", authority, SERVING).certificate), authority.key.read_bytes()
+    authority.certificate.unlink()
+    assert serial(pki.leaf("apiserver", pki.authority("ca"), SERVING).certificate) == before
+    assert authority.key.read_bytes() == key
+
+
+DAMAGES = {"empty": b"", "text": b"damaged", "half": None}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["ca.crt", "ca.key", "apiserver.crt", "apiserver.key", "sa.key"])
+def test_what_cannot_be_read_is_named_and_never_replaced(tmp_path: Path, name: str, damage: str) -> None:
+    pki = Pki(tmp_path / "pki")
+
+    def all_of_them() -> None:
+        pki.leaf("apiserver", pki.authority("ca"), SERVING)
+        pki.service_account_key()
+
+    all_of_them()
+    path = pki.folder / name
+    content = DAMAGES[damage]
+    path.write_bytes(path.read_bytes()[:80] if content is None else content)
+    held = {one.name: one.read_bytes() for one in pki.folder.iterdir()}
+    with pytest.raises(CertificateError, match=re.escape(str(path))):
+        all_of_them()
+    assert {one.name: one.read_bytes() for one in pki.folder.iterdir()} == held
+
+
+@pytest.mark.parametrize(("name", "other"), [("ca.key", "apiserver.key"), ("ca.crt", "apiserver.crt")])
+def test_halves_of_different_pairs_are_refused(tmp_path: Path, name: str, other: str) -> None:
+    pki = Pki(tmp_path / "pki")
+    pki.leaf("apiserver", pki.authority("ca"), SERVING)
+    (pki.folder / name).write_bytes((pki.folder / other).read_bytes())
+    with pytest.raises(CertificateError, match="not the key of"):
+        pki.authority("ca")
+
+
+def test_an_authority_without_its_key_is_refused(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    pki.authority("ca").key.unlink()
+    with pytest.raises(CertificateError, match=r"ca\.key: missing"):
+        pki.authority("ca")

@@ -37,7 +37,7 @@ import sys
 from apiserver_supervisor import reconcilers
 from apiserver_supervisor.completion import complete
 from apiserver_supervisor.options.parsing import parse
-reconcilers.run(complete(parse(sys.argv[2:])), int(sys.argv[1]), serving=False)
+reconcilers.run(complete(parse(sys.argv[2:])), int(sys.argv[1]), reconcilers.Heartbeat(-1), serving=False)
 """
 
 

@@ -6,10 +6,12 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from apiserver_supervisor.options import FLAGS
+from apiserver_supervisor.shell_completion import variable
 
 from tests.running import COMMAND
 
@@ -22,43 +24,72 @@ def script(shell: str, folder: Path) -> Path:
     return path
 
 
-def in_bash(folder: Path, line: str) -> list[str]:
-    """What bash offers at the end of a line."""
+def offered(line: str, program: str = "apiserver-supervisor") -> list[str]:
+    """What a command answers a shell that asks for completions of the last word of a line."""
     words = line.split(" ")
+    asked = {"COMP_WORDS": f"{program} {line}", "COMP_CWORD": str(len(words)), variable(program): "bash_complete"}
+    executable = str(Path(sys.executable).with_name(program))
+    done = subprocess.run([executable], capture_output=True, text=True, env=os.environ | asked)
+    return [answer.partition(",")[2] for answer in done.stdout.splitlines() if answer]
+
+
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("st", {"start", "status", "stop"}),
+        ("start --secure-p", {"--secure-port"}),
+        ("start --profil", {"--profiling"}),
+        ("ha k", {"kill"}),
+        ("ha start --repl", {"--replicas"}),
+        ("ha kill ", set()),
+        ("restart a", {"aggregator"}),
+        ("scale c", {"core=2"}),
+        ("completion z", {"zsh"}),
+        ("start --kubernetes-version=1.3", {f"1.3{minor}" for minor in range(8)}),
+        ("start --authorization-mode=R", {"RBAC"}),
+        ("start --authorization-mode=Node,R", {"Node,RBAC"}),
+        ("start --enable-admission-plugins=AlwaysP", {"AlwaysPullImages"}),
+        ("start --client-ca-file=som", {"som"}),  # bash goes on with files
+    ],
+)
+def test_commands_complete_names_and_values(line: str, answers: set[str]) -> None:
+    assert set(offered(line)) == answers
+
+
+def test_instances_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "apiserver-supervisor" / "second" / "data").mkdir(parents=True)
+    assert offered("status --instance=s") == ["second"]
+    assert offered("start --instance=s") == ["second"]
+
+
+def test_kube_apiserver_completes_its_flags() -> None:
+    assert offered("--etcd-servers-o", "kube-apiserver") == ["--etcd-servers-overrides"]
+    shown = offered("--", "kube-apiserver")
+    assert set(shown) == {f"--{name}" for name, flag in FLAGS.items() if not flag.hidden}
+
+
+def test_bash_offers_what_the_command_answers(tmp_path: Path) -> None:
     code = f"""
-        source {script("bash", folder)}
-        COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDS=({line or "''"}{" ''" if line.endswith(" ") else ""}) COMP_CWORD={len(words) - 1}
-        _apiserver_supervisor {words[0]}
+        PATH={Path(sys.executable).parent}:$PATH
+        source {script("bash", tmp_path)}
+        COMP_WORDS=(apiserver-supervisor sta) COMP_CWORD=1
+        _apiserver_supervisor_completion apiserver-supervisor
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=folder)
-    return [word for word in done.stdout.split("\n") if word]
-
-
-def test_bash_completes_commands_flags_and_files(tmp_path: Path) -> None:
-    assert in_bash(tmp_path, "apiserver-supervisor st") == ["start", "status", "stop"]
-    assert in_bash(tmp_path, "apiserver-supervisor start --secure-p") == ["--secure-port="]
-    assert in_bash(tmp_path, "apiserver-supervisor start --profil") == ["--profiling"]
-    assert "--follow" in in_bash(tmp_path, "apiserver-supervisor logs --")
-    assert in_bash(tmp_path, "apiserver-supervisor ha k") == ["kill"]
-    assert in_bash(tmp_path, "apiserver-supervisor ha start --repl") == ["--replicas="]
-    assert in_bash(tmp_path, "kube-apiserver --etcd-servers-o") == ["--etcd-servers-overrides="]
-    (tmp_path / "some.crt").touch()
-    assert in_bash(tmp_path, "kube-apiserver --client-ca-file=som") == ["some.crt"]
-    shown = in_bash(tmp_path, "kube-apiserver --")
-    assert {word.rstrip("=") for word in shown} == {f"--{name}" for name, flag in FLAGS.items() if not flag.hidden}
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == ["start", "status"], done.stderr
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
-def test_fish_completes_commands_and_flags(tmp_path: Path) -> None:
-    def offered(line: str) -> list[str]:
-        code = f"source {script('fish', tmp_path)}; complete -C '{line}'"
-        done = subprocess.run(["fish", "--no-config", "-c", code], capture_output=True, text=True, cwd=tmp_path)
-        return [answer.partition("\t")[0].rstrip("=") for answer in done.stdout.splitlines()]
-
-    assert offered("apiserver-supervisor st") == ["start", "status", "stop"]
-    assert offered("apiserver-supervisor start --secure-p") == ["--secure-port"]
-    assert offered("kube-apiserver --etcd-servers-o") == ["--etcd-servers-overrides"]
+def test_fish_offers_what_the_command_answers(tmp_path: Path) -> None:
+    code = f"source {script('fish', tmp_path)}; complete -C 'apiserver-supervisor st'"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", code], capture_output=True, text=True, env=os.environ | {"PATH": path}
+    )
+    assert [answer.partition("\t")[0] for answer in done.stdout.splitlines()] == ["start", "status", "stop"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh")
@@ -73,7 +104,7 @@ def test_zsh_completes_a_flag_on_a_terminal(tmp_path: Path) -> None:
     try:
         read_until(terminal, "ready> ")
         os.write(terminal, b"apiserver-supervisor start --secure-po\t")
-        assert "--secure-port=" in read_until(terminal, "--secure-port=")
+        assert "--secure-port" in read_until(terminal, "--secure-port")
         os.write(terminal, b"\x15apiserver-supervisor sta\t\t")
         assert "status" in read_until(terminal, "status")
     finally:

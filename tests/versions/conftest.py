@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.types import DEFAULT_MINOR, TypeModel
-from apiserver_workers.server.endpoints import managers
 
 from tests.storage.conftest import etcd, pytest_pyfunc_call, root
 
@@ -18,9 +17,5 @@ __all__ = ["etcd", "pytest_pyfunc_call", "root"]
 def serve() -> Iterator[Callable[[str], TypeModel]]:
     """Makes this process serve a minor version, until the test ends."""
 
-    def use(minor: str) -> TypeModel:
-        managers._CONVERTERS.clear()
-        return types.serve(minor)
-
-    yield use
-    use(DEFAULT_MINOR)
+    yield types.serve
+    types.serve(DEFAULT_MINOR)

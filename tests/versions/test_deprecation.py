@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from apiserver_workers.apimachinery.deprecation import deprecation
 from apiserver_workers.apimachinery.enablement import available
 from apiserver_workers.apimachinery.resources import catalogue, resource
 from apiserver_workers.apimachinery.schemas import shipped_minors
-from apiserver_workers.server.deprecation import deprecation
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from apiserver_supervisor.options.flag import FlagError
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.feature_gates import enabled_gates, faults, known_gates, warnings
+from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.schemas import shipped_minors
 from apiserver_workers.apimachinery.validation import validate_create
 from apiserver_workers.server.discovery import documents as discovery
-from apiserver_workers.server.endpoints.options import list_options
+from apiserver_workers.server.endpoints.options import LISTING, list_options
 
 Use = Callable[..., None]
 
@@ -24,7 +25,7 @@ def use() -> Iterator[Use]:
     """Sets gates of this process, until the test ends."""
 
     def use(**settings: bool) -> None:
-        list_options.cache_clear()
+        LISTING.clear()
         feature_gates.use(settings)
 
     yield use
@@ -122,8 +123,9 @@ def test_what_is_no_gate_and_no_boolean_is_refused_at_once(text: str, fault: str
 
 
 def test_without_watch_list_a_watch_begins_with_no_list(use: Use) -> None:
-    pods = resource("", "v1", "pods")
-    assert pods is not None
+    info = resource("", "v1", "pods")
+    assert info is not None
+    pods = selectable(info)
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
     assert list_options(query, pods).send_initial_events
     use(WatchList=False)

@@ -122,7 +122,7 @@ def test_it_is_discovered_and_explained(widgets: RunningServer) -> None:
     assert "GROUP:      example.k8s.io" in explained
     assert "v1.example.k8s.io" in kubectl(widgets, "get", "apiservices")
     _, body = widgets.request("GET", "/openapi/v2")
-    assert "io.k8s.api.example.v1.Widget" in json.loads(body)["definitions"]
+    assert "io.k8s.example.v1.Widget" in json.loads(body)["definitions"]
 
 
 def test_protobuf_is_refused_for_a_kind_that_has_no_numbers(widgets: RunningServer) -> None:

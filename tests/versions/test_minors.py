@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 from apiserver_workers.apimachinery.enablement import resource_enablement
 from apiserver_workers.apimachinery.resources import ResourceInfo
@@ -13,9 +12,8 @@ from apiserver_workers.apimachinery.schemas import shipped_minors
 from apiserver_workers.apimachinery.types import TypeModel
 from apiserver_workers.server.discovery import documents as discovery
 from apiserver_workers.server.openapi.protobuf import encode
-from apiserver_workers.server.openapi.v2 import build_v2
-from apiserver_workers.server.openapi.v3 import build_v3
 
+from tests.openapi import v2_document, v3_documents
 from tests.registry.api import Api, running
 from tests.storage.etcd_process import EtcdProcess
 from tests.versions.authority import trust_anchor
@@ -145,11 +143,11 @@ def test_discovery_and_openapi_describe_the_version(minor: str, serve: Serve) ->
     served = resource_enablement(minor)
     groups = discovery.group_resources(served)
     assert all("alpha" not in version for versions in groups.values() for version in versions)
-    documents = build_v3(served, model, version=f"v{minor}.0")
+    documents = v3_documents(served, model, f"v{minor}.0")
     for group, versions in groups.items():
         for version, infos in versions.items():
             name = f"apis/{group}/{version}" if group else f"api/{version}"
-            document = orjson.loads(documents[name])
+            document = documents[name]
             assert document["info"]["version"] == f"v{minor}.0"
             kinds = {
                 gvk["kind"]
@@ -158,6 +156,6 @@ def test_discovery_and_openapi_describe_the_version(minor: str, serve: Serve) ->
                 if (gvk["group"], gvk["version"]) == (group, version)
             }
             assert {info.kind for info in infos} <= kinds
-    whole = build_v2(served, model, version=f"v{minor}.0")
+    whole = v2_document(served, model, f"v{minor}.0")
     assert {f"/apis/{group}/" for group in groups if group} <= whole["paths"].keys()
     assert encode(whole)

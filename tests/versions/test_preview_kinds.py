@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from apiserver_workers.apimachinery import field_labels, tables
+from apiserver_workers.apimachinery import tables
+from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import ResourceInfo, resource
 from apiserver_workers.apimachinery.selectors import parse_fields
 from apiserver_workers.apimachinery.validation import validate_create, validate_update
@@ -259,8 +260,8 @@ def test_their_tables_have_upstreams_columns() -> None:
 
 
 def test_kubelets_find_their_requests() -> None:
-    about = info(REQUESTS)
-    selector = field_labels.convert(about, parse_fields("spec.nodeName=n,spec.signerName=example.com/s"))
-    matches = field_labels.matcher(about, selector)
+    labels = selectable(info(REQUESTS))
+    selector = labels.convert(parse_fields("spec.nodeName=n,spec.signerName=example.com/s"))
+    matches = labels.matcher(selector)
     assert matches({"metadata": {"name": "x"}, "spec": {"nodeName": "n", "signerName": "example.com/s"}})
     assert not matches({"metadata": {"name": "x"}, "spec": {"nodeName": "m", "signerName": "example.com/s"}})

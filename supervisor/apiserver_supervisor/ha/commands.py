@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from apiserver_supervisor.commands.which import Report, quietly, wait_until
 
 SETTLE_WITHIN = 60.0
 
@@ -21,6 +23,17 @@ def _folder(folder: str | None) -> Path:
     from apiserver_supervisor.completion import state_dir
 
     return Path(folder).absolute() if folder else state_dir("ha")
+
+
+def parts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The parts of the control plane that runs, for a shell's completion."""
+    from apiserver_supervisor.control import ControlError, NotRunning, request
+
+    try:
+        names = request(_folder(context.params.get("folder")), "status", timeout=1.0)["parts"]
+    except (NotRunning, ControlError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 @click.group()
@@ -133,55 +146,61 @@ def _ask(folder: str | None, command: str, **arguments: Any) -> Any:
 
 @ha.command()
 @_which
-@click.argument("part")
-def kill(folder: str | None, part: str) -> None:
+@quietly
+@click.argument("part", shell_complete=parts)
+def kill(folder: str | None, part: str, quiet: bool) -> None:
     """Kill a server, all its processes at once, or an etcd member with -9. It stays dead until `ha restart`."""
+    report = Report(quiet=quiet)
     name = _act(folder, "kill", part)
     _wait(folder, lambda parts: not parts[name]["pid"])
+    report.say(f"{name}: killed")
 
 
 @ha.command()
 @_which
-@click.argument("part")
-def pause(folder: str | None, part: str) -> None:
+@quietly
+@click.argument("part", shell_complete=parts)
+def pause(folder: str | None, part: str, quiet: bool) -> None:
     """Stop all processes of a server, or an etcd member, as if its machine hung."""
-    _act(folder, "pause", part)
+    report = Report(quiet=quiet)
+    report.say(f"{_act(folder, 'pause', part)}: paused")
 
 
 @ha.command()
 @_which
-@click.argument("part")
-def resume(folder: str | None, part: str) -> None:
+@quietly
+@click.argument("part", shell_complete=parts)
+def resume(folder: str | None, part: str, quiet: bool) -> None:
     """Let a paused part go on."""
-    _act(folder, "resume", part)
+    report = Report(quiet=quiet)
+    report.say(f"{_act(folder, 'resume', part)}: goes on")
 
 
 @ha.command()
 @_which
-@click.argument("part")
-def restart(folder: str | None, part: str) -> None:
+@quietly
+@click.argument("part", shell_complete=parts)
+def restart(folder: str | None, part: str, quiet: bool) -> None:
     """Stop a part in an orderly way, or bring a dead one back, and wait until it serves."""
+    report = Report(quiet=quiet)
     name = _act(folder, "restart", part)
     _wait(folder, lambda parts: parts[name]["state"] == "running")
+    report.say(f"{name}: serves")
 
 
 @ha.command()
 @_which
-def stop(folder: str | None) -> None:
+@quietly
+def stop(folder: str | None, quiet: bool) -> None:
     """Stop all: the servers leave the endpoints and drain, then etcd ends."""
     from apiserver_supervisor.run_folder import held
 
+    report = Report(quiet=quiet)
     _ask(folder, "stop")
-    deadline = time.monotonic() + SETTLE_WITHIN
-    while held(_folder(folder)):
-        if time.monotonic() > deadline:
-            raise click.ClickException(f"it still runs after {SETTLE_WITHIN:g} s")
-        time.sleep(0.05)
+    wait_until(lambda: not held(_folder(folder)), SETTLE_WITHIN, "it still runs")
+    report.say("the control plane: stopped")
 
 
 def _wait(folder: str | None, done: Callable[[dict[str, Any]], bool]) -> None:
-    deadline = time.monotonic() + SETTLE_WITHIN
-    while not done(_ask(folder, "status")["parts"]):
-        if time.monotonic() > deadline:
-            raise click.ClickException(f"not done after {SETTLE_WITHIN:g} s, see {_folder(folder) / 'logs'}")
-        time.sleep(0.05)
+    failure = f"not done, see {_folder(folder) / 'logs'},"
+    wait_until(lambda: done(_ask(folder, "status")["parts"]), SETTLE_WITHIN, failure)

@@ -10,13 +10,13 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from apiserver_supervisor import etcd as binaries
-from apiserver_supervisor.control import ControlError, ControlSocket
+from apiserver_supervisor.control import ControlError
+from apiserver_supervisor.control_socket import Command, ControlSocket
 from apiserver_supervisor.ha.identity import server_flags
 from apiserver_supervisor.ha.interface import open_interface
 from apiserver_supervisor.ha.members import MemberProcess, healthy
@@ -77,9 +77,12 @@ class ControlPlane:
     # starting
 
     def _open_control(self) -> None:
-        commands: dict[str, Callable[..., Any]] = {"status": self.status, "stop": self.stop, "act": self.act}
-        control = ControlSocket(self._folder.socket(CONTROL), commands)
-        self._selector.register(control.listener, selectors.EVENT_READ, control.serve_one)
+        commands = {
+            "status": Command(self.status),
+            "stop": Command(self.stop),
+            "act": Command(self.act, {"action": str, "target": str}),
+        }
+        self._control = ControlSocket(self._folder.socket(CONTROL), commands, self._selector)
 
     def _start_etcd(self) -> None:
         for member in self.plan.etcd:

@@ -35,6 +35,7 @@ def start(
     """Run a control plane until it is stopped; the exit status."""
     from setproctitle import setproctitle
 
+    from apiserver_supervisor.certificates import CertificateError
     from apiserver_supervisor.etcd import EtcdError
 
     setproctitle("apiserver-supervisor: ha")
@@ -50,7 +51,7 @@ def start(
             prepare(plan)
             progress.done("certificates", str(plan.pki))
             return ControlPlane(plan, held, progress, ready_fd=ready_fd).run()
-        except (OptionsError, PlanError, FolderInUse, EtcdError, StartError) as error:
+        except (OptionsError, PlanError, FolderInUse, EtcdError, StartError, CertificateError) as error:
             message = str(error)
         except OSError as error:
             message = f"{error.filename or ''}: {error.strerror}".lstrip(": ")

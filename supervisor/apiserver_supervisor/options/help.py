@@ -5,27 +5,56 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable
 
-from apiserver_supervisor.options import GROUPS
-from apiserver_supervisor.options.flag import BOOL, Flag
+from apiserver_supervisor.options import FLAGS, GROUPS
+from apiserver_supervisor.options.flag import BOOL, Flag, FlagGroup
 from apiserver_supervisor.options.profile import START, Profile
+from apiserver_supervisor.options.supervisor import GROUP as SUPERVISOR
 
 _SHORTHANDS = {"help": "h", "v": "v"}
 _INDENT = " " * 6
+# what most starts need, in the order of a first use
+EVERYDAY = (
+    *("instance", "secure-port", "bind-address", "data-dir", "config", "detach", "wait"),
+    *("etcd-servers", "kubernetes-version", "feature-gates", "runtime-config"),
+    *("authorization-mode", "token-auth-file", "enable-admission-plugins", "v", "help"),
+)
 
 
-def render(width: int, profile: Profile = START) -> str:
-    """The help text, wrapped to `width` columns (0: not at all)."""
+def render(width: int, profile: Profile = START, *, everything: bool = True) -> str:
+    """The help text, wrapped to `width` columns (0: not at all), with every flag or the everyday ones."""
     examples = "\n".join("  " + example for example in profile.examples)
     parts = [
         _wrap(profile.introduction, width),
         f"Usage:\n  {profile.command} [flags]",
         f"Examples:\n{examples}",
     ]
-    for group in GROUPS:
-        shown = sorted((flag for flag in group.flags if not flag.hidden), key=lambda flag: flag.name)
-        parts.append(f"{group.name} flags:\n\n" + "\n".join(_flag(flag, width, profile) for flag in shown))
+    if everything:
+        parts += [_section(group.name, _shown(group), width, profile) for group in GROUPS]
+    else:
+        parts += _everyday(width, profile)
     return "\n\n".join(parts) + "\n"
+
+
+def _everyday(width: int, profile: Profile) -> list[str]:
+    """The sections of the flags that most starts need, and how to see the others."""
+    own = [flag for flag in _shown(SUPERVISOR) if flag.name not in EVERYDAY]
+    others = ", ".join(group.name for group in GROUPS if group is not SUPERVISOR)
+    more = f"All {len(FLAGS)} flags, those of kube-apiserver among them ({others}): {profile.command} --help-all"
+    return [
+        _section("Everyday", [FLAGS[name] for name in EVERYDAY], width, profile),
+        _section("Supervisor", own, width, profile),
+        _wrap(more, width),
+    ]
+
+
+def _shown(group: FlagGroup) -> list[Flag]:
+    return sorted((flag for flag in group.flags if not flag.hidden), key=lambda flag: flag.name)
+
+
+def _section(name: str, flags: Iterable[Flag], width: int, profile: Profile) -> str:
+    return f"{name} flags:\n\n" + "\n".join(_flag(flag, width, profile) for flag in flags)
 
 
 def terminal_width() -> int:

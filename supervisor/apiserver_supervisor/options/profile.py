@@ -30,8 +30,9 @@ START = Profile(
         "apiserver-supervisor start --config=server.yaml",
     ),
     provides=True,
-    defaults={"authorization_mode": ("RBAC",), "cert_dir": "", "logtostderr": False},
+    defaults={"authorization_mode": ("RBAC",), "bind_address": "127.0.0.1", "cert_dir": "", "logtostderr": False},
     notes={
+        "bind-address": "Other machines reach the server only with another one, such as 0.0.0.0.",
         "etcd-servers": "Without it an etcd of its own is started, meant for one machine.",
         "storage-media-type": "With an etcd of its own application/json.",
         "cert-dir": "By default pki in the data folder, where our own authority signs the pair.",

@@ -1,6 +1,11 @@
 """The supervisor's own flags, which upstream does not have."""
 
-from apiserver_supervisor.options.flag import DURATION, INT, STRING, Flag, FlagGroup
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apiserver_supervisor.options.flag import BOOL, DURATION, INT, STRING, Flag, FlagGroup
 from apiserver_supervisor.options.validators import (
     between,
     creatable_folder,
@@ -9,6 +14,17 @@ from apiserver_supervisor.options.validators import (
     positive,
     quantity,
 )
+
+
+def detaching(options: Any) -> Iterable[str]:
+    """Rules of --detach: what needs it, and what it takes for itself."""
+    if options.wait and not options.detach:
+        yield "--wait: only with --detach"
+    if options.detach and options.ready_fd >= 0:
+        yield "--ready-fd: not with --detach, use --wait"
+    if options.detach and not options.profile.provides:
+        yield f"--detach: not with {options.profile.command}"
+
 
 GROUP = FlagGroup(
     "Supervisor",
@@ -35,6 +51,7 @@ GROUP = FlagGroup(
             "Folder of etcd's data and the certificates. By default data in the state folder.",
             creatable_folder,
         ),
+        Flag("detach", BOOL, False, "Serve in the background; what it prints goes to start.out in the run folder."),
         Flag("extensions-workers", INT, 1, "Worker processes that serve custom resources.", positive),
         Flag("instance", STRING, "default", "Name that keeps several servers on one machine apart.", instance_name),
         Flag("kubernetes-version", STRING, "1.36", "Kubernetes minor version that this server is, from 1.25 to 1.37."),
@@ -47,6 +64,12 @@ GROUP = FlagGroup(
             creatable_folder,
         ),
         Flag(
+            "wait",
+            BOOL,
+            False,
+            "With --detach: return when the server is ready, or with an error if it does not start.",
+        ),
+        Flag(
             "worker-drain-timeout",
             DURATION,
             3600.0,
@@ -56,8 +79,9 @@ GROUP = FlagGroup(
         Flag(
             "worker-max-memory",
             STRING,
-            "0",
-            "Memory of a worker, such as 512Mi, above which it is replaced by a new one, without a client noticing. 0 is no limit.",
+            "2Gi",
+            "Memory of a worker, such as 512Mi, above which it is replaced by a new one, without a client noticing, once it has "
+            "also doubled since it began to serve. 0 is no limit.",
             quantity,
         ),
         Flag(
@@ -68,4 +92,5 @@ GROUP = FlagGroup(
             positive,
         ),
     ),
+    (detaching,),
 )

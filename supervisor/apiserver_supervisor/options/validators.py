@@ -204,7 +204,14 @@ def creatable_folder(name: str, value: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield f"--{name}: {path} is not a folder"
     elif not os.access(path, os.W_OK | os.X_OK):
-        yield f"--{name}: {path}: permission denied"
+        yield f"--{name}: {path}: {_why_not_writable(path)}"
+
+
+def _why_not_writable(path: str) -> str:
+    """What keeps this process from writing into a folder that is there."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "read-only file system"
+    return "permission denied"
 
 
 def socket_path(name: str, value: str) -> Iterator[str]:

@@ -6,6 +6,8 @@ the master's own, because gRPC, which python-etcd3 brings, does not stand a proc
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import select
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TYPES = ("lease", "master-count", "none")  # "" stands for the first
 INTERVAL = 10.0
+BEAT = 1.0
 RETRY = 1.0  # when etcd did not answer: the lease would run out before the next round but one
 REMOVE_ATTEMPTS, REMOVE_PAUSE = 3, 0.3
 REMOVE_WITHIN = 2 * INTERVAL  # how long a stop may wait for it
@@ -31,17 +34,34 @@ REMOVE_WITHIN = 2 * INTERVAL  # how long a stop may wait for it
 SERVING, STOP = b"s", b"x"
 
 
+class Heartbeat:
+    """Tells the master that this process goes on, at most once a second."""
+
+    def __init__(self, events: int) -> None:
+        """`events`: the descriptor of the socket that the master reads events from."""
+        self._events = events
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + BEAT
+        with contextlib.suppress(OSError):  # the master is slow, or gone
+            os.write(self._events, json.dumps({"event": "alive", "role": "reconciler", "pid": os.getpid()}).encode())
+
+
 class _MasterGone(Exception):
     """Nobody holds the other end of the pipe any more."""
 
 
-def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
+def run(options: CompletedOptions, pipe: int, beat: Heartbeat, *, serving: bool) -> None:
     """Take this server off the endpoints until the master says that it serves, list it then, take it off at the stop.
 
     With `serving` it goes on where another process of this server was killed, and what that has listed stays. So does
     what is listed of a server whose master was killed: its key runs out, or its next start removes it, as upstream.
     """
-    configure(form=options.logging_format, verbosity=options.v, modules=options.vmodule)
+    configure(form=options.logging_format, verbosity=options.v, role="reconciler", modules=options.vmodule)
     from setproctitle import setproctitle
 
     from apiserver_supervisor.reconcilers.build import build
@@ -50,26 +70,27 @@ def run(options: CompletedOptions, pipe: int, *, serving: bool) -> None:
     log.info("endpoint reconciler: %s", options.endpoint_reconciler_type)
     reconciler = build(options)
     try:
-        if serving or _withdraw(reconciler, pipe):
-            _keep_listed(reconciler, pipe)
+        if serving or _withdraw(reconciler, pipe, beat):
+            _keep_listed(reconciler, pipe, beat)
     except _MasterGone:
         log.error("the master is gone: what is listed stays until it runs out")
         return
     _remove(reconciler)
 
 
-def _withdraw(reconciler: Reconciler, pipe: int) -> bool:
+def _withdraw(reconciler: Reconciler, pipe: int, beat: Heartbeat) -> bool:
     """Remove what an earlier process of this server left, and wait; whether the server serves now, else it stops."""
     removed, told = False, b""
     while not (removed and told):
         removed = removed or _done(lambda: reconciler.remove(stopping=False), "removing stale endpoints")
-        told = told or _told(pipe, None if removed else RETRY)
+        told = told or _told(pipe, BEAT)
+        beat()
         if told == STOP:
             return False
     return True
 
 
-def _keep_listed(reconciler: Reconciler, pipe: int) -> None:
+def _keep_listed(reconciler: Reconciler, pipe: int, beat: Heartbeat) -> None:
     """A round every interval until the server stops."""
     due = time.monotonic()
     while True:
@@ -77,7 +98,8 @@ def _keep_listed(reconciler: Reconciler, pipe: int) -> None:
         if not _done(reconciler.reconcile, "reconciling"):
             due = time.monotonic() + RETRY
         while (wait := due - time.monotonic()) > 0:
-            if _told(pipe, wait) == STOP:
+            beat()
+            if _told(pipe, min(wait, BEAT)) == STOP:
                 return
 
 
@@ -100,7 +122,7 @@ def _done(step: Callable[[], None], what: str) -> bool:
     return True
 
 
-def _told(pipe: int, wait: float | None) -> bytes:
+def _told(pipe: int, wait: float) -> bytes:
     """What the master wrote within that time: b"", SERVING or STOP. Raises _MasterGone."""
     if not select.select([pipe], [], [], wait)[0]:
         return b""

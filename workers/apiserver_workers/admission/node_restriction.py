@@ -10,15 +10,13 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from apiserver_workers.admission.plugin import CLAIMS, NODES, PODS, Object, Plugin, forbidden
-from apiserver_workers.admission.pod_references import (
-    MIRROR,
-    is_mirror,
-    projected_sources,
-    uses_config_maps,
-    uses_secrets,
-)
+from apiserver_workers.admission.mirror_pods import reference_fault
+from apiserver_workers.admission.node_certificates import request_fault
+from apiserver_workers.admission.node_tokens import audience_fault
+from apiserver_workers.admission.plugin import CLAIMS, NODES, PODS, Object, Pending, Plugin, forbidden
+from apiserver_workers.admission.pod_references import MIRROR, is_mirror
 from apiserver_workers.admission.signers import REQUESTS
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import not_found
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.registry.attributes import CREATE, DELETE, UPDATE, Attributes
@@ -61,14 +59,26 @@ class NodeRestriction(Plugin):
     def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
         return (group, resource) in RULES and super().handles(operation, group, resource, subresource)
 
-    def admit(self, attributes: Attributes) -> None:
+    def admit(self, attributes: Attributes) -> Pending:
         node = _node_of(attributes.user)
         if node is None:
-            return
+            return None
         if not node:
             raise forbidden(attributes, f'could not determine node from user "{attributes.user.name}"')
         info = attributes.info
         if why := RULES[info.group, info.resource](self, node, attributes):
+            raise forbidden(attributes, why)
+        if _asks_for_token(attributes) and feature_gates.enabled("ServiceAccountNodeAudienceRestriction"):
+            return self._check_audience(attributes)
+        return None
+
+    async def _check_audience(self, attributes: Attributes) -> None:
+        assert attributes.obj is not None
+        name = attributes.obj["spec"]["boundObjectRef"]["name"]
+        pod = self.lister("pods").get(name, attributes.namespace)
+        if pod is None:
+            raise not_found("pods", "", name)
+        if why := await audience_fault(attributes, pod, self.lister, self.initializer.authorizer):
             raise forbidden(attributes, why)
 
     # One rule a kind: each returns why the write is refused, "" if it is not.
@@ -97,7 +107,7 @@ class NodeRestriction(Plugin):
             return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
         if spec.get("nodeName") != node:
             return f'node "{node}" can only create pods with spec.nodeName set to itself'
-        return self._owner(node, pod["metadata"].get("ownerReferences") or []) or _references(node, spec)
+        return self._owner(node, pod["metadata"].get("ownerReferences") or []) or reference_fault(node, spec)
 
     def _owner(self, node: str, owners: list[Object]) -> str:
         if len(owners) > 1:
@@ -125,8 +135,12 @@ class NodeRestriction(Plugin):
             return f'node "{node}" can only update pod status for pods with spec.nodeName set to itself'
         if (new["metadata"].get("labels") or {}) != (old["metadata"].get("labels") or {}):
             return f'node "{node}" cannot update labels through pod status'
-        statuses = [(obj.get("status") or {}).get("resourceClaimStatuses") or [] for obj in (new, old)]
-        return "" if statuses[0] == statuses[1] else f'node "{node}" cannot update resource claim statues'
+        after, before = new.get("status") or {}, old.get("status") or {}
+        if (after.get("resourceClaimStatuses") or []) != (before.get("resourceClaimStatuses") or []):
+            return f'node "{node}" cannot update resource claim statues'
+        if after.get("extendedResourceClaimStatus") != before.get("extendedResourceClaimStatus"):
+            return f'node "{node}" cannot update extended resource claim status'
+        return ""
 
     def _eviction(self, node: str, attributes: Attributes) -> str:
         if attributes.operation != CREATE:
@@ -158,6 +172,8 @@ class NodeRestriction(Plugin):
             return f'node "{node}" is not allowed to update configSource to a new non-nil configSource'
         if (spec.get("taints") or []) != (old_spec.get("taints") or []):
             return f'node "{node}" is not allowed to modify taints'
+        if (attributes.obj["metadata"].get("ownerReferences") or []) != (old["metadata"].get("ownerReferences") or []):
+            return f'node "{node}" is not allowed to modify ownerReferences'
         return f"is not allowed to modify labels: {labels}" if labels else ""
 
     def claim(self, node: str, attributes: Attributes) -> str:
@@ -168,10 +184,10 @@ class NodeRestriction(Plugin):
         assert attributes.obj is not None and attributes.old_obj is not None
         if _beyond_capacity(attributes.obj) == _beyond_capacity(attributes.old_obj):
             return ""
-        return f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
+        return f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions'
 
     def token(self, node: str, attributes: Attributes) -> str:
-        if attributes.operation != CREATE or attributes.subresource != "token":
+        if not _asks_for_token(attributes):
             return ""
         reference = ((attributes.obj or {}).get("spec") or {}).get("boundObjectRef") or {}
         name, uid = reference.get("name"), reference.get("uid")
@@ -207,7 +223,14 @@ class NodeRestriction(Plugin):
         own = ((obj or {}).get("spec") or {}).get("nodeName") == node
         return "" if own else f"can only {verb} ResourceSlice with the same NodeName as the requesting node"
 
+    def pod_certificate_request(self, node: str, attributes: Attributes) -> str:
+        if not feature_gates.enabled("PodCertificateRequest"):
+            return "PodCertificateRequest feature gate is disabled"
+        return request_fault(node, attributes, self.lister)
+
     def certificate_request(self, node: str, attributes: Attributes) -> str:
+        if feature_gates.enabled("AllowInsecureKubeletCertificateSigningRequests"):
+            return ""
         spec = (attributes.obj or {}).get("spec") or {}
         if attributes.operation != CREATE or spec.get("signerName") not in NODE_SIGNERS:
             return ""
@@ -220,30 +243,16 @@ class NodeRestriction(Plugin):
         return "" if own else f"can only create a node CSR with CN={USER_PREFIX}{node}"
 
 
+def _asks_for_token(attributes: Attributes) -> bool:
+    asked = (attributes.operation, attributes.info.resource, attributes.subresource)
+    return asked == (CREATE, "serviceaccounts", "token")
+
+
 def _node_of(user: UserInfo) -> str | None:
     """The node that the user is, None if it is none."""
     if user.name.startswith(USER_PREFIX) and NODES_GROUP in user.groups:
         return user.name.removeprefix(USER_PREFIX)
     return None
-
-
-def _references(node: str, spec: Object) -> str:
-    """A mirror pod may not be a way to objects that its node could otherwise not read."""
-    if spec.get("serviceAccountName"):
-        return f'node "{node}" can not create pods that reference a service account'
-    if uses_secrets(spec):
-        what = "secrets"
-    elif uses_config_maps(spec):
-        what = "configmaps"
-    elif any("clusterTrustBundle" in source for source in projected_sources(spec)):
-        what = "clustertrustbundles"
-    elif any("persistentVolumeClaim" in volume for volume in spec.get("volumes") or ()):
-        what = "persistentvolumeclaims"
-    elif spec.get("resourceClaims"):
-        what = "resourceclaims"
-    else:
-        return ""
-    return f'node "{node}" can not create pods that reference {what}'
 
 
 def _forbidden_labels(new: dict[str, str] | None, old: dict[str, str] | None) -> str:
@@ -285,5 +294,6 @@ RULES: dict[tuple[str, str], Callable[[NodeRestriction, str, Attributes], str]] 
     ("coordination.k8s.io", "leases"): NodeRestriction.lease,
     ("storage.k8s.io", "csinodes"): NodeRestriction.csi_node,
     ("resource.k8s.io", "resourceslices"): NodeRestriction.resource_slice,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeRestriction.pod_certificate_request,
     REQUESTS: NodeRestriction.certificate_request,
 }

@@ -15,6 +15,7 @@ import orjson
 from cryptography import x509
 
 from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -24,6 +25,7 @@ from apiserver_workers.server.chain import build_chain, build_insecure_chain
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
+from apiserver_workers.server.discovery.sources import DelegateDiscovery
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from apiserver_workers.server.http.file_server import FileServer
@@ -32,6 +34,7 @@ from apiserver_workers.server.metric_choice import MetricChoice
 from apiserver_workers.server.metrics import BUILD_INFO, FEATURES, Metrics
 from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
 from apiserver_workers.server.openapi.legacy import SwaggerEndpoints
+from apiserver_workers.server.openapi.sources import DelegateOpenAPI
 from apiserver_workers.server.profiling.endpoints import DebugEndpoints
 from apiserver_workers.server.served_version import emulated_minor, serve, version_info
 
@@ -76,7 +79,10 @@ class AggregatorServer:
             "debug": self._debug.handle,
         }
         self._discovery = DiscoveryEndpoints(
-            served,
+            lambda: served,
+            minor=emulated_minor(config),
+            sources=[DelegateDiscovery(self.extensions)],
+            otherwise=self.server.unknown,
             server_address=config.server_address,
             inside=(config.service_cluster_ip_range.partition(",")[0], f"{config.service_ip}:443"),
         )
@@ -84,9 +90,15 @@ class AggregatorServer:
         self._groups = {info.group: info.server for info in served}
         self._local_services = sorted({f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION})
         model = types.model()
-        self._openapi = OpenAPIEndpoints(served, model, version=emulated_minor(config))
-        for info in self.resources:
-            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        self.kinds = BuiltinKinds(model)
+        kinds = tuple(map(self.kinds.of, served))
+        self._openapi = OpenAPIEndpoints(
+            lambda: kinds,
+            model,
+            version=emulated_minor(config),
+            sources=[DelegateOpenAPI(self.extensions)],
+        )
+        self.kinds.preload(self.resources)
         version = self._version
         labels = (version["compiler"], version["gitVersion"], version["major"], version["minor"], version["platform"])
         BUILD_INFO.set(1.0, labels)
@@ -96,7 +108,7 @@ class AggregatorServer:
     async def startup(self) -> None:
         config = self.config
         followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
-        self.backend = backend = Backend(config, only=followed)
+        self.backend = backend = Backend(config, only=followed, kinds=self.kinds)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()
@@ -148,13 +160,13 @@ class AggregatorServer:
         choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
         metrics = Metrics(self.config.run_dir, choice, resettable=self.config.profiling)
         paths = self.server.paths
-        paths.update(self._discovery.routes())
-        paths.update(self._openapi.routes())
+        paths.update(self._openapi.exact)
         paths["/version"] = self._answer_version
         paths["/metrics"] = metrics.handle
         paths["/metrics/slis"] = metrics.handle_slis
         paths["/"] = self._answer_index
         prefixes = self.server.prefixes
+        prefixes.update(self._discovery.prefixes | self._openapi.prefixes)
         if self.config.profiling:
             prefixes.update(self._debug.prefixes)
         if self.config.enable_swagger_ui:
@@ -182,8 +194,10 @@ class AggregatorServer:
 
     async def _answer_index(self, request: Request) -> Response:
         """The paths that exist, for the curious."""
-        paths = {*self._discovery.paths, *self.server.paths, *OPENID_PATHS} - {"/"}
-        paths |= {prefix for prefix in self.server.prefixes if not prefix.startswith("/debug")}  # as upstream
+        discovered = await self._discovery.paths()
+        paths = {*discovered, *await self._openapi.paths(), *self.server.paths, *OPENID_PATHS} - {"/"}
+        changing = {*self._discovery.prefixes, *self._openapi.prefixes}
+        paths |= {one for one in self.server.prefixes.keys() - changing if not one.startswith("/debug")}  # as upstream
         for kind in KINDS:
             paths.add(f"/{kind}")
             paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}

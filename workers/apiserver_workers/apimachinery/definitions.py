@@ -29,8 +29,8 @@ def own_definitions(package: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def definitions_of(info: ResourceInfo, package: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The definitions of one kind."""
-    prefix = f"io.k8s.api.{info.group.partition('.')[0]}.{info.version}."
+    """The definitions of one kind. Their names begin with the whole group, so that no two groups share a name."""
+    prefix = ".".join([*reversed(info.group.split(".")), info.version, ""])
     found: dict[str, Schema] = {}
     head = package[OBJECT]["properties"]
     _lift(info.kind, {"type": "object", **info.schema}, prefix, found)

@@ -52,13 +52,33 @@ KNOWN_ONLY = '"{0}" is not a known field selector: only "metadata.name", "metada
 NOT_SUPPORTED = "field label not supported: {0}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selectable:
-    """What one kind's field selectors may name: selector field -> how to read it; `names` are other names of fields."""
+    """What one kind's field selectors may name: selector field -> how to read it; `names` are other names of fields.
+
+    Two served versions of a resource have one each; objects are read in the stored version.
+    """
 
     fields: Mapping[str, Getter] = field(default_factory=lambda: METADATA)
     refusal: str = KNOWN_ONLY
     names: Mapping[str, str] = field(default_factory=dict)
+
+    def convert(self, selector: FieldSelector) -> FieldSelector:
+        """The selector with the fields' own names. Raises ApiError 400 for a field that the kind does not know."""
+        terms = []
+        for term in selector.terms:
+            name = self.names.get(term.field, term.field)
+            if name == term.field and name not in self.fields:
+                raise bad_request(self.refusal.format(term.field))
+            terms.append(FieldTerm(name, term.equal, term.value))
+        return FieldSelector(tuple(terms))
+
+    def matcher(self, selector: FieldSelector) -> Callable[[Object], bool]:
+        """Whether a stored object is selected by a converted selector; asked of the stored version."""
+        tests = [
+            (self.fields.get(term.field) or _GETTERS[term.field], term.equal, term.value) for term in selector.terms
+        ]
+        return lambda obj: all((as_text(get(obj)) == value) is equal for get, equal, value in tests)
 
 
 def _paths(*paths: str) -> dict[str, Getter]:
@@ -118,27 +138,13 @@ SELECTABLE: dict[tuple[str, str], Selectable] = {
         "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {0}",
     ),
 }  # fmt: skip
-_DEFAULT = Selectable()
+METADATA_ONLY = Selectable()
 _GETTERS = {**_EVENT_FIELDS, **METADATA}
 
 
-def convert(info: ResourceInfo, selector: FieldSelector) -> FieldSelector:
-    """The selector with the fields' own names. Raises ApiError 400 for a field that the kind does not know."""
-    known = SELECTABLE.get((info.group, info.kind), _DEFAULT)
-    terms = []
-    for term in selector.terms:
-        name = known.names.get(term.field, term.field)
-        if name == term.field and name not in known.fields:
-            raise bad_request(known.refusal.format(term.field))
-        terms.append(FieldTerm(name, term.equal, term.value))
-    return FieldSelector(tuple(terms))
-
-
-def matcher(info: ResourceInfo, selector: FieldSelector) -> Callable[[Object], bool]:
-    """Whether a stored object of the (converted) selector's kind is selected."""
-    known = SELECTABLE.get((info.group, info.kind), _DEFAULT).fields
-    tests = [(known.get(term.field) or _GETTERS[term.field], term.equal, term.value) for term in selector.terms]
-    return lambda obj: all((as_text(get(obj)) == value) is equal for get, equal, value in tests)
+def selectable(info: ResourceInfo) -> Selectable:
+    """What the field selectors of a built-in resource may name."""
+    return SELECTABLE.get((info.group, info.kind), METADATA_ONLY)
 
 
 def as_text(value: Any) -> str:

@@ -20,7 +20,7 @@ from apiserver_workers.apimachinery.goformat import cannot_unmarshal
 MAX_OPERATIONS = 10_000
 MAX_COPIED_BYTES = 3 * 1024 * 1024
 
-INDEX = re.compile(r"[+-]?[0-9]+", re.ASCII)
+INDEX = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 STRING_MEMBERS = ("op", "path", "from")
 MEMBERS = frozenset((*STRING_MEMBERS, "value"))
 

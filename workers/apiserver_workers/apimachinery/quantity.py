@@ -7,14 +7,18 @@ is kept as it was written; that look is upstream's too, so `1.500` stays and `1.
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import Decimal
 from typing import NamedTuple
 
+from apiserver_workers.apimachinery.memo import memoized
+
 BINARY, DECIMAL, EXPONENT = "BinarySI", "DecimalSI", "DecimalExponent"
 
-_PATTERN = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[+-]?[0-9]*)", re.ASCII)
+# No part may begin with what the part before it may go on with: else a long text takes quadratic time.
+_PATTERN = re.compile(
+    r"([+-]?)0*((?:[1-9][0-9]*)?)(?:\.([0-9]*))?((?:[eEinumkKMGTP]+[+-]?[0-9]*|[+-][0-9]*)?)", re.ASCII
+)
 _EXPONENT = re.compile(r"[eE][+-]?[0-9]{1,18}", re.ASCII)
 
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -25,6 +29,7 @@ _BINARY_NAMES = {exponent: suffix for suffix, exponent in _BINARY_SUFFIXES.items
 NANO = 10**9
 _MAX = (2**63 - 1) * NANO
 _FAST_DIGITS = 18
+_MOST_DIGITS = 1000
 _LARGEST_EXPONENT = 1000
 
 FORMAT_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -58,7 +63,7 @@ class Quantity(NamedTuple):
         return _round_up(self.nano, NANO)
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def parse(text: str) -> Quantity:
     """The quantity that the text stands for. Raises QuantityError with upstream's message."""
     match = _PATTERN.fullmatch(text)
@@ -67,6 +72,8 @@ def parse(text: str) -> Quantity:
     sign, whole, fraction, suffix = match.groups()
     whole, fraction = whole or "0", fraction or ""
     exponent, form = _suffix(suffix)
+    if len(whole) + len(fraction) > _MOST_DIGITS:
+        raise QuantityError(FORMAT_ERROR)
     digits = int(whole + fraction)
     if form == BINARY:
         nano = _round_up((digits << exponent) * NANO, 10 ** len(fraction))
@@ -83,7 +90,7 @@ def parse(text: str) -> Quantity:
     return Quantity(nano, form, text if kept else write(nano, form))
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def canonical(text: str) -> str:
     """The canonical form of a quantity's text. Raises QuantityError with upstream's message."""
     return parse(text).text

@@ -89,6 +89,11 @@ class ResourceInfo:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def is_stored(self) -> bool:
+        """Whether objects lie in etcd; the others are questions, answered when they are created or read."""
+        return "watch" in self.verbs
+
+    @property
     def list_kind(self) -> str:
         return self.kind + "List"
 
@@ -160,6 +165,12 @@ def catalogue() -> dict[Key, ResourceInfo]:
 def resource(group: str, version: str, name: str) -> ResourceInfo | None:
     """The built-in resource of that name, whether it is served or not, or None."""
     return catalogue().get((group, version, name))
+
+
+def stored_prefixes(*, server: str = "") -> list[str]:
+    """Where in etcd the built-in resources of a server lie (all of them: ""), served or not."""
+    stored = (info for info in catalogue().values() if info.is_stored)
+    return sorted({info.storage_prefix for info in stored if server in ("", info.server)})
 
 
 def _like(entry: dict[str, Any], name: str, found: dict[Key, ResourceInfo]) -> ResourceInfo:

@@ -8,11 +8,12 @@ Ports of k8s.io/apimachinery/pkg/labels/selector.go and pkg/fields/selector.go.
 
 from __future__ import annotations
 
-import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from apiserver_workers.apimachinery.errors import bad_request
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.validation.field import shown
 from apiserver_workers.apimachinery.validation.names import is_label_value, is_qualified_name
 
@@ -21,6 +22,8 @@ SYMBOLS = {"=": "=", "==": "==", "!=": "!=", "<": "lt", ">": "gt"}
 SPECIAL = frozenset("=!(),><")
 SPACE = frozenset(" \t\r\n")
 END = ""
+INT64 = 1 << 63
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class FieldSelector:
 
 
 def _integer(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
+    """What strconv.ParseInt makes of the text."""
+    if not _INTEGER.fullmatch(text):
         return None
+    number = int(text)
+    return number if -INT64 <= number < INT64 else None
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def parse_labels(text: str) -> LabelSelector:
     """The selector that `text` says. Raises ApiError 400 with upstream's message."""
     return LabelSelector(_LabelParser(text).parse())
@@ -245,7 +249,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def parse_fields(text: str) -> FieldSelector:
     """The selector that `text` says. Raises ApiError 400 with upstream's message."""
     return FieldSelector(tuple(_field_term(term, text) for term in _split(text) if term))

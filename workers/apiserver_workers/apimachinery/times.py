@@ -5,18 +5,26 @@ Parsing follows a layout element by element, because the message of a bad timest
 
 from __future__ import annotations
 
-import functools
 import re
 from datetime import UTC, datetime, timedelta
 
+from apiserver_workers.apimachinery.integers import INT64, natural
+from apiserver_workers.apimachinery.memo import memoized
+
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
+
+MAX_TERMS = 1000
+FRACTION_DIGITS = 18  # of a duration; the others are less than a nanosecond
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 # Well-formed and canonical: nothing to convert but what fromisoformat has to say about the calendar.
 _CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _CANONICAL_MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+MAX_DURATION = (1 << 63) - 1
+MAX_DIGITS = 19  # of a duration's number; more are beyond MAX_DURATION
 
 # An element of the layout, what it may look like, and the name of its range error.
 _DATE = (
@@ -85,7 +93,7 @@ def parse(text: str, layout: str = RFC3339) -> datetime:
         raise TimeError(f'parsing time "{text}": day out of range') from None
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def _checked(text: str) -> str:
     try:
         datetime.fromisoformat(text)
@@ -108,14 +116,22 @@ def parse_duration(text: str) -> int:
     if rest == "0":
         return 0
     total = position = 0
-    while position < len(rest):
+    for _ in range(MAX_TERMS):
+        if position == len(rest):
+            break
         match = _DURATION.match(rest, position)
         if match is None or not (match[1] or match[2]):
             raise TimeError(f'time: invalid duration "{text}"')
         unit = _UNITS[match[3]]
-        total += int(match[1] or 0) * unit + int(match[2] or 0) * unit // 10 ** len(match[2] or "")
+        whole = natural(match[1] or "0", INT64)
+        if whole is None:
+            raise TimeError(f'time: invalid duration "{text}"')
+        fraction = (match[2] or "")[:FRACTION_DIGITS]
+        total += whole * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+        if total > INT64 - (text[0] != "-"):
+            raise TimeError(f'time: invalid duration "{text}"')
         position = match.end()
-    if not rest:
+    if not rest or position < len(rest):
         raise TimeError(f'time: invalid duration "{text}"')
     return -total if text[0] == "-" else total
 

@@ -13,14 +13,16 @@ another minor version. A type is compiled when it is first asked for.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from apiserver_workers.apimachinery.schemas import Schemas, closure, definitions, load_schemas
+
+T = TypeVar("T")
 
 WIRE = Path(__file__).parent / "data" / "wire.json"
 
@@ -111,12 +113,14 @@ class Type:
     """A message of the API. `name` is the full name of its definition, `io.k8s.api.core.v1.Pod`.
 
     `go_name` is how Go's errors name it (`v1.Pod`), `is_object` says whether it carries kind and apiVersion itself.
+    `compiled` is what other modules have made of the type (`once_per_type`): it lives as long as the type does.
     """
 
     name: str
     model: TypeModel = field(repr=False)
     _members: tuple[tuple[Field, bool], ...] | None = field(default=None, repr=False)
     _fields: dict[str, Field] | None = field(default=None, repr=False)
+    compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def short_name(self) -> str:
@@ -162,6 +166,21 @@ class Type:
                 yield member
 
 
+def once_per_type(make: Callable[[Type], T]) -> Callable[[Type], T]:
+    """A function of a type that is computed once for each; the result is forgotten with the type."""
+
+    @functools.wraps(make)
+    def made(type: Type) -> T:
+        found: T
+        try:
+            found = type.compiled[make]
+        except KeyError:
+            found = type.compiled[make] = make(type)
+        return found
+
+    return made
+
+
 class TypeModel:
     """All types of one minor version. `kind()` finds a kind's type, `type()` any type by its definition's name."""
 
@@ -190,6 +209,10 @@ class TypeModel:
     def kinds(self) -> dict[tuple[str, str, str], str]:
         """The definition's name by (group, version, kind)."""
         return self._kinds
+
+    def definition_name(self, group: str, version: str, kind: str) -> str:
+        """The definition's name of a kind, "" if there is none."""
+        return self._kinds.get((group, version, kind), "")
 
     def type(self, name: str) -> Type:
         """The type of that definition's name, such as `io.k8s.api.core.v1.PodSpec`."""
@@ -276,6 +299,39 @@ class TypeModel:
                     yield f"{package}.{short}", (group, version, short)
 
 
+class ExtendedModel(TypeModel):
+    """A model with more kinds, those of `definitions`, on top of another one, which it does not change.
+
+    What is served for a while only has a model of its own, so that its types are gone when nobody serves it any more.
+    """
+
+    def __init__(self, base: TypeModel, definitions: Mapping[str, Any]) -> None:
+        self.minor = base.minor
+        self.base = base
+        self.schemas = Schemas(dict(definitions))
+        self.adopted = dict(definitions)
+        self._wire = {}
+        self._types = {}
+        self._kinds = dict(self.schemas.kinds)
+
+    def find(self, group: str, version: str, kind: str) -> Type | None:
+        """The type of that kind, of this model or of the one below, or None."""
+        name = self._kinds.get((group, version, kind))
+        return self.type(name) if name else self.base.find(group, version, kind)
+
+    def kinds(self) -> dict[tuple[str, str, str], str]:
+        """The definition's name by (group, version, kind), of both models."""
+        return {**self.base.kinds(), **self._kinds}
+
+    def definition_name(self, group: str, version: str, kind: str) -> str:
+        """The definition's name of a kind of either model, "" if there is none."""
+        return self._kinds.get((group, version, kind)) or self.base.definition_name(group, version, kind)
+
+    def type(self, name: str) -> Type:
+        """The type of that definition's name."""
+        return super().type(name) if name in self.adopted else self.base.type(name)
+
+
 def _set_flags(member: Field, flags: str) -> None:
     member.omitempty = "?" in flags
     member.pointer = "*" in flags
@@ -296,6 +352,11 @@ def serve(minor: str) -> TypeModel:
     found = _model(minor)
     _served = minor
     return found
+
+
+def meta_model() -> TypeModel:
+    """A model of the kinds that belong to no resource and are the same in every version: Status, DeleteOptions, Table."""
+    return model()
 
 
 DEFAULT_MINOR = "1.36"

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authentication.chains import chain_to, is_for_clients
 from apiserver_workers.authentication.interface import AuthenticationError, Response, as_authenticated
@@ -24,7 +25,7 @@ from apiserver_workers.server.tls.watched_files import WatchedFiles
 
 UID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
-MAX_REMEMBERED = 4096
+MAX_CHAIN = 1 << 16  # bytes of a chain whose verdict is remembered
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,7 +43,9 @@ class CertificateVerifier:
 
     def __init__(self, ca_file: str) -> None:
         self._authorities = WatchedFiles([ca_file], x509.load_pem_x509_certificates)
-        self._known: dict[tuple[bytes, ...], ClientCertificate | AuthenticationError] = {}
+        self._known: Kept[tuple[bytes, ...], ClientCertificate | AuthenticationError] = Kept(
+            longest=MAX_CHAIN, expansion=4
+        )
         self._known_by: list[x509.Certificate] = []
 
     def verify(self, shown: tuple[bytes, ...]) -> ClientCertificate:
@@ -50,11 +53,13 @@ class CertificateVerifier:
         if shown == UNTRUSTED:
             raise AuthenticationError("x509: certificate signed by unknown authority")
         authorities = self._authorities.current()
-        if authorities is not self._known_by or len(self._known) >= MAX_REMEMBERED:
-            self._known, self._known_by = {}, authorities
+        if authorities is not self._known_by:
+            self._known.clear()
+            self._known_by = authorities
         verdict = self._known.get(shown)
         if verdict is None:
-            verdict = self._known[shown] = _judge(shown, authorities)
+            verdict = _judge(shown, authorities)
+            self._known.keep(shown, verdict)
         if isinstance(verdict, AuthenticationError):
             raise AuthenticationError(str(verdict))
         if not verdict.not_before <= time.time() <= verdict.not_after:

@@ -17,6 +17,7 @@ import jwt
 import orjson
 
 from apiserver_workers.authentication.interface import AuthenticationError
+from apiserver_workers.authentication.jwt_claims import unverified, verified
 from apiserver_workers.server.client.http import ClientError, HttpClient
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -57,11 +58,10 @@ class Issuer:
         """The claims of a token that this issuer signed. Raises AuthenticationError."""
         if not self.discovered:
             raise AuthenticationError("oidc: authenticator not initialized")
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
-            raise AuthenticationError(f"oidc: verify token: oidc: malformed jwt: {error}") from None
-        algorithm, key_id = header.get("alg", ""), header.get("kid", "")
+        said = unverified(token)
+        if said is None:
+            raise AuthenticationError("oidc: verify token: oidc: malformed jwt")
+        algorithm, key_id = said.algorithm, said.key_id
         if algorithm not in self._algorithms:
             wanted = " ".join(f'"{name}"' for name in self._algorithms)
             raise AuthenticationError(
@@ -143,21 +143,11 @@ def _as_object(status: int, body: bytes) -> dict[str, Any]:
     return document
 
 
-# dates and audiences are checked by ourselves, with upstream's leeway and texts
-SIGNATURE_ONLY: Any = {
-    "verify_signature": True,
-    **dict.fromkeys(
-        ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
-    ),
-}
-
-
 def _verified(token: str, algorithm: str, key_id: str, keys: list[jwt.PyJWK]) -> dict[str, Any] | None:
     for key in keys:
         if key_id and key.key_id != key_id:
             continue
-        try:
-            return jwt.decode(token, key.key, [algorithm], options=SIGNATURE_ONLY)
-        except (jwt.PyJWTError, TypeError, ValueError):
-            continue
+        claims = verified(token, key.key, algorithm)
+        if claims is not None:
+            return claims
     return None

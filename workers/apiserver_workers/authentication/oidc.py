@@ -8,13 +8,11 @@ import logging
 import time
 from typing import Any
 
-import jwt
-import orjson
-
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authentication.configuration import JwtConfig
 from apiserver_workers.authentication.interface import Audiences, AuthenticationError, Response
 from apiserver_workers.authentication.issuer import Issuer
+from apiserver_workers.authentication.jwt_claims import REGISTERED, Claims, WrongType, shaped, unverified
 from apiserver_workers.authentication.token_file import for_audiences
 from apiserver_workers.server.client.http import ClientError, HttpClient
 from apiserver_workers.server.client.tls import TlsConfig
@@ -23,8 +21,6 @@ from apiserver_workers.server.metrics import JWT_SECONDS
 NOT_BEFORE_LEEWAY = 60.0
 CLAIM_NAMES, CLAIM_SOURCES = "_claim_names", "_claim_sources"
 GOOGLE = "accounts.google.com"
-
-Claims = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +89,10 @@ class JwtTokens:
         names, sources = claims[CLAIM_NAMES], claims.get(CLAIM_SOURCES)
         if not isinstance(names, dict) or claim not in names:
             return
-        if not isinstance(sources, dict) or not isinstance(sources.get(names[claim]), dict):
+        named = names[claim]
+        if not isinstance(named, str) or not isinstance(sources, dict) or not isinstance(sources.get(named), dict):
             raise AuthenticationError(f"{prefix}id token _claim_names contained a source missing in _claims_sources")
-        source = sources[names[claim]]
+        source = sources[named]
         endpoint, access_token = source.get("endpoint"), source.get("access_token")
         if not endpoint or not isinstance(endpoint, str):
             return
@@ -134,28 +131,25 @@ class JwtTokens:
 
 def untrusted_issuer(token: str) -> str:
     """The issuer that a token names, without looking at its signature; "" if it is no JWT or names none."""
-    parts = token.split(".")
-    if len(parts) != 3:
+    said = unverified(token)
+    if said is None:
         return ""
-    try:
-        claims = orjson.loads(jwt.utils.base64url_decode(parts[1]))
-    except ValueError:
-        return ""
-    issuer = claims.get("iss") if isinstance(claims, dict) else None
-    if issuer == GOOGLE:
-        return f"https://{GOOGLE}"
-    return issuer if isinstance(issuer, str) else ""
+    return f"https://{GOOGLE}" if said.issuer == GOOGLE else said.issuer
 
 
 def check(claims: Claims, config: JwtConfig, now: float) -> None:
-    """Audience and dates. Raises AuthenticationError."""
+    """Types, audience and dates. Raises AuthenticationError."""
+    try:
+        claims = shaped(claims, REGISTERED)
+    except WrongType as error:
+        raise AuthenticationError(f"oidc: verify token: oidc: failed to unmarshal claims: {error}") from None
     meant_for = claims.get("aud", [])
     audiences = meant_for if isinstance(meant_for, list) else [meant_for]
     if not any(audience in config.audiences for audience in audiences):
         raise AuthenticationError(
             f"oidc: verify token: oidc: expected audience in {_listed(config.audiences)} got {_listed(audiences)}"
         )
-    expiry, not_before = _moment(claims, "exp"), _moment(claims, "nbf")
+    expiry, not_before = claims.get("exp"), claims.get("nbf")
     if expiry is None or expiry < now:
         raise AuthenticationError("oidc: verify token: oidc: token is expired")
     if not_before is not None and now + NOT_BEFORE_LEEWAY < not_before:
@@ -164,15 +158,6 @@ def check(claims: Claims, config: JwtConfig, now: float) -> None:
 
 def _listed(names: Any) -> str:
     return "[" + " ".join(f'"{name}"' for name in names) + "]"
-
-
-def _moment(claims: Claims, name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise AuthenticationError(f"oidc: verify token: oidc: failed to unmarshal claims: {name} is no date")
-    return value
 
 
 def _text(claims: Claims, name: str, what: str) -> str:

@@ -5,6 +5,7 @@ Only a client with a certificate of the front-proxy CA, under one of the allowed
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from apiserver_workers.apimachinery.user import UserInfo
@@ -40,14 +41,9 @@ class RequestHeader:
         name = next((headers[header] for header in self._username_headers if headers.get(header)), "")
         if not name or not self._trusts(request.peer_certificates):
             return None
-        groups = [group for header in self._group_headers for group in split_values(headers.get(header, ""))]
+        groups = [group for header in self._group_headers for group in request.values(header) if group]
         uid = next((headers[header] for header in self._uid_headers if headers.get(header)), "")
-        extra = {
-            unescape_key(header[len(prefix) :]): split_values(value)
-            for prefix in self._extra_prefixes
-            for header, value in headers.items()
-            if header.startswith(prefix)
-        }
+        extra = extra_of(request, self._extra_prefixes)
         for header in [header for header in headers if self._is_identity(header)]:
             del headers[header]
         return Response(UserInfo(name, uid, tuple(groups), extra))
@@ -68,9 +64,14 @@ def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def split_values(joined: str) -> list[str]:
-    """The values of a header that was sent several times: requests carry them joined with ", "."""
-    return joined.split(", ") if joined else []
+def extra_of(request: Request, prefixes: Iterable[str]) -> dict[str, list[str]]:
+    """A user's extra: each line of a header with such a prefix is one value of the key that follows the prefix."""
+    extra: dict[str, list[str]] = {}
+    for prefix in prefixes:
+        for header in request.headers:
+            if header.startswith(prefix):
+                extra.setdefault(unescape_key(header[len(prefix) :]), []).extend(request.values(header))
+    return extra
 
 
 def unescape_key(key: str) -> str:

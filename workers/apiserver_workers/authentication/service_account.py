@@ -17,6 +17,16 @@ import jwt
 from apiserver_workers.apimachinery.errors import not_found
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authentication.interface import Audiences, AuthenticationError, Response
+from apiserver_workers.authentication.jwt_claims import (
+    NUMBER,
+    REGISTERED,
+    Claims,
+    Unverified,
+    WrongType,
+    shaped,
+    unverified,
+    verified,
+)
 from apiserver_workers.authentication.keys import algorithm_of, key_id, parse_keys, parse_signing_key
 from apiserver_workers.authorization.attributes import quote_list
 from apiserver_workers.server.metrics import STALE_TOKENS, VALID_TOKENS
@@ -28,7 +38,14 @@ GROUP = "system:serviceaccounts"
 EXTRA = "authentication.kubernetes.io/"
 LEEWAY = 60.0
 
-Claims = dict[str, Any]
+REFERENCE = {"name": str, "uid": str}
+PRIVATE = {
+    "namespace": str,
+    **dict.fromkeys(("serviceaccount", "pod", "secret", "node"), REFERENCE),
+    "warnafter": NUMBER,
+}
+SHAPE = {**REGISTERED, "kubernetes.io": PRIVATE}
+
 # (resource, namespace, name) -> the stored object, None if there is none
 Getter = Callable[[str, str, str], Awaitable[dict[str, Any] | None]]
 
@@ -86,10 +103,10 @@ class ServiceAccountTokens:
 
     async def authenticate_token(self, token: str, audiences: Audiences | None) -> Response | None:
         """None for what is not a token of ours; AuthenticationError for one that is not or no longer good."""
-        unverified = _peek(token)
-        if unverified is None or unverified[1].get("iss") not in self._issuers:
+        said = unverified(token)
+        if said is None or said.issuer not in self._issuers:
             return None
-        claims = self._verify(token, unverified[0])
+        claims = self._verify(token, said)
         meant_for = claims.get("aud") or list(self._api_audiences)
         token_audiences = [meant_for] if isinstance(meant_for, str) else meant_for
         wanted = self._api_audiences if audiences is None else audiences
@@ -103,16 +120,14 @@ class ServiceAccountTokens:
         except StorageError as error:
             raise AuthenticationError(f"cannot look up what the token names: {error}") from error
 
-    def _verify(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
-        kid = header.get("kid", "")
-        keys = [key for file in self._files for key in file.current() if not kid or key_id(key) == kid]
+    def _verify(self, token: str, said: Unverified) -> Claims:
+        keys = [key for file in self._files for key in file.current() if not said.key_id or key_id(key) == said.key_id]
         if not keys:
             raise AuthenticationError("invalid signature, no keys found")
         for key in keys:
-            try:
-                return jwt.decode(token, key, [algorithm_of(key)], options=SIGNATURE_ONLY)
-            except jwt.PyJWTError:
-                continue
+            claims = verified(token, key, algorithm_of(key))
+            if claims is not None:
+                return _decoded(claims)
         raise AuthenticationError("go-jose/go-jose: error in cryptographic primitive")
 
 
@@ -134,7 +149,7 @@ class BoundTokens:
         if "pod" not in private:
             await self._check_bound(private.get("node"), "node", "nodes", "", now)
         # a pod that did not read its token again when it should have goes on with the extended one
-        stale = 0 < _number(private.get("warnafter"), 0) < now
+        stale = 0 < private.get("warnafter", 0) < now
         (STALE_TOKENS if stale else VALID_TOKENS).inc()
         return UserInfo(user_name(namespace, name), uid, group_names(namespace), extra_of(claims, private))
 
@@ -162,40 +177,22 @@ def check_account(account: dict[str, Any] | None, namespace: str, name: str, uid
         raise AuthenticationError(f"service account UID ({found}) does not match claim ({uid})")
 
 
-# dates, issuer and audiences are checked by ourselves, with upstream's leeway and texts
-SIGNATURE_ONLY: Any = {
-    "verify_signature": True,
-    **dict.fromkeys(
-        ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
-    ),
-}
-
-
-def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Header and claims without looking at the signature; None if it is no JWT."""
+def _decoded(claims: Claims) -> Claims:
     try:
-        decoded = jwt.decode_complete(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError):
-        return None
-    return decoded["header"], decoded["payload"]
+        decoded: Claims = shaped(claims, SHAPE)
+    except WrongType as error:
+        raise AuthenticationError(f"service account token claims could not be decoded: {error}") from None
+    return decoded
 
 
 def check_times(claims: dict[str, Any], now: float) -> None:
     """Raises AuthenticationError for a token that has expired or is not valid yet."""
-    if now - LEEWAY > _number(claims.get("exp"), now):
+    if now - LEEWAY > claims.get("exp", now):
         raise AuthenticationError("service account token has expired")
-    if now + LEEWAY < _number(claims.get("nbf"), now):
+    if now + LEEWAY < claims.get("nbf", now):
         raise AuthenticationError("service account token is not valid yet")
-    if now + LEEWAY < _number(claims.get("iat"), now):
+    if now + LEEWAY < claims.get("iat", now):
         raise AuthenticationError("service account token is issued in the future")
-
-
-def _number(value: Any, default: float) -> float:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise AuthenticationError("service account token claims could not be validated")
-    return value
 
 
 def deleted_before(obj: dict[str, Any], moment: float) -> bool:

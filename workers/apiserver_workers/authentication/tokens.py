@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 
 from apiserver_workers.authentication.interface import (
@@ -17,6 +16,7 @@ from apiserver_workers.authentication.interface import (
 from apiserver_workers.authorization.rbac import aggregate
 from apiserver_workers.server.http.messages import Request
 
+PROTOCOLS = "sec-websocket-protocol"
 PROTOCOL_PREFIX = "base64url.bearer.authorization.k8s.io."
 
 
@@ -56,14 +56,19 @@ class BearerToken:
             response = await self._tokens.authenticate_token(token, None)
             del headers["authorization"]
             return response
-        if "sec-websocket-protocol" in headers and headers.get("upgrade", "").lower() == "websocket":
-            return await self._websocket(headers)
+        if PROTOCOLS in headers and headers.get("upgrade", "").lower() == "websocket":
+            return await self._websocket(request)
         return None
 
-    async def _websocket(self, headers: dict[str, str]) -> Response | None:
-        protocols = [protocol.strip() for protocol in headers["sec-websocket-protocol"].split(",")]
-        others = [protocol for protocol in protocols if not protocol.startswith(PROTOCOL_PREFIX)]
-        encoded = [protocol.removeprefix(PROTOCOL_PREFIX) for protocol in protocols if protocol not in others]
+    async def _websocket(self, request: Request) -> Response | None:
+        others: list[str] = []
+        encoded: list[str] = []
+        for line in request.values(PROTOCOLS):
+            for protocol in map(str.strip, line.split(",")):
+                if protocol.startswith(PROTOCOL_PREFIX):
+                    encoded.append(protocol.removeprefix(PROTOCOL_PREFIX))
+                else:
+                    others.append(protocol)
         if not encoded:
             return None
         if len(encoded) > 1:
@@ -72,10 +77,10 @@ class BearerToken:
             raise AuthenticationError("missing additional subprotocol")
         try:
             token = base64.urlsafe_b64decode(encoded[0] + "=" * (-len(encoded[0]) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise AuthenticationError("invalid base64.bearer.authorization token encoding") from error
         response = await self._tokens.authenticate_token(token, None)
-        headers["sec-websocket-protocol"] = ",".join(others)
+        request.replace_header(PROTOCOLS, ",".join(others))
         return response
 
 

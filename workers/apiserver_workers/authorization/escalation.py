@@ -6,31 +6,39 @@ last in mutating admission, where the object is what the client asked for and no
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
+from apiserver_workers.admission.chain import AdmissionChain
 from apiserver_workers.apimachinery.errors import ApiError, forbidden, not_found
 from apiserver_workers.authorization.attributes import MASTERS, Attributes, allowed, quote, quote_list
 from apiserver_workers.authorization.bootstrap_policy import GROUP
-from apiserver_workers.authorization.rules import FULL_AUTHORITY, Rule, describe, uncovered
+from apiserver_workers.authorization.rules import FULL_AUTHORITY, Rule, describe, missing, targets
 from apiserver_workers.authorization.union import ServerAuthorizer
-from apiserver_workers.registry.attributes import CREATE, UPDATE, Admission
+from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.attributes import Attributes as AdmissionAttributes
 from apiserver_workers.registry.registry import Registry
 
 ROLES = frozenset({"roles", "clusterroles"})
 BINDINGS = frozenset({"rolebindings", "clusterrolebindings"})
 GARBAGE_COLLECTOR_FIELDS = frozenset({"finalizers", "ownerReferences", "managedFields", "resourceVersion"})
+MAX_TARGETS = 100_000  # resources that the rules of one role may name, each with each of its groups and names
+MAX_MISSING = 1_000  # that a refusal lists
+SLICE = 200  # steps between which other requests have their turn
 NEEDS_CLUSTER_ADMIN = "must have cluster-admin privileges to use the aggregationRule"
 
 
 class EscalationGuard:
     """An admission chain with the guard behind its mutating part."""
 
-    def __init__(self, chain: Admission, authorizer: ServerAuthorizer, registry: Registry) -> None:
-        """`registry` is where bound roles are looked up."""
+    def __init__(self, chain: AdmissionChain, registry: Registry) -> None:
+        """`registry` is where bound roles are looked up; the authorizer is that of the chain's initializer."""
         self._chain = chain
-        self._authorizer = authorizer
         self._registry = registry
+
+    @property
+    def _authorizer(self) -> ServerAuthorizer:
+        return cast(ServerAuthorizer, self._chain.initializer.authorizer)
 
     async def admit(self, attributes: AdmissionAttributes) -> None:
         await self._chain.admit(attributes)
@@ -46,15 +54,15 @@ class EscalationGuard:
         if new is None or MASTERS in a.user.groups or (old is not None and only_garbage_collection(new, old)):
             return
         if a.info.resource in ROLES and not await self._allows(a, "escalate", a.info.resource, a.name if old else ""):
-            self._confirm(a, new.get("rules") or [])
+            await self._confirm(a, new.get("rules") or [])
             if "aggregationRule" in new or (old is not None and "aggregationRule" in old):
-                if self._missing(a, list(FULL_AUTHORITY)):
+                if await self._missing(a, list(FULL_AUTHORITY)):
                     raise self._forbidden(a, NEEDS_CLUSTER_ADMIN)
         elif a.info.resource in BINDINGS:
             ref = new["roleRef"]
             resource = "clusterroles" if ref.get("kind") == "ClusterRole" else "roles"
             if not await self._allows(a, "bind", resource, ref.get("name", "")):
-                self._confirm(a, await self._role_rules(a, resource, ref.get("name", "")))
+                await self._confirm(a, await self._role_rules(a, resource, ref.get("name", "")))
 
     async def _allows(self, a: AdmissionAttributes, verb: str, resource: str, name: str) -> bool:
         attributes = Attributes(
@@ -69,17 +77,31 @@ class EscalationGuard:
             raise not_found(resource, GROUP, name)
         return entry.obj.get("rules") or []
 
-    def _missing(self, a: AdmissionAttributes, rules: list[Rule]) -> list[Rule]:
-        return uncovered(self._authorizer.rules_for(a.user, a.namespace).rules, rules)
+    async def _missing(self, a: AdmissionAttributes, rules: list[Rule]) -> list[Rule]:
+        """The rules that the user lacks, at most MAX_MISSING. Other requests go on meanwhile."""
+        if targets(rules) > MAX_TARGETS:
+            raise self._forbidden(a, f"rules name more than {MAX_TARGETS} resources, which are too many to check")
+        found: list[Rule] = []
+        for step, rule in enumerate(missing(self._authorizer.rules_for(a.user, a.namespace).rules, rules), 1):
+            if rule is not None:
+                found.append(rule)
+            if len(found) == MAX_MISSING:
+                break
+            if not step % SLICE:
+                await asyncio.sleep(0)
+        return found
 
-    def _confirm(self, a: AdmissionAttributes, rules: list[Rule]) -> None:
+    async def _confirm(self, a: AdmissionAttributes, rules: list[Rule]) -> None:
         """ConfirmNoEscalation: raises ApiError unless the user holds all these rules."""
-        missing = self._missing(a, rules)
-        if missing:
-            who = f"user {quote(a.user.name)} (groups={quote_list(a.user.groups)})"
-            why = f"{who} is attempting to grant RBAC permissions not currently held:\n" + "\n".join(describe(missing))
-            error = self._authorizer.rules_for(a.user, a.namespace).error
-            raise self._forbidden(a, f"{why}; resolution errors: [{error}]" if error else why)
+        found = await self._missing(a, rules)
+        if not found:
+            return
+        who = f"user {quote(a.user.name)} (groups={quote_list(a.user.groups)})"
+        why = f"{who} is attempting to grant RBAC permissions not currently held:\n" + "\n".join(describe(found))
+        if len(found) == MAX_MISSING:
+            why += "\nand more"
+        error = self._authorizer.rules_for(a.user, a.namespace).error
+        raise self._forbidden(a, f"{why}; resolution errors: [{error}]" if error else why)
 
     def _forbidden(self, a: AdmissionAttributes, why: str) -> ApiError:
         name = a.obj["metadata"].get("name", "") if a.obj else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes, Decision
 from apiserver_workers.authorization.node_graph import NodeGraph
@@ -16,6 +17,7 @@ USER_PREFIX = "system:node:"
 NODES_GROUP = "system:nodes"
 LEASE_NAMESPACE = "kube-node-lease"
 CHANGING = frozenset({"get", "create", "update", "patch", "delete"})
+READS_ACCOUNTS = ("KubeletServiceAccountTokenForCredentialProviders", "PodCertificateRequest")
 UNSUPPORTED_RULES = "node authorizer does not support user rule resolution"
 
 Answer = tuple[Decision, str]
@@ -91,7 +93,9 @@ class NodeAuthorizer:
 
     def service_account(self, node: str, a: Attributes) -> Answer:
         if a.verb == "get" and not a.subresource:
-            return self.related(node, a)
+            if any(map(feature_gates.enabled, READS_ACCOUNTS)):
+                return self.read_namespaced(node, a)
+            return no("not allowed to get service accounts")
         if a.verb != "create" or not a.name:
             return no("can only create tokens for individual service accounts")
         if a.subresource != "token":
@@ -140,7 +144,8 @@ class NodeAuthorizer:
         if a.verb in ("get", "list", "watch"):
             if a.name == node:
                 return ALLOW
-            return no(f"node '{node}' cannot read '{a.name}', only its own Node object")
+            read = f"'{a.name}'" if a.name else "all nodes"
+            return no(f"node '{node}' cannot read {read}, only its own Node object")
         return SILENT
 
     def pod(self, node: str, a: Attributes) -> Answer:
@@ -153,12 +158,18 @@ class NodeAuthorizer:
         if a.verb == "get":
             return self.get(node, a)
         if a.verb in ("list", "watch"):
-            return ALLOW if selects_node(a, node) else no("can only list/watch pods with spec.nodeName field selector")
+            if selects_node(a, node):
+                return ALLOW
+            if a.name:
+                return self.related(node, a)
+            return no("can only list/watch pods with spec.nodeName field selector")
         return ALLOW if a.verb in ("create", "delete") else SILENT
 
     def certificate_request(self, node: str, a: Attributes) -> Answer:
+        if not feature_gates.enabled("PodCertificateRequest"):
+            return SILENT
         if a.subresource:
-            return no("nodes may not access subresources of PodCertificateRequests")
+            return no("nodes may not access the status subresource of PodCertificateRequests")
         if a.verb == "create":
             return ALLOW
         if a.verb == "get":
@@ -167,7 +178,7 @@ class NodeAuthorizer:
             if selects_node(a, node):
                 return ALLOW
             return no("can only list/watch podcertificaterequests with nodeName field selector")
-        return no("nodes can only create, get, list, or watch PodCertificateRequests")
+        return no(f"nodes may not {a.verb} podcertificaterequests")
 
 
 def selects_node(attributes: Attributes, node: str) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import quote
 from apiserver_workers.authorization.rules import CompiledRule, Rule, compile_rule
 
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
-MAX_USERS = 4096
 
 Subject = tuple[str, str]  # (User or Group, name): a service account is the user it authenticates as
 
@@ -60,7 +60,7 @@ class Policy:
         self._roles: dict[tuple[str, str], _Role] = {}  # (namespace, name); "" for cluster roles
         self._bindings: dict[tuple[str, str], _Binding] = {}
         self._by_subject: dict[tuple[str, Subject], dict[str, _Binding]] = {}  # (namespace, subject): name: binding
-        self._held: dict[tuple[str, str, tuple[str, ...]], Grants] = {}
+        self._held: Kept[tuple[str, str, tuple[str, ...]], Grants] = Kept()
 
     def changed(self) -> None:
         self.generation += 1
@@ -99,9 +99,8 @@ class Policy:
         key = (namespace, user.name, user.groups)
         grants = self._held.get(key)
         if grants is None:
-            if len(self._held) >= MAX_USERS:
-                self._held.clear()
-            grants = self._held[key] = self._resolve(user, namespace)
+            grants = self._resolve(user, namespace)
+            self._held.keep(key, grants)
         return grants
 
     def _resolve(self, user: UserInfo, namespace: str) -> Grants:

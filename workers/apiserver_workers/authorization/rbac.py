@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes, Decision
 from apiserver_workers.authorization.policy import Policy
 from apiserver_workers.authorization.rules import HeldRules
 from apiserver_workers.storage.interface import Entry, Event
 
-MAX_DECISIONS = 16384
+DECISIONS_ROOM = 32 << 20  # bytes
 
 
 class RBACAuthorizer:
@@ -21,19 +22,20 @@ class RBACAuthorizer:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._decided: dict[tuple[Any, ...], tuple[Decision, str]] = {}
+        self._decided: Kept[tuple[Any, ...], tuple[Decision, str]] = Kept(room=DECISIONS_ROOM)
         self._decided_at = -1
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """ALLOW with the binding that allows it, or NO_OPINION with the role references that lead nowhere."""
-        if self._decided_at != self.policy.generation or len(self._decided) >= MAX_DECISIONS:
+        if self._decided_at != self.policy.generation:
             self._decided.clear()
             self._decided_at = self.policy.generation
         a = attributes
         key = (a.user.name, a.user.groups, a.verb, a.api_group, a.resource, a.subresource, a.namespace, a.name, a.path)
         decision = self._decided.get(key)
         if decision is None:
-            decision = self._decided[key] = self._decide(attributes)
+            decision = self._decide(attributes)
+            self._decided.keep(key, decision)
         return decision
 
     def _decide(self, attributes: Attributes) -> tuple[Decision, str]:

@@ -5,7 +5,7 @@ A PolicyRule is a dict as the API has it: verbs, apiGroups, resources, resourceN
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -82,10 +82,32 @@ def url_matches(pattern: str, path: str) -> bool:
     return pattern in (ALL, path) or (pattern.endswith(ALL) and path.startswith(pattern.rstrip(ALL)))
 
 
+def missing(owner_rules: Iterable[Rule], wanted: Iterable[Rule]) -> Iterator[Rule | None]:
+    """For each resource (with its group and, if given, name) and each URL of `wanted` a rule with those verbs that no
+    owner rule covers, or None if all are covered. The caller may pause between any two.
+    """
+    owners = [compile_rule(rule) for rule in owner_rules]
+    for rule in wanted:
+        verbs = tuple(dict.fromkeys(rule.get("verbs") or ()))
+        for target in _targets(rule):
+            left = _left(owners, target, verbs)
+            yield {**target, "verbs": left} if left else None
+
+
+def targets(rules: Iterable[Rule]) -> int:
+    """How many steps `missing` takes for these rules."""
+    total = 0
+    for rule in rules:
+        groups, resources, names, urls = (
+            len(rule.get(field) or ()) for field in ("apiGroups", "resources", "resourceNames", "nonResourceURLs")
+        )
+        total += groups * resources * max(names, 1) + urls
+    return total
+
+
 def uncovered(owner_rules: Iterable[Rule], wanted: Iterable[Rule]) -> list[Rule]:
-    """The parts of `wanted` that no owner rule covers, one verb and resource (or URL) a rule."""
-    owners = list(owner_rules)
-    return [part for rule in wanted for part in _break_down(rule) if not any(_covers(owner, part) for owner in owners)]
+    """The parts of `wanted` that no owner rule covers, one resource or URL a rule."""
+    return [rule for rule in missing(owner_rules, wanted) if rule is not None]
 
 
 def describe(rules: Sequence[Rule]) -> list[str]:
@@ -93,54 +115,47 @@ def describe(rules: Sequence[Rule]) -> list[str]:
     return sorted({_describe(rule) for rule in _compact(rules)})
 
 
-def _break_down(rule: Rule) -> list[Rule]:
-    verbs = rule.get("verbs") or ()
+def _targets(rule: Rule) -> Iterator[Rule]:
+    """What the rule is about, one by one, without its verbs."""
     names = rule.get("resourceNames") or ()
-    parts: list[Rule] = []
-    for group, resource, verb in product(rule.get("apiGroups") or (), rule.get("resources") or (), verbs):
-        part = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-        parts.extend({**part, "resourceNames": [name]} for name in names) if names else parts.append(part)
-    parts.extend(
-        {"nonResourceURLs": [url], "verbs": [verb]} for url, verb in product(rule.get("nonResourceURLs") or (), verbs)
-    )
-    return parts
+    for group, resource in product(rule.get("apiGroups") or (), rule.get("resources") or ()):
+        target = {"apiGroups": [group], "resources": [resource]}
+        if names:
+            yield from ({**target, "resourceNames": [name]} for name in names)
+        else:
+            yield target
+    for url in rule.get("nonResourceURLs") or ():
+        yield {"nonResourceURLs": [url]}
 
 
-def _covers(owner: Rule, part: Rule) -> bool:
-    return (
-        _has(owner, part, "verbs")
-        and _has(owner, part, "apiGroups")
-        and _covers_resources(owner, part)
-        and _covers_urls(owner, part)
-        and _covers_names(owner, part)
-    )
+def _left(owners: Sequence[CompiledRule], target: Rule, verbs: Sequence[str]) -> list[str]:
+    """The verbs that no owner rule about the target has."""
+    covers = _covers_url if "nonResourceURLs" in target else _covers_resource
+    left: Sequence[str] = verbs
+    for owner in owners:
+        if not left:
+            break
+        if covers(owner, target):
+            left = () if ALL in owner.verbs else [verb for verb in left if verb not in owner.verbs]
+    return list(left)
 
 
-def _has(owner: Rule, part: Rule, field: str) -> bool:
-    held = owner.get(field) or ()
-    return ALL in held or all(value in held for value in part.get(field) or ())
-
-
-def _covers_resources(owner: Rule, part: Rule) -> bool:
-    held = owner.get("resources") or ()
-    if ALL in held:
-        return True
-    for resource in part.get("resources") or ():
+def _covers_resource(owner: CompiledRule, target: Rule) -> bool:
+    """An owner rule without names covers all; one with names covers only those (never a target without)."""
+    (group,), (resource,) = target["apiGroups"], target["resources"]
+    if group not in owner.groups and ALL not in owner.groups:
+        return False
+    if resource not in owner.resources and ALL not in owner.resources:
         _, slash, subresource = resource.partition("/")
-        if resource not in held and not (slash and f"*/{subresource}" in held):
+        if not slash or f"*/{subresource}" not in owner.resources:
             return False
-    return True
+    names = target.get("resourceNames")
+    return not owner.names or (names is not None and names[0] in owner.names)
 
 
-def _covers_names(owner: Rule, part: Rule) -> bool:
-    """An owner rule without names covers all; one with names covers only those (never a part without)."""
-    held, wanted = owner.get("resourceNames") or (), part.get("resourceNames") or ()
-    return not held or (bool(wanted) and all(name in held for name in wanted))
-
-
-def _covers_urls(owner: Rule, part: Rule) -> bool:
-    held = owner.get("nonResourceURLs") or ()
-    return all(any(url_matches(url, wanted) for url in held) for wanted in part.get("nonResourceURLs") or ())
+def _covers_url(owner: CompiledRule, target: Rule) -> bool:
+    (wanted,) = target["nonResourceURLs"]
+    return not owner.names and any(url_matches(url, wanted) for url in owner.urls)
 
 
 def _compact(rules: Sequence[Rule]) -> list[Rule]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.selectors import parse_labels
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes, Decision, EvaluationError
@@ -21,7 +22,7 @@ from apiserver_workers.server.metrics import WEBHOOK_EVALUATIONS, WEBHOOK_FAIL_O
 
 GROUP = "authorization.k8s.io"
 VERSIONS = ("v1", "v1beta1")
-MAX_CACHED = 8192
+CACHE_ROOM = 64 << 20  # bytes
 MAX_CACHED_LENGTH = 10000
 BOTH = "webhook subject access review returned both allow and deny response"
 LABEL_OPERATORS = {
@@ -59,7 +60,7 @@ class WebhookAuthorizer:
         self._version = version
         self._ttl = {True: authorized_ttl, False: unauthorized_ttl}
         self._on_error = on_error
-        self._kept: dict[bytes, tuple[float, Object]] = {}
+        self._kept: Kept[bytes, tuple[float, Object]] = Kept(longest=2 * MAX_CACHED_LENGTH, room=CACHE_ROOM)
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
         """Raises EvaluationError when the webhook does not answer, or says both yes and no."""
@@ -110,10 +111,8 @@ class WebhookAuthorizer:
     def _keep(self, key: bytes, status: Object) -> None:
         seconds = self._ttl[status.get("allowed") is True]
         if seconds > 0:
-            self._kept.pop(key, None)
-            if len(self._kept) >= MAX_CACHED:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = (time.monotonic() + seconds, status)
+            self._kept.pop(key, None)  # so that it is the newest
+            self._kept.keep(key, (time.monotonic() + seconds, status))
 
 
 def check_version(version: str) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import os
 
 from apiserver_workers.apimachinery import types
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.resources import ResourceInfo, stored_prefixes
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
@@ -28,8 +29,12 @@ from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks, is_health_path
 from apiserver_workers.server.hooks import Hooks
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.resource_set import Mounted, ResourceSet, mounted_store
 from apiserver_workers.server.served_version import serve
 from apiserver_workers.storage.compactor import compactor
+
+# The watch cache holds what this server serves, and what it writes for another one.
+KEPT = (*stored_prefixes(server="core"), *stored_prefixes(server="aggregator"))
 
 
 class CoreServer:
@@ -44,14 +49,15 @@ class CoreServer:
         self.config = config
         self.served = serve(config)
         self.resources = [info for info in self.served if info.server == "core"]
-        extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
+        extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"), inner=True)
         self.server = GenericAPIServer(extensions.handle)
         self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
-        preload(self.resources)
+        self.kinds = BuiltinKinds(types.model())
+        self.kinds.preload(self.resources)
 
     async def startup(self) -> None:
         config = self.config
-        backend = self.backend = Backend(config)
+        backend = self.backend = Backend(config, keep=KEPT, kinds=self.kinds, guard=EscalationGuard)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
         await self.authenticator.start()
@@ -59,20 +65,17 @@ class CoreServer:
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
         backend.registry.permits = Rights(self.authorizer)
-        backend.registry.admission = EscalationGuard(backend.admission, self.authorizer, backend.registry)
         reviews = Reviews(self.authenticator, self.authorizer)
-        self.server.install(filter(stored, self.resources), backend.registry)
-        tokens = token_endpoint(config, backend.registry)
-        connect = ConnectEndpoints(config, backend.registry, self.authorizer)
-        for info in self.resources:
-            if not info.group and (routes := connect.routes(info.resource)):
-                self.server.extend(info, routes)
-            if info.resource == "serviceaccounts" and tokens is not None:
-                self.server.extend(info, {("token", "create"): tokens.create})
-            if not stored(info):
-                self.server.mount(View(info), virtual.routes(info, backend, reviews))
-        discovery = DiscoveryEndpoints(self.resources, server_address=config.server_address)
-        self.server.paths.update(discovery.routes())
+        self.tokens = token_endpoint(config, backend.registry)
+        self.connect = ConnectEndpoints(config, backend.registry, self.authorizer)
+        self.server.resources = ResourceSet(self._mounted(info, reviews) for info in self.resources)
+        discovery = DiscoveryEndpoints(
+            lambda: self.server.resources.infos,
+            minor=self.kinds.model.minor,
+            server_address=config.server_address,
+            otherwise=self.server.unknown,
+        )
+        self.server.prefixes.update(discovery.prefixes)
         self.server.paths.update(openid_routes(config, config.server_address))
         self.hooks = Hooks(
             config.run_dir,
@@ -86,6 +89,19 @@ class CoreServer:
         self.compaction = [asyncio.create_task(compactor(etcd, interval)) for etcd in backend.clusters.all]
         backend.add_checks(self.health)
         self.health.add_group(self.hooks.checks, prefix="poststarthook/")
+
+    def _mounted(self, info: ResourceInfo, reviews: Reviews) -> Mounted:
+        """A resource with its handlers: those of what is stored, those of its own subresources, or its own alone."""
+        kind = self.kinds.of(info)
+        if not info.is_stored:
+            return Mounted(View(kind), virtual.routes(info, self.backend, reviews))
+        mounted = mounted_store(kind, self.backend.registry.store_of(kind))
+        routes = dict(mounted.routes)
+        if not info.group:
+            routes.update(self.connect.routes(info.resource))
+        if info.resource == "serviceaccounts" and self.tokens is not None:
+            routes["token", "create"] = self.tokens.create
+        return Mounted(mounted.view, routes)
 
     async def handle(self, request: Request) -> Response:
         if is_health_path(request.path):
@@ -102,18 +118,6 @@ class CoreServer:
         await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()
-
-
-def stored(info: ResourceInfo) -> bool:
-    """Whether the resource lies in etcd; the others are questions, answered when they are created or read."""
-    return "update" in info.verbs
-
-
-def preload(resources: list[ResourceInfo]) -> None:
-    """Compile what all workers share before they are forked."""
-    model = types.model()
-    for info in resources:
-        model.kind(info.group, info.version, info.kind).fields  # noqa: B018
 
 
 def create(config: ServerConfig) -> CoreServer:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import Any
 from uuid import uuid4
 
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflict, invalid
-from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.validation import field
 from apiserver_workers.authentication.service_account import TokenSigner, user_name
 from apiserver_workers.registry.attributes import CREATE
@@ -19,7 +17,7 @@ from apiserver_workers.server.endpoints.decoding import decode_object
 from apiserver_workers.server.endpoints.managers import manager_of, track
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import output_of, transformed_response
-from apiserver_workers.server.endpoints.served import Served, View
+from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
 
 Object = dict[str, Any]
@@ -30,11 +28,6 @@ SHORTEST, LONGEST = 600, 1 << 32
 # keep working; `warnafter` tells when it should have been replaced.
 EXTENDED_REQUEST, EXTENSION = 3607, 365 * 24 * 3600
 BINDABLE = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
-
-
-@functools.cache
-def _view() -> View:
-    return View(ResourceInfo(GROUP, "v1", "serviceaccounts", KIND, "", True, frozenset({"create"})))
 
 
 class TokenEndpoint:
@@ -51,8 +44,9 @@ class TokenEndpoint:
         """The request with its token. Raises ApiError: 400, 404, 409, 422."""
         output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
-        asked = decode_object(request, _view(), options.field_validation)
-        asked = track(_view(), None, asked, manager_of(request, options), "token")
+        view = accounts.bodies["token"]
+        asked = await decode_object(request, view, options.field_validation)
+        asked = await track(view, None, asked, manager_of(request, options), "token")
         context = context_of(request, accounts, as_object("CreateOptions", options), dry_run=options.dry_run)
         _match_url(asked["metadata"], context.name, context.namespace)
         account = await self._get("serviceaccounts", context.namespace, context.name)
@@ -66,7 +60,7 @@ class TokenEndpoint:
         self._shorten(asked["spec"], request.warnings)
         bound = await self._bound(asked["spec"].get("boundObjectRef"), account["metadata"])
         answer = {**asked, "status": self._status(asked["spec"], account["metadata"], bound, now)}
-        return transformed_response(request, _view(), answer, output, status=201)
+        return transformed_response(request, view, answer, output, status=201)
 
     def _complete(self, asked: Object, account: Object, now: float) -> None:
         metadata, of_account = asked["metadata"], account["metadata"]

@@ -30,7 +30,8 @@ def routes(info: ResourceInfo, backend: Backend, reviews: Reviews) -> Routes:
         components = ComponentStatuses(backend)
         return {("", "get"): components.get, ("", "list"): components.list_}
     if info.resource == "bindings":
-        return {("", "create"): BindingEndpoint(backend.registry.store("", "pods")).create}
+        bindings = View(backend.registry.kinds.of(info))
+        return {("", "create"): BindingEndpoint(backend.registry.store("", "pods"), bindings).create}
     return {}
 
 
@@ -45,9 +46,9 @@ class ReviewEndpoint:
         assert info is not None
         output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
-        obj = decode_object(request, view, options.field_validation)
+        obj = await decode_object(request, view, options.field_validation)
         match_namespace(obj["metadata"], info.namespace)
-        obj = track(view, None, obj, manager_of(request, options))
+        obj = await track(view, None, obj, manager_of(request, options))
         user = request.user or ANONYMOUS
         answer = await self._reviews.create(info.api_group, info.resource, obj, user, info.namespace)
         return transformed_response(request, view, answer, output, status=201)
@@ -70,7 +71,7 @@ class ComponentStatuses:
 
     async def list_(self, request: Request, view: View) -> Response:
         output = output_of(request, listing=True)
-        options = list_options(request.raw_query, view.info)
+        options = list_options(request.raw_query, view.kind.labels)
         objects = await self._components()
         if options.labels is not None:
             objects = [obj for obj in objects if options.labels.matches({})]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from apiserver_workers.apimachinery import types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
-from apiserver_workers.server.served_version import serve
+from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
+from apiserver_workers.server.served_version import serve, version_info
 
 
 class ExtensionsServer:
@@ -22,17 +25,35 @@ class ExtensionsServer:
         self.resources = [info for info in serve(config) if info.server == "extensions"]
         self.server = GenericAPIServer(not_found)
         self.health = HealthChecks()
-        model = types.model()
-        for info in self.resources:
-            model.kind(info.group, info.version, info.kind).fields  # noqa: B018
+        self.kinds = BuiltinKinds(types.model())
+        self.kinds.preload(self.resources)
+        self._version = version_info(config)["gitVersion"]
+        self._described = self.server.resources
+        self._added: tuple[ServedKind, ...] = ()
 
     async def startup(self) -> None:
         config = self.config
-        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources])
+        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources], kinds=self.kinds)
         await self.backend.start()
         self.backend.add_checks(self.health)
         self.server.install(self.resources, self.backend.registry)
-        self.server.paths.update(DiscoveryEndpoints(self.resources, server_address=config.server_address).routes())
+        discovery = DiscoveryEndpoints(
+            lambda: self.server.resources.infos,
+            minor=self.kinds.model.minor,
+            server_address=config.server_address,
+            otherwise=self.server.unknown,
+        )
+        openapi = OpenAPIEndpoints(self._added_kinds, self.kinds.model, version=self._version, names=())
+        self.server.prefixes.update(discovery.prefixes | openapi.prefixes)
+        self.server.paths.update(openapi.exact)
+
+    def _added_kinds(self) -> tuple[ServedKind, ...]:
+        """What is served besides the built-in kinds, which the front describes."""
+        served = self.server.resources
+        if served is not self._described:
+            builtin = set(map(self.kinds.of, self.resources))
+            self._described, self._added = served, tuple(kind for kind in served.kinds if kind not in builtin)
+        return self._added
 
     async def handle(self, request: Request) -> Response:
         return await self.server.handle(request)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import FieldError
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.user import UserInfo
 
 
@@ -13,7 +14,7 @@ from apiserver_workers.apimachinery.user import UserInfo
 class Context:
     """Who writes what, and how: handed from the endpoint through the Store to strategies and admission.
 
-    `group` is the API group of the request, which may be another than that of what is stored. `options` is the request's
+    `kind` is the kind in the version of the request, None where that is the stored one. `options` is the request's
     CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
     `faults` are those that the strategy found before its validation, while it could still wait for others.
     `applies`: the write is a server-side apply, which must not lose its managedFields.
@@ -26,6 +27,6 @@ class Context:
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    group: str = ""
+    kind: ServedKind | None = None
     applies: bool = False
     faults: list[FieldError] = field(default_factory=list)

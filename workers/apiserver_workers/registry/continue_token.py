@@ -9,7 +9,9 @@ import posixpath
 import orjson
 
 from apiserver_workers.apimachinery.errors import ApiError, bad_request
+from apiserver_workers.apimachinery.goformat import JSON_NAMES, cannot_unmarshal
 
+INT64 = 1 << 63
 VERSION = "meta.k8s.io/v1"
 
 
@@ -22,12 +24,13 @@ def encode(revision: int, start: str) -> str:
 def decode(token: str) -> tuple[int, str]:
     """(revision, start key below the prefix). Raises ApiError 400."""
     fields = _fields(token)
-    version, revision, start = fields.get("v"), fields.get("rv"), fields.get("start")
+    version, start = _text(fields, "v"), _text(fields, "start")
+    revision = _int64(fields, "rv")
     if version != VERSION:
-        raise _invalid(f"server does not recognize this encoded version {version or ''}")
-    if not isinstance(revision, int) or not revision:
+        raise _invalid(f"server does not recognize this encoded version {version}")
+    if not revision:
         raise _error(f"incorrect encoded start resourceVersion (version {VERSION})")
-    if not isinstance(start, str) or not start:
+    if not start:
         raise _invalid(f"encoded start key empty (version {VERSION})")
     key = start if start.startswith("/") else "/" + start
     if posixpath.normpath(key) != key:
@@ -45,7 +48,37 @@ def _fields(token: str) -> dict[str, object]:
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise _invalid(_json_error(raw)) from None
-    return fields if isinstance(fields, dict) else {}
+    if fields is None:
+        return {}
+    if not isinstance(fields, dict):
+        raise _invalid(cannot_unmarshal(fields, "value of type storage.continueToken"))
+    return fields
+
+
+def _text(fields: dict[str, object], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _mismatch(value, name, "string")
+    return value
+
+
+def _int64(fields: dict[str, object], name: str) -> int:
+    value = fields.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not -INT64 <= value < INT64:
+        raise _mismatch(value, name, "int64")
+    return value
+
+
+def _mismatch(value: object, name: str, wanted: str) -> ApiError:
+    """What Go says of a member of another type."""
+    shown = JSON_NAMES[value.__class__]
+    if shown == "number":
+        shown += f" {value}"
+    return _invalid(f"json: cannot unmarshal {shown} into Go struct field continueToken.{name} of type {wanted}")
 
 
 def _json_error(raw: bytes) -> str:

@@ -59,7 +59,7 @@ async def create_prepared(store: Store, obj: Object, context: Context) -> Result
     finish = await strategy.begin_create(obj, context)
     done = False
     try:
-        before_create(store, obj, context)
+        await before_create(store, obj, context)
         await store.admission.validate(store.attributes(CREATE, context, obj, None))
         result = await _insert(store, obj, context)
         done = not context.dry_run
@@ -71,13 +71,16 @@ async def create_prepared(store: Store, obj: Object, context: Context) -> Result
     return result
 
 
-def before_create(store: Store, obj: Object, context: Context) -> None:
+async def before_create(store: Store, obj: Object, context: Context) -> None:
     """rest.BeforeCreate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
     drop_disabled(strategy.disabled, obj, None)
     strategy.prepare_for_create(obj, context)
     metadata = obj["metadata"]
-    if faults := strategy.validate_create(obj, context):
+    faults = strategy.validate_create(obj, context)
+    if not isinstance(faults, list):
+        faults = await faults
+    if faults:
         raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
     context.warnings += strategy.warnings_on_create(obj, context)
     strategy.canonicalize(obj)

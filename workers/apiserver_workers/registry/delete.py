@@ -37,7 +37,7 @@ class Deleted(Result):
 
 async def delete(store: Store, context: Context, options: DeleteOptions) -> tuple[Result, bool]:
     """Delete the object `context.name`; (the object or a Status, whether it is gone). Raises ApiError."""
-    key = store.key(context.namespace, context.name)
+    key = store.key_of_request(context.namespace, context.name)
     entry, newest = store.cache.get(key), False
     if entry is None or context.dry_run or "deletionTimestamp" in entry.obj["metadata"]:
         # Nothing may have to be written, so only the newest state will do.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def get(store: Store, namespace: str, name: str, resource_version: str = "") -> Entry:
     """The object's entry. Raises ApiError: 404, 504 for a revision that does not exist yet, 500 for no number."""
     cache = store.cache
-    key = store.key(namespace, name)
+    key = store.key_of_request(namespace, name)
     revision = 0
     try:
         if not store.cached:

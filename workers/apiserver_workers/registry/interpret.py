@@ -6,9 +6,11 @@ from typing import Any
 
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import is_digits, natural
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.storage.interface import Compacted, FutureRevision, StorageError, Unavailable
 
+MAX_DIGITS = 400  # leading zeros among them
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 TOO_OLD = "The resourceVersion for the provided list is too old."
 CONTINUE_TOO_OLD = (
@@ -57,7 +59,7 @@ def too_large_resource_version(asked: int, current: int) -> ApiError:
 
 def parse_uint_error(text: str) -> str:
     """What strconv.ParseUint says about `text`."""
-    kind = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
+    kind = "value out of range" if is_digits(text) else "invalid syntax"
     return f'strconv.ParseUint: parsing "{text}": {kind}'
 
 
@@ -65,7 +67,8 @@ def parse_revision(text: str) -> int:
     """A resourceVersion as a number, 0 for none. Raises ValueError with Go's text."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit()) or (number := int(text)) >= 1 << 64:
+    number = natural(text)
+    if number is None:
         raise ValueError(parse_uint_error(text))
     return number
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from apiserver_workers.apimachinery import field_labels
 from apiserver_workers.apimachinery.errors import bad_request
 from apiserver_workers.registry import continue_token
 from apiserver_workers.registry.interpret import (
@@ -46,7 +45,7 @@ def selection(store: Store, options: ListOptions) -> Selects | None:
     """Whether an object is selected by the options' selectors; None when everything is."""
     labels = options.labels if options.labels and options.labels.requirements else None
     fields = options.fields if options.fields and options.fields.terms else None
-    by_fields = field_labels.matcher(store.info, fields) if fields else None
+    by_fields = store.kind.labels.matcher(fields) if fields else None
     if labels is None:
         return by_fields
     by_labels = labels.matches

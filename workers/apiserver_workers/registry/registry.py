@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
-from apiserver_workers.apimachinery.resources import ResourceInfo, catalogue, resource
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.attributes import Admission, Permits
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies import strategy_for
+from apiserver_workers.registry.strategies.base import Strategy
 from apiserver_workers.storage.factory import is_cached
 from apiserver_workers.storage.interface import Storage, WatchCache
 
@@ -16,54 +19,62 @@ from apiserver_workers.storage.interface import Storage, WatchCache
 class Registry:
     """All stored resources over one storage and one watch cache.
 
-    `settings` are the completed options that strategies read (service ranges, event TTL, ...), `admission` the chain:
-    since its plugins look things up here, it may be set afterwards, before the first store is asked for.
+    `settings` are the completed options that strategies read (service ranges, event TTL, ...). `admission` makes the chain
+    that every store is given: its plugins look things up in this registry, once there are requests.
     """
 
-    admission: Admission
     permits: Permits | None = None  # None: nobody is asked, everything is permitted
 
     def __init__(
         self,
         *,
+        kinds: BuiltinKinds,
         storage: Storage,
         cache: WatchCache,
         settings: Any,
-        admission: Admission | None = None,
+        admission: Callable[[Registry], Admission],
         etcd_prefix: str = "/registry",
     ) -> None:
+        self.kinds = kinds
         self.storage = storage
         self.cache = cache
-        if admission is not None:
-            self.admission = admission
         self.settings = settings
         self.etcd_prefix = etcd_prefix
-        self._stores: dict[ResourceInfo, Store] = {}
+        self._stores: dict[tuple[str, str], Store] = {}
+        self.admission = admission(self)
 
     def store(self, group: str, name: str) -> Store:
-        """The store of a built-in resource by its plural name. Raises KeyError."""
-        return self.store_of(_stored_info(group, name))
+        """The store of a resource by its plural name: one that was added, or a built-in one. Raises KeyError."""
+        found = self._stores.get((group, name))
+        return found if found is not None else self.store_of(self.kinds.stored(group, name))
 
-    def store_of(self, info: ResourceInfo) -> Store:
-        """The store behind a served resource: that of the version that is stored."""
-        info = resource(*info.stored_as, info.resource) or info
-        found = self._stores.get(info)
-        if found is None:
-            found = self._stores[info] = Store(
-                info,
-                storage=self.storage.of(f"{self.etcd_prefix}/{info.storage_prefix}/"),
-                cache=self.cache.resource(info.storage_prefix),
-                strategy=strategy_for(info, self),
-                admission=self.admission,
-                etcd_prefix=self.etcd_prefix,
-                cached=is_cached(self.settings, info.group, info.resource),
-            )
-        return found
+    def store_of(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy] = strategy_for) -> Store:
+        """The store behind a served kind: that of the version that is stored. It takes the place of a store that the
+        resource had with another kind. Raises KeyError unless the cache follows the resource (WatchCache.add)."""
+        kind = kind.stored_kind
+        found = self._stores.get((kind.info.group, kind.info.resource))
+        return found if found is not None and found.kind is kind else self._make(kind, strategy(kind, self))
 
+    def _make(self, kind: ServedKind, strategy: Strategy) -> Store:
+        info = kind.info
+        made = self._stores[info.group, info.resource] = Store(
+            kind,
+            storage=self.storage.of(f"{self.etcd_prefix}/{info.storage_prefix}/"),
+            cache=self.cache.resource(info.storage_prefix),
+            strategy=strategy,
+            admission=self.admission,
+            etcd_prefix=self.etcd_prefix,
+            cached=is_cached(self.settings, info.group, info.resource),
+        )
+        return made
 
-@functools.cache
-def _stored_info(group: str, name: str) -> ResourceInfo:
-    for info in catalogue().values():
-        if info.group == group and info.resource == name and info.stored_as == (info.group, info.version):
-            return info
-    raise KeyError((group, name))
+    def resources(self) -> list[ResourceInfo]:
+        """The resources that have a store, in the stored version."""
+        return [store.info for store in self._stores.values()]
+
+    def forget(self, kind: ServedKind) -> None:
+        """Let go of the store of a kind that is served no more; a newer store of the same resource stays."""
+        kind = kind.stored_kind
+        name = kind.info.group, kind.info.resource
+        if name in self._stores and self._stores[name].kind is kind:
+            del self._stores[name]

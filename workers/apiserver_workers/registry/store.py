@@ -6,11 +6,13 @@ trusted to be current before a write: every write compares the modification revi
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.apimachinery.validation.field import shown
 from apiserver_workers.registry import create as creation
 from apiserver_workers.registry import delete as deletion
 from apiserver_workers.registry import get as getting
@@ -22,16 +24,29 @@ from apiserver_workers.registry.attributes import Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
 from apiserver_workers.registry.strategies.base import Strategy
-from apiserver_workers.storage.interface import Entry, Lagging, ResourceCache, Storage, StorageError
+from apiserver_workers.storage.interface import (
+    Dropped,
+    Entry,
+    Lagging,
+    ResourceCache,
+    Storage,
+    StorageError,
+    Subscription,
+)
+
+DOTS = (".", "..")
 
 
 class Store:
     """One stored resource: its keys, its cache, and the verbs. Unless `cached`, clients' reads go to etcd itself; what
-    the server looks up for its own ends comes from the cache all the same."""
+    the server looks up for its own ends comes from the cache all the same.
+
+    `kind` is that of its objects, in the stored version.
+    """
 
     def __init__(
         self,
-        info: ResourceInfo,
+        kind: ServedKind,
         *,
         storage: Storage,
         cache: ResourceCache,
@@ -40,7 +55,8 @@ class Store:
         etcd_prefix: str = "/registry",
         cached: bool = True,
     ) -> None:
-        self.info = info
+        self.kind = kind
+        self.info = info = kind.info
         self.storage = storage
         self.cache = cache
         self.strategy = strategy
@@ -48,6 +64,8 @@ class Store:
         self.cached = cached
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
+        self._watches: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._ended = False
 
     create = creation.create
     get = getting.get
@@ -62,9 +80,29 @@ class Store:
         """An object's key. A request for a Namespace has the namespace too, which is no part of its key."""
         return f"{self.root}{namespace}/{name}" if namespace and self._namespaced else self.root + name
 
+    def key_of_request(self, namespace: str, name: str) -> str:
+        """The key of the object that a request's path names. Raises ApiError 400 for what can be no name in a path."""
+        if name in DOTS or "%" in name or "/" in name or namespace in DOTS:
+            raise _no_path_segment(namespace, name)
+        return self.key(namespace, name)
+
     def prefix(self, namespace: str) -> str:
-        """What the keys of a namespace's objects begin with; of all objects for ""."""
+        """What the keys of a namespace's objects begin with; of all objects for "". Raises ApiError 400."""
+        if namespace in DOTS:
+            raise _no_path_segment(namespace, "")
         return f"{self.root}{namespace}/" if namespace and self._namespaced else self.root
+
+    def opened(self, subscription: Subscription) -> None:
+        """Remember a watch, so that it ends with the store."""
+        self._watches.add(subscription)
+        if self._ended:
+            subscription.end(Dropped())
+
+    def end(self) -> None:
+        """The resource is served by this store no more: its watches end, those that are being opened too."""
+        self._ended = True
+        for subscription in list(self._watches):
+            subscription.end(Dropped())
 
     async def latest(self, key: str) -> Entry | None:
         """The entry as it is after this call began. Raises ApiError when etcd does not answer."""
@@ -100,7 +138,8 @@ class Store:
         """What admission sees of this write."""
         return Attributes(
             operation,
-            self.info,
+            self.kind,
+            context.kind or self.kind,
             context.subresource,
             context.namespace,
             context.name,
@@ -111,3 +150,13 @@ class Store:
             context.options,
             context.warnings,
         )
+
+
+def _no_path_segment(namespace: str, name: str) -> ApiError:
+    """What the key functions of upstream's Store say of a name or namespace that cannot be part of a key."""
+    parameter, text = ("Namespace", namespace) if namespace in DOTS else ("Name", name)
+    if text in DOTS:
+        faults = [f"may not be '{text}'"]
+    else:
+        faults = [f"may not contain '{part}'" for part in ("/", "%") if part in text]
+    return errors.bad_request(f"{parameter} parameter invalid: {shown(text)}: {';'.join(faults)}")

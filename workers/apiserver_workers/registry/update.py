@@ -6,7 +6,7 @@ is believed only once the newest state has been read; a write that loses the rac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 # The new object from the existing one (None: there is none). Called once per attempt; returns an object of its own that
-# may share parts with the existing one.
-Transform = Callable[[Object | None], Object]
+# may share parts with the existing one. It may have to wait for a conversion.
+Transform = Callable[[Object | None], Awaitable[Object]]
 
 # Fields of metadata that only the registry sets.
 SYSTEM_FIELDS = ("deletionTimestamp", "deletionGracePeriodSeconds")
@@ -50,7 +50,7 @@ async def update(
 
     `uid` is a precondition; `allow_create` lets a kind be created that PUT does not create. Raises ApiError.
     """
-    key = store.key(context.namespace, context.name)
+    key = store.key_of_request(context.namespace, context.name)
     current = Current(store.cache.get(key), False)
     if current.entry is None:
         current = Current(await store.latest(key), True)
@@ -81,13 +81,13 @@ async def _attempt(
         _check_uid(store, key, old, uid, context.name)
     if old is None or entry is None:
         return await _create(store, transform, context, allow_create), True
-    new = transform(old)
+    new = await transform(old)
     await store.admission.admit(store.attributes(UPDATE, context, new, old))
     _check_version(store, new, entry)
     finish = await store.strategy.begin_update(new, old, context)
     done = False
     try:
-        before_update(store, new, old, context)
+        await before_update(store, new, old, context)
         await store.admission.validate(store.attributes(UPDATE, context, new, old))
         if _loses_last_finalizer(store, new, old):
             return await _remove(store, key, new, entry, context), False
@@ -105,7 +105,7 @@ async def _create(store: Store, transform: Transform, context: Context, allow_cr
     """PUT or apply of an object that does not exist."""
     if not allow_create and not store.strategy.traits.creates_on_update:
         raise store.not_found(context.name)
-    obj = transform(None)
+    obj = await transform(None)
     await store.admission.admit(store.attributes(CREATE, context, obj, None))
     metadata = obj["metadata"]
     fill_system_fields(metadata)
@@ -143,7 +143,7 @@ def _check_version(store: Store, new: Object, entry: Entry) -> None:
         raise store.conflict(metadata.get("name", ""), MODIFIED)
 
 
-def before_update(store: Store, new: Object, old: Object, context: Context) -> None:
+async def before_update(store: Store, new: Object, old: Object, context: Context) -> None:
     """rest.BeforeUpdate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
     metadata, before = new["metadata"], old["metadata"]
@@ -161,7 +161,10 @@ def before_update(store: Store, new: Object, old: Object, context: Context) -> N
         metadata["deletionTimestamp"] = before["deletionTimestamp"]
     if "deletionGracePeriodSeconds" in before:
         metadata.setdefault("deletionGracePeriodSeconds", before["deletionGracePeriodSeconds"])
-    if faults := strategy.validate_update(new, old, context):
+    faults = strategy.validate_update(new, old, context)
+    if not isinstance(faults, list):
+        faults = await faults
+    if faults:
         raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)

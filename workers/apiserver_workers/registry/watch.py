@@ -33,6 +33,12 @@ class Watch:
 
 async def watch(store: Store, namespace: str, options: ListOptions) -> Watch:
     """Open the watch that the options ask for; the caller closes its subscription. Raises ApiError."""
+    opened = await _open(store, namespace, options)
+    store.opened(opened.subscription)
+    return opened
+
+
+async def _open(store: Store, namespace: str, options: ListOptions) -> Watch:
     prefix = _narrowest(store, namespace, options)
     selects = selection(store, options)
     since = 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from apiserver_workers.admission.chain import AdmissionChain
+from apiserver_workers.apimachinery import types
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import qualified
-from apiserver_workers.apimachinery.resources import catalogue
+from apiserver_workers.apimachinery.resources import stored_prefixes
+from apiserver_workers.registry.attributes import Admission
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.health import HealthChecks, add_storage_checks
@@ -18,10 +21,28 @@ from apiserver_workers.storage.size import poll_sizes
 from apiserver_workers.storage.watch_cache import EtcdWatchCache
 
 
-class Backend:
-    """One worker's storage and registry. Make it in the worker: it connects. `only` limits the cache to these prefixes."""
+def unguarded(chain: AdmissionChain, registry: Registry) -> Admission:
+    """The chain as it is."""
+    return chain
 
-    def __init__(self, config: ServerConfig, *, only: Iterable[str] | None = None) -> None:
+
+class Backend:
+    """One worker's storage and registry. Make it in the worker: it connects.
+
+    The cache follows the storage prefixes `keep` by one watch (by default those of all built-in resources), or with `only`
+    these by a watch each. `kinds` are the built-in ones, by default of the version that the process serves; `guard` makes
+    what stands around the admission chain, from the chain and the registry.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        keep: Iterable[str] | None = None,
+        only: Iterable[str] | None = None,
+        kinds: BuiltinKinds | None = None,
+        guard: Callable[[AdmissionChain, Registry], Admission] = unguarded,
+    ) -> None:
         self._config = config
         self._watchers: list[asyncio.Task[None]] = []
         self.clusters = Clusters(config, storage_formats(config))
@@ -29,16 +50,27 @@ class Backend:
         self.cache = EtcdWatchCache(
             self.storage,
             config.etcd_prefix,
+            keep=stored_prefixes() if keep is None else keep,
             only=only,
             windows=cache_windows(config),
             quorum=config.etcd_quorum_read,
         )
+        self._guard = guard
         self.registry = Registry(
-            storage=self.storage, cache=self.cache, settings=config, etcd_prefix=config.etcd_prefix
+            kinds=kinds or BuiltinKinds(types.model()),
+            storage=self.storage,
+            cache=self.cache,
+            settings=config,
+            admission=self._admission,
+            etcd_prefix=config.etcd_prefix,
         )
-        self.admission = self.registry.admission = AdmissionChain(
-            self.registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
+
+    def _admission(self, registry: Registry) -> Admission:
+        config = self._config
+        self.admission = AdmissionChain(
+            registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
         )
+        return self._guard(self.admission, registry)
 
     async def start(self) -> None:
         """Returns when the cache is full."""
@@ -63,9 +95,9 @@ class Backend:
             await follow_file(file, formats.use)
 
     def _counts(self) -> list[tuple[tuple[str, str], float]]:
-        """How many objects each built-in resource has, by group and name."""
+        """How many objects each resource that is served now has, by group and name."""
         counts = self.cache.counts()
-        infos = catalogue().values()
+        infos = self.registry.resources()
         return [((i.group, i.resource), float(counts[i.storage_prefix])) for i in infos if i.storage_prefix in counts]
 
     async def stop(self) -> None:

@@ -16,6 +16,7 @@ from apiserver_workers.server.filters.impersonation import Impersonation
 from apiserver_workers.server.filters.max_in_flight import MaxInFlight
 from apiserver_workers.server.filters.observer import Observer
 from apiserver_workers.server.filters.panic_recovery import PanicRecovery
+from apiserver_workers.server.filters.request_body import RequestBody
 from apiserver_workers.server.filters.request_info import RequestInfoFilter
 from apiserver_workers.server.http.messages import Handler
 from apiserver_workers.server.metrics import IN_FLIGHT, RequestMetrics
@@ -25,7 +26,7 @@ def build_chain(
     handler: Handler, config: ServerConfig, *, authenticator: ServerAuthenticator, authorizer: Authorizer
 ) -> Handler:
     """`handler` behind all filters. A request passes them from the last line to the first."""
-    chain: Handler = Authorization(handler, authorizer)
+    chain: Handler = Authorization(RequestBody(handler), authorizer)
     chain = in_flight = MaxInFlight(
         chain,
         reading=config.max_requests_inflight,
@@ -52,7 +53,7 @@ def build_insecure_chain(handler: Handler, config: ServerConfig) -> Handler:
     In the order of upstream's BuildInsecureHandlerChain (1.12): the limit lies outside the user, so that it binds also
     whoever may do everything; nobody is impersonated.
     """
-    chain: Handler = FixedUser(handler)
+    chain: Handler = FixedUser(RequestBody(handler))
     if config.cors_allowed_origins:
         chain = CORS(chain, allowed_origins=config.cors_allowed_origins)
     chain = RequestDeadline(chain, maximum=config.request_timeout)

@@ -6,19 +6,21 @@ delegate, the next server of the chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.deprecation import warn
 from apiserver_workers.server.endpoints.compression import compressed
 from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
 from apiserver_workers.server.endpoints.respond import error_response
-from apiserver_workers.server.endpoints.routes import Routes, routes_of
-from apiserver_workers.server.endpoints.served import Served, View
+from apiserver_workers.server.endpoints.routes import Route, Routes
+from apiserver_workers.server.endpoints.served import View
 from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.http.request_info import RequestInfo, request_info
+from apiserver_workers.server.resource_set import Mounted, ResourceSet, mounted_store
 
 # Verbs of whole collections; what else has no name in its path is no route.
 COLLECTION_VERBS = frozenset(("list", "watch", "create", "deletecollection"))
@@ -28,30 +30,25 @@ PROXY_METHODS = METHODS | {"HEAD", "OPTIONS"}
 
 
 class GenericAPIServer:
-    """One server's handlers. Mount everything before the first request; `delegate` answers what is not mounted."""
+    """One server's handlers; `delegate` answers what is not mounted.
+
+    `paths` are answered exactly, `prefixes` each for its path and all below it, of several the longest.
+    """
 
     def __init__(self, delegate: Handler) -> None:
         self.delegate = delegate
         self.paths: dict[str, Handler] = {}
-        self.prefixes: dict[str, Handler] = {}  # each for its path and all below it
-        self._resources: dict[tuple[str, str, str], tuple[View, Routes]] = {}
-        self._groups: set[str] = set()
+        self.prefixes: dict[str, Handler] = {}
+        self.resources = ResourceSet()  # what is served now; another one may take its place at any time
 
     def install(self, infos: Iterable[ResourceInfo], registry: Registry) -> None:
-        """Mount stored resources with all their verbs and subresources."""
-        for info in infos:
-            served = Served(info, registry.store_of(info))
-            self.mount(served, routes_of(served))
+        """Mount built-in stored resources with all their verbs and subresources."""
+        kinds = map(registry.kinds.of, infos)
+        self.resources = self.resources.having(mounted_store(kind, registry.store_of(kind)) for kind in kinds)
 
     def mount(self, view: View, routes: Routes) -> None:
         """Mount one resource with its handlers by (subresource, verb); they are called with the view."""
-        info = view.info
-        self._resources[info.group, info.version, info.resource] = (view, routes)
-        self._groups.add(info.group)
-
-    def extend(self, info: ResourceInfo, routes: Routes) -> None:
-        """More handlers of a resource that is mounted already."""
-        self._resources[info.group, info.version, info.resource][1].update(routes)
+        self.resources = self.resources.having([Mounted(view, routes)])
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Errors become Status objects in the media type that the request accepts."""
@@ -66,36 +63,38 @@ class GenericAPIServer:
             handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
             if handler is not None:
                 return await handler(request)
-            return await self._unknown(request)
+            return await self.unknown(request)
         except ApiError as error:
             return error_response(request, error)
 
     async def _resource(self, request: Request, info: RequestInfo) -> Response:
-        mounted = self._resources.get((info.api_group, info.api_version, info.resource))
+        mounted = self.resources.find(info.api_group, info.api_version, info.resource)
         if mounted is None:
-            return await self._unknown(request)
-        view, routes = mounted
+            return await self.unknown(request)
+        view, routes = mounted.view, mounted.routes
         route = routes.get((info.subresource, info.verb))
         if route is None or not _fits(view.info, info, request.method):
-            raise _refusal(request, view.info, routes, info)
-        if view.info.deprecated:
-            warn(request, view.info, info)
+            raise _refusal(request, view.kind, routes, info)
+        if view.kind.deprecation:
+            warn(request, view.kind, info)
         if view.json_only:
             refuse_protobuf(request)
         response = await route(request, view)
         return await compressed(request, response) if "accept-encoding" in request.headers else response
 
     def _below(self, path: str) -> Handler | None:
-        for prefix, handler in self.prefixes.items():
-            if path == prefix or path.startswith(prefix + "/"):
+        """The handler of the longest prefix that is the path or a folder above it."""
+        while path:
+            if (handler := self.prefixes.get(path)) is not None:
                 return handler
+            path = path.rpartition("/")[0]
         return None
 
-    async def _unknown(self, request: Request) -> Response:
+    async def unknown(self, request: Request) -> Response:
         """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
         parts = request.path.split("/", 3)
         group = "" if parts[1] == "api" else parts[2] if len(parts) > 2 and parts[1] == "apis" else None
-        if group is not None and group in self._groups:
+        if group is not None and group in self.resources.groups:
             raise resource_not_found()
         return await self.delegate(request)
 
@@ -124,14 +123,16 @@ def _verb_fits(resource: ResourceInfo, info: RequestInfo) -> bool:
     return not across or info.verb in ALL_NAMESPACES_VERBS or (info.verb == "create" and not resource.namespaced)
 
 
-def _refusal(request: Request, resource: ResourceInfo, routes: Routes, info: RequestInfo) -> ApiError:
+def _refusal(
+    request: Request, kind: ServedKind, routes: Mapping[tuple[str, str], Route], info: RequestInfo
+) -> ApiError:
     """404 where no route has this path, 405 where only the method is wrong."""
+    resource = kind.info
     known = not info.subresource or any(subresource == info.subresource for subresource, _ in routes)
     if not known or not _path_fits(resource, info):
         return resource_not_found()
     if info.verb == "watch" and ("", "list") in routes:
-        if resource.deprecated:
-            warn(request, resource, info)
+        warn(request, kind, info)
         group_resource = resource.resource if not resource.group else resource.qualified_resource
         message = f'watch is not supported on resources of kind "{group_resource}"'
         details = {"group": resource.group, "kind": resource.resource}

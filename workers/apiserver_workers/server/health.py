@@ -14,10 +14,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from apiserver_workers.apimachinery.metrics import MAX, REGISTRY
 from apiserver_workers.server.http.messages import Request, Response, page_not_found, text_response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.storage.factory import Clusters
 from apiserver_workers.storage.interface import Storage
 
@@ -103,7 +103,7 @@ class HealthChecks:
         _count(kind, results)
         if name:
             return _single(results, name)
-        return _whole(kind, results, parse_qs(request.raw_query, keep_blank_values=True))
+        return _whole(kind, results, parse_query(request.raw_query))
 
 
 def add_storage_checks(
@@ -160,7 +160,7 @@ def _whole(kind: str, results: dict[str, str], query: dict[str, list[str]]) -> R
         quoted = ", ".join(json.dumps(name) for name in unknown)
         lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}\n")
     if failed:
-        log.info("%s check failed: %s", kind, "; ".join(failed))
+        log.debug("%s check failed: %s", kind, "; ".join(failed))
         return text_response(f"{''.join(lines)}{kind} check failed\n", 500)
     if "verbose" not in query:
         return text_response("ok")

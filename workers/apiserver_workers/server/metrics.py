@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.metrics import MAX, MIN, REGISTRY, Labels, merged, render
 from apiserver_workers.server.http.messages import Request, Response
 from apiserver_workers.server.http.request_info import RequestInfo
@@ -153,6 +154,13 @@ RESIDENT = REGISTRY.gauge("process_resident_memory_bytes", "Resident memory size
 OPEN_FILES = REGISTRY.gauge("process_open_fds", "Number of open file descriptors.")
 
 METHOD_VERBS = {"create": "POST", "update": "PUT", "list": "LIST", "deletecollection": "DELETECOLLECTION"}
+VERBS = frozenset(
+    [
+        *("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "LIST", "DELETECOLLECTION", "WATCH", "WATCHLIST"),
+        *("APPLY", "CONNECT", "PROXY"),
+    ]
+)
+OTHER = "other"
 UNKNOWN: Labels = ("", "", "", "", "")
 SLIS = frozenset({"kubernetes_healthcheck", "kubernetes_healthchecks_total"})
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -163,7 +171,7 @@ class RequestMetrics:
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str, str, str]] = set()
-        self._labels: dict[RequestInfo, Labels] = {}
+        self._labels: Kept[RequestInfo, Labels] = Kept(size=_length)
 
     def record(self, request: Request, status: int, seconds: float) -> None:
         """One request was answered."""
@@ -178,24 +186,40 @@ class RequestMetrics:
         REQUEST_SECONDS.observe(seconds, labels)
 
     def _labels_of(self, info: RequestInfo, status: int) -> Labels:
-        verb = METHOD_VERBS.get(info.verb, info.verb.upper())
+        verb = reported_verb(info)
         resource = (info.api_group, info.api_version, info.resource, info.subresource)
         if not info.is_resource_request:
-            return verb if status != 405 else "other", *UNKNOWN, "apiserver"
+            return verb if status != 405 else OTHER, *UNKNOWN, "apiserver"
         if resource not in self._known:
             if not 200 <= status < 300:
                 return verb, *UNKNOWN, "apiserver"
             self._known.add(resource)
-        if len(self._labels) >= 4096:
-            self._labels.clear()
-        labels = self._labels[info] = (verb, *resource, _scope(info), "apiserver")
+        labels = (verb, *resource, _scope(info), "apiserver")
+        self._labels.keep(info, labels)
         return labels
+
+
+def _length(info: RequestInfo, _: Labels) -> int:
+    return len(info.path) + len(info.label_selector) + len(info.field_selector)
+
+
+def reported_verb(info: RequestInfo) -> str:
+    """The verb as metrics name it; a method of a client's making has no series of its own."""
+    verb = METHOD_VERBS.get(info.verb, info.verb.upper())
+    return verb if verb in VERBS else OTHER
 
 
 def long_running_labels(info: RequestInfo) -> Labels:
     """The labels of a stream in LONG_RUNNING."""
-    verb = METHOD_VERBS.get(info.verb, info.verb.upper())
-    return verb, info.api_group, info.api_version, info.resource, info.subresource, _scope(info), "apiserver"
+    return (
+        reported_verb(info),
+        info.api_group,
+        info.api_version,
+        info.resource,
+        info.subresource,
+        _scope(info),
+        "apiserver",
+    )
 
 
 def _scope(info: RequestInfo) -> str:

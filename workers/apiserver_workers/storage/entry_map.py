@@ -7,15 +7,14 @@ touches one segment only, so the next LIST joins that one again and copies no ot
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 
-from apiserver_workers.storage.interface import Entry
+from apiserver_workers.storage.interface import Entry, Render
 
 MAX_SEGMENT = 256
 MIN_SEGMENT = 64
 
-Render = Callable[[Entry], bytes]
 as_item: Render = attrgetter("item")
 as_body: Render = attrgetter("body")
 

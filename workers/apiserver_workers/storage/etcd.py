@@ -29,6 +29,7 @@ from apiserver_workers.storage.etcd_api import (
 )
 from apiserver_workers.storage.formats import Formats
 from apiserver_workers.storage.interface import (
+    MAX_REVISION,
     Compacted,
     Entry,
     Event,
@@ -87,6 +88,8 @@ class EtcdStorage:
 
     async def list(self, prefix: str, *, start_key: str = "", limit: int = 0, revision: int = 0) -> Listing:
         """A page of the keys below `prefix`. Raises Compacted, FutureRevision, Unavailable."""
+        if revision > MAX_REVISION:
+            raise FutureRevision(await self.current_revision())
         request = rpc.RangeRequest(
             key=(start_key or prefix).encode(), range_end=prefix_end(prefix.encode()), limit=limit, revision=revision
         )
@@ -104,6 +107,10 @@ class EtcdStorage:
     def stale(self, entry: Entry) -> bool:
         """Whether the entry lies in etcd otherwise than it would be written now. Raises Unreadable."""
         return isinstance(entry, JSONEntry) and self.formats.stale(entry)
+
+    def forget(self, prefix: str) -> None:
+        """Nothing lies below this prefix that is served any more."""
+        self.formats.forget(prefix)
 
     async def status(self) -> rpc.StatusResponse:
         """The state of the member that answers (version, database size, leader). Raises Unavailable."""

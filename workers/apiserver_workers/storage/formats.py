@@ -159,6 +159,7 @@ class Formats:
         self._rules: Mapping[tuple[str, str], Transformers] = {}
         self.digest = ""  # of the file that the rules of encryption come from
         self._formats: dict[str, Format] = {}
+        self._passing: set[str] = set()  # folders of resources that are not built in
         for folder, found in _builtin(media_type, parse_storage_versions(storage_versions)):
             self._add(folder, found)
 
@@ -194,12 +195,21 @@ class Formats:
                 found = self._unknown(folder, key[start:first])
         return found
 
+    def forget(self, prefix: str) -> None:
+        """Drop the format of a resource that is not built in; what is read there later gets one again."""
+        folder = prefix.removeprefix(self._root)
+        if folder in self._passing:
+            self._passing.discard(folder)
+            del self._formats[folder]
+
     def _unknown(self, folder: str, first: str) -> Format:
         """A custom resource, which lies below its group; anything else is JSON too."""
         parts = folder.split("/")
-        if len(parts) == 3 and "." in parts[0]:
-            return self._add(folder, Format(parts[0], parts[1]))
-        return self._add(first, Format("", first.rstrip("/")))
+        below_group = len(parts) == 3 and "." in parts[0]
+        found = Format(parts[0], parts[1]) if below_group else Format("", first.rstrip("/"))
+        place = folder if below_group else first
+        self._passing.add(place)
+        return self._add(place, found)
 
     def _add(self, folder: str, found: Format) -> Format:
         found.encrypt_by(self._encryption(found))

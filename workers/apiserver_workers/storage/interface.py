@@ -7,7 +7,7 @@ Writes are compare-and-swap on the mod revision, always. Every call has a deadli
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +42,9 @@ class Entry(Protocol):
     def at(self, revision: int) -> Entry:
         """The same state under another revision, as a deletion reports it."""
         ...
+
+
+Render = Callable[[Entry], bytes]  # what a list shows of an entry: its item, or its body
 
 
 @dataclass(slots=True)
@@ -106,6 +109,13 @@ class Lagging(Unavailable):
     """etcd answers, but the watch cache does not keep up with it: what it holds may be old, so read from etcd."""
 
 
+class Dropped(StorageError):
+    """The resource is not served any more."""
+
+
+MAX_REVISION = (1 << 63) - 1  # what etcd's protocol can say
+
+
 class Storage(Protocol):
     """etcd, by key. Keys are whole (`/registry/configmaps/ns/name`); prefixes end in `/`."""
 
@@ -136,6 +146,10 @@ class Storage(Protocol):
         nothing must write."""
         ...
 
+    def forget(self, prefix: str) -> None:
+        """Nothing lies below this prefix that is served any more."""
+        ...
+
     async def current_revision(self) -> int:
         """A linearizable revision, read after this call began. Calls that wait at the same time share one probe."""
         ...
@@ -159,6 +173,10 @@ class Subscription(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]: ...
+
+    def end(self, error: StorageError) -> None:
+        """No more events; what is pending is still read, then `error` raised."""
+        ...
 
     async def aclose(self) -> None: ...
 
@@ -211,7 +229,15 @@ class WatchCache(Protocol):
         ...
 
     def resource(self, storage_prefix: str) -> ResourceCache:
-        """The cache of `/registry/<storage_prefix>/`."""
+        """The cache of `/registry/<storage_prefix>/`. Raises KeyError for a resource that is not followed."""
+        ...
+
+    async def add(self, storage_prefix: str, *, render: Render = ...) -> ResourceCache:
+        """Follow one more resource; returns when it is loaded. `render` is what lists show of an entry."""
+        ...
+
+    async def drop(self, storage_prefix: str) -> None:
+        """Follow a resource no more and forget its objects; its watches end."""
         ...
 
     @property

@@ -43,6 +43,9 @@ class RoutedStorage:
     def stale(self, entry: Entry) -> bool:
         return self.default.stale(entry)
 
+    def forget(self, prefix: str) -> None:
+        self.of(prefix).forget(prefix)
+
     async def current_revision(self) -> int:
         """That of the cluster without overrides."""
         return await self.default.current_revision()

@@ -25,7 +25,18 @@ Replay = AsyncGenerator[tuple[list[Event], int], None]
 class CacheSubscription:
     """Events of `prefix` after `since`, which may be a revision to come (interface.py: Subscription)."""
 
-    __slots__ = ("_batches", "_cache", "_error", "_pending", "_replay", "_revision", "_taken", "_waiter", "prefix")
+    __slots__ = (
+        "__weakref__",
+        "_batches",
+        "_cache",
+        "_error",
+        "_pending",
+        "_replay",
+        "_revision",
+        "_taken",
+        "_waiter",
+        "prefix",
+    )
 
     def __init__(self, cache: EtcdResourceCache, prefix: str, since: int) -> None:
         self.prefix = prefix

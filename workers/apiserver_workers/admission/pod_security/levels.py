@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation.field import Errors, invalid, key
 
 PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
@@ -61,4 +62,4 @@ def _mode(labels: Mapping[str, str], mode: str, errors: Errors) -> LevelVersion:
     if match is None:
         errors.append(invalid(key("metadata.labels", f"{PREFIX}{mode}-version"), version, 'must be "latest" or "v1.x"'))
         return LevelVersion(level, LATEST)
-    return LevelVersion(level, int(match[1]))
+    return LevelVersion(level, whole(match[1]))

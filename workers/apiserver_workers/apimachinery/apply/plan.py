@@ -7,12 +7,11 @@ know their children and how a child is written in FieldsV1.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import orjson
 
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 LEAF, STRUCT, MAP, KEYED, SET, DEDUCED = range(6)
 
@@ -89,13 +88,13 @@ class Node:
         return "k:" + orjson.dumps(values).decode()
 
 
-@functools.lru_cache(maxsize=4096)
+@once_per_type
 def plan(type: Type) -> Node:
     """The plan of an object of that type."""
     return _struct(type)
 
 
-@functools.lru_cache(maxsize=4096)
+@once_per_type
 def owned_plan(type: Type) -> Node:
     """The plan of a root object of that type without the fields that nobody owns."""
     node = _without(plan(type), UNOWNED)
@@ -111,7 +110,7 @@ def _without(node: Node, names: tuple[str, ...]) -> Node:
     return copy
 
 
-@functools.lru_cache(maxsize=4096)
+@once_per_type
 def _struct(type: Type) -> Node:
     return _Struct(type)
 
@@ -182,7 +181,7 @@ def _key(type: Type, name: str) -> tuple[str, Any, bool]:
     return name, ZEROS.get(field.form), False
 
 
-@functools.lru_cache(maxsize=4096)
+@once_per_type
 def zero(type: Type) -> dict[str, Any]:
     """The JSON of Go's zero value of the type: what a created object is compared with. Shared: do not change it."""
     value: dict[str, Any] = {}

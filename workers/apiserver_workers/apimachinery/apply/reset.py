@@ -34,7 +34,6 @@ RESETS: dict[tuple[str, str, str], Fields] = {
 }
 
 
-@functools.lru_cache(maxsize=4096)
 def reset_fields(info: ResourceInfo, subresource: str = "") -> Reset | None:
     """What takes the fields that are reset out of a set; None when nothing is reset."""
     fields = RESETS.get((info.group, info.resource, subresource))

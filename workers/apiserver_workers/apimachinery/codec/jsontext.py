@@ -7,12 +7,16 @@ lone surrogates (and replaces them), and names the character and the state at wh
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 import orjson
 
 MAX_DEPTH = 10_000
+MAX_INTEGER = 20  # characters of the longest that fits 64 bits
+MIN_INT64 = -(1 << 63)
+MAX_UINT64 = 1 << 64
 TOO_DEEP = "exceeded max depth"
 END_OF_INPUT = "unexpected end of JSON input"
 
@@ -76,10 +80,24 @@ def _loads_slowly(text: str, *, object_pairs_hook: type[Pairs] | None) -> Any:
     if error is not None:
         raise DecodeError(error)
     try:
-        value = json.loads(text, object_pairs_hook=object_pairs_hook)
+        value = json.loads(text, object_pairs_hook=object_pairs_hook, parse_int=_integer, parse_float=_float)
         return _without_surrogates(value)
     except RecursionError:
         raise DecodeError(TOO_DEEP) from None
+
+
+def _integer(text: str) -> int | float:
+    """An integer as orjson reads it: beyond 64 bits it is a double."""
+    number = int(text) if len(text) <= MAX_INTEGER else MAX_UINT64
+    return number if MIN_INT64 <= number < MAX_UINT64 else _float(text)
+
+
+def _float(text: str) -> float:
+    """Raises DecodeError for a number beyond all doubles."""
+    number = float(text)
+    if math.isinf(number):
+        raise DecodeError(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return number
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver_workers.apimachinery import quantity, times
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 # (value, names of unknown fields seen) -> the value as Go writes it, None: left out.
 Step = Callable[[Any, list[str]], Any]
@@ -44,15 +44,9 @@ def normalise(type: Type, obj: dict[str, Any], unknown: list[str] | None = None)
     return plan(type)(obj, [] if unknown is None else unknown)
 
 
+@once_per_type
 def plan(type: Type) -> Step:
     """The step for objects of that type, compiled once."""
-    step = _PLANS.get(type)
-    if step is None:
-        step = _PLANS[type] = _object(type)
-    return step
-
-
-def _object(type: Type) -> Step:
     table: dict[str, Step] = {}
     always: list[tuple[str, Any]] = []
     compiled = False
@@ -318,7 +312,6 @@ def _schema_union(member: Field) -> Step:
     return run
 
 
-_PLANS: dict[Type, Step] = {}
 _CONTAINERS: dict[str, Callable[[Field, Field], Step]] = {"list": _list, "map": _map}
 _CONVERSIONS: dict[str, Step] = {
     "number": _number,

@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.codec.jsontext import TOO_DEEP, DecodeError
 
 _MAX_DEPTH = 1_000
 _ALIAS_BUDGET = 100_000
+_MOST_DIGITS = 300
 
 _BOOLEANS = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -185,6 +186,8 @@ def _number(text: str) -> Any:
     for pattern, base in _INTEGERS:
         if pattern.fullmatch(plain):
             digits = plain.lower().replace("0o", "0", 1) if base == 8 else plain
+            if len(digits) > _MOST_DIGITS:
+                return text  # no number that a double can be: a string
             whole = int(digits, base)
             return whole if -(2**63) <= whole < 2**64 else float(whole)
     if _FLOAT.fullmatch(plain):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
+
+from apiserver_workers.apimachinery.memo import memoized
 
 # The grammar of github.com/distribution/reference: [domain/]path[:tag][@digest].
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -18,7 +19,7 @@ _REFERENCE = re.compile(
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def pull_policy(image: str) -> str:
     """The default pull policy: Always or IfNotPresent (also for what is no valid reference; validation reports it)."""
     match = _REFERENCE.fullmatch(image)

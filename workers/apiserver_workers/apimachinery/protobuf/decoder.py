@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import functools
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,9 +11,10 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery import times
+from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.protobuf.encoder import RAW_MESSAGES
 from apiserver_workers.apimachinery.protobuf.wire import as_bytes, signed, split, text
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 # A value from its varint or its bytes.
 Decoder = Callable[[Any], Any]
@@ -22,18 +22,9 @@ Decoder = Callable[[Any], Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_DECODERS: dict[Type, Decoder] = {}
-
-
+@once_per_type
 def decoder(type: Type) -> Decoder:
     """What reads messages of the type, compiled once."""
-    found = _DECODERS.get(type)
-    if found is None:
-        found = _DECODERS[type] = _message_decoder(type)
-    return found
-
-
-def _message_decoder(type: Type) -> Decoder:
     readers: dict[int, tuple[str, str, Decoder]] = {}
     compiled = False
 
@@ -133,14 +124,21 @@ def _decode_microtime(value: Any) -> str | None:
     return _moment(value, "%Y-%m-%dT%H:%M:%S.%fZ", 27)
 
 
-@functools.lru_cache(maxsize=4096)
 def _moment(value: Any, layout: str, width: int) -> str | None:
+    return _moments[value, layout, width]
+
+
+def _read_moment(written: tuple[Any, str, int]) -> str | None:
+    value, layout, width = written
     if not as_bytes(value):
         return None
     parts = dict(split(value, "Timestamp"))
     seconds, nanos = signed(parts.get(1, 0)), signed(parts.get(2, 0))
     moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
     return moment.strftime(layout).rjust(width, "0")
+
+
+_moments = Memo(_read_moment)
 
 
 def _decode_quantity(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,9 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery import times
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.protobuf.wire import BYTES, DOUBLE, VARINT, tagged, varint
-from apiserver_workers.apimachinery.types import Field, Type
+from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
 # A value's bytes on the wire, without its tag.
 Encoder = Callable[[Any], bytes]
@@ -23,18 +23,9 @@ RAW_MESSAGES = ("RawExtension", "FieldsV1", "JSON")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_ENCODERS: dict[Type, Encoder] = {}
-
-
+@once_per_type
 def encoder(type: Type) -> Encoder:
     """What writes messages of the type, compiled once."""
-    found = _ENCODERS.get(type)
-    if found is None:
-        found = _ENCODERS[type] = _message_encoder(type)
-    return found
-
-
-def _message_encoder(type: Type) -> Encoder:
     writers: list[tuple[str, bytes, str, Encoder, bytes | None]] = []
     compiled = False
 
@@ -169,7 +160,7 @@ def _encode_double(value: Any) -> bytes:
     return struct.pack("<d", value)
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def _encode_time(value: Any) -> bytes:
     if not value:
         return b""

@@ -28,14 +28,22 @@ def columns(info: ResourceInfo, *, kind: str = "") -> Sequence[Column]:
     return info.columns if info.columns and kind in ("", info.kind) else _default_columns()
 
 
-def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, kind: str = "") -> list[Row] | None:
+def rows(
+    info: ResourceInfo,
+    objects: Iterable[dict[str, Any]],
+    now: float,
+    *,
+    kind: str = "",
+    printer: Printer | None = None,
+) -> list[Row] | None:
     """A row for each object: its cells, conditions if it has any, and the object itself.
 
     `now` is Unix time. Rows are in the order of the objects, but for flow schemas, which are shown in the order in
     which they match. No objects make an empty list, and None (null in the answer, as upstream) in the default table.
+    `printer` is `printer_of(info, kind)`, for who keeps it.
     """
     shown = kind or info.kind
-    printer = _printer(info, shown)
+    printer = printer or printer_of(info, shown)
     if shown == "FlowSchema":
         objects = sorted(objects, key=_matching_order)
     if shown == "Pod":
@@ -44,7 +52,8 @@ def rows(info: ResourceInfo, objects: Iterable[dict[str, Any]], now: float, *, k
     return made or (None if printer is DEFAULT else made)
 
 
-def _printer(info: ResourceInfo, kind: str) -> Printer:
+def printer_of(info: ResourceInfo, kind: str) -> Printer:
+    """What makes the cells of one object; `kind` is that of the objects."""
     if kind == "Scale":
         return SCALE
     if info.cells and kind == info.kind:
@@ -52,7 +61,6 @@ def _printer(info: ResourceInfo, kind: str) -> Printer:
     return PRINTERS.get((info.group, kind), DEFAULT)
 
 
-@functools.cache
 def _by_paths(info: ResourceInfo) -> Printer:
     """The printer of a resource whose columns say themselves where their cells are; times are shown as ages."""
     made = [since(path) if path.endswith(TIMES) else value(path) for path in info.cells]

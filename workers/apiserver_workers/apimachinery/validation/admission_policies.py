@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.validation.field import (
     invalid,
     not_supported,
     one_of,
+    repeated,
     required,
     section,
 )
@@ -131,11 +132,12 @@ def _validate_match_resources(match: Object, path: str) -> Errors:
 
 def _validate_named_rule(rule: Object, path: str) -> Errors:
     errors: Errors = []
-    chosen = rule.get("resourceNames") or []
-    for index, (at, name) in enumerate(each(f"{path}.resourceNames", chosen)):
+    seen: set[str] = set()
+    for at, name in each(f"{path}.resourceNames", rule.get("resourceNames")):
         errors += [invalid(at, name, fault) for fault in names.is_path_segment(name)]
-        if name in chosen[:index]:
+        if name in seen:
             errors.append(duplicate(at, name))
+        seen.add(name)
     return errors + validate_rule(rule, path)
 
 
@@ -229,10 +231,11 @@ PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPat
 def validate_validating_binding(obj: Object) -> Errors:
     path, actions = "spec.validationActions", section(obj, "spec").get("validationActions") or []
     errors = validate_binding(obj)
+    again = repeated(actions)
     for index, (at, action) in enumerate(each(path, actions)):
         if action not in ACTIONS:
             errors.append(not_supported(at, action, ACTIONS))
-        if action in actions[:index]:
+        if index in again:
             errors.append(duplicate(at, action))
     if "Deny" in actions and "Warn" in actions:
         text = "repeating the same validation failure information in the API response and headers serves no purpose"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.label_selectors import label_selector_matches
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
@@ -117,7 +118,7 @@ def _is_zero(value: int | str | None) -> bool:
         return not value
     if not names.is_valid_percent(value):
         value = value[:-1]
-    return not (value.isascii() and value.removeprefix("-").isdigit() and int(value))
+    return not (value.isascii() and value.removeprefix("-").isdigit() and whole(value))
 
 
 # Deployment
@@ -173,7 +174,7 @@ def validate_positive_int_or_percent(value: int | str | None, path: str) -> Erro
 
 def _not_more_than_all(value: int | str | None, path: str) -> Errors:
     """IsNotMoreThan100Percent."""
-    if isinstance(value, str) and not names.is_valid_percent(value) and int(value[:-1]) > 100:
+    if isinstance(value, str) and not names.is_valid_percent(value) and whole(value[:-1]) > 100:
         return [invalid(path, value, "must not be greater than 100%")]
     return []
 

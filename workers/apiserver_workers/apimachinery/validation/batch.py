@@ -19,6 +19,7 @@ from apiserver_workers.apimachinery.validation.field import (
     key,
     not_supported,
     one_of,
+    repeated,
     required,
     section,
     shown,
@@ -218,10 +219,11 @@ def _validate_exit_codes(requirement: Object, path: str) -> Errors:
         errors.append(invalid(path, requirement.get("values"), "at least one value is required"))
     elif len(values) > MAX_EXIT_CODES:
         errors.append(too_many(path, len(values), MAX_EXIT_CODES))
+    again = repeated(values)
     for index, value in enumerate(values):
         if requirement.get("operator") == "In" and value == 0:
             errors.append(invalid(f"{path}[{index}]", value, "must not be 0 for the In operator"))
-        if value in values[:index]:
+        if index in again:
             errors.append(duplicate(f"{path}[{index}]", value))
     if values != sorted(values):
         errors.append(invalid(path, values, "must be ordered"))

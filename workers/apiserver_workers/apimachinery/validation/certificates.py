@@ -17,6 +17,7 @@ from apiserver_workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
+    repeated,
     required,
     section,
     shown,
@@ -79,8 +80,9 @@ def _validate_usages(usages: list[str] | None, path: str) -> Errors:
     for at, usage in each(path, usages):
         if usage not in USAGES:
             errors.append(not_supported(at, usage, USAGES))
+    again = repeated(usages)
     for index, (at, usage) in enumerate(each(path, usages)):
-        if usage in usages[:index]:
+        if index in again:
             errors.append(duplicate(at, usage))
     return errors
 

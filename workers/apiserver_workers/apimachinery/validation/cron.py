@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from apiserver_workers.apimachinery.integers import whole
+
 MONTHS = {
     name: number
     for number, name in enumerate(
@@ -98,7 +100,7 @@ def _number(text: str, words: dict[str, int]) -> int:
         return words[text.lower()]
     if not text.lstrip("+-").isdecimal():
         raise _Fault(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    number = int(text)
+    number = whole(text)
     if number < 0:
         raise _Fault(f"negative number ({number}) not allowed: {text}")
     return number

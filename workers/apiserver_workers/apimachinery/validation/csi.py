@@ -12,6 +12,7 @@ from apiserver_workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
+    repeated,
     required,
     section,
     too_long,
@@ -116,10 +117,11 @@ def _validate_node_driver(driver: Object, path: str) -> Errors:
     if count is not None and count < 0:
         errors.append(invalid(f"{path}.allocatable.count", count, "must be greater than or equal to 0"))
     keys = driver.get("topologyKeys") or []
+    again = repeated(keys)
     for index, name in enumerate(keys):
         if not name:
             errors.append(required(f"{path}.topologyKeys"))
-        if name in keys[:index]:
+        if index in again:
             errors.append(duplicate(f"{path}.topologyKeys", name))
         errors += [invalid(f"{path}.topologyKeys", name, fault) for fault in names.is_qualified_name(name)]
     return errors

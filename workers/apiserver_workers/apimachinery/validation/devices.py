@@ -13,6 +13,7 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     invalid,
     not_supported,
+    repeated,
     required,
     too_long,
 )
@@ -176,8 +177,9 @@ def validate_binding(holder: Object, path: str) -> Errors:
     for field, conditions in zip(fields, (wanted, failing), strict=True):
         errors += validate_slice(conditions, MOST_CONDITIONS, validate_label_name, f"{path}.{field}")
     for field, conditions in zip(fields, (wanted, failing), strict=True):
+        again = repeated(conditions)
         for index, (at, condition) in enumerate(each(f"{path}.{field}", conditions)):
-            if condition in conditions[:index]:
+            if index in again:
                 errors.append(duplicate(at, condition))
             if conditions is failing and condition in wanted:
                 text = "bindingFailureConditions must not overlap with bindingConditions"

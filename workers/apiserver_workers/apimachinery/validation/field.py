@@ -5,7 +5,7 @@ Paths are plain strings as clients see them (`spec.containers[0].name`, `data[ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -75,6 +75,18 @@ def each(path: str, items: Iterable[Any] | None) -> Iterator[tuple[str, Any]]:
     """(path, element) of a list that may be absent."""
     for index, item in enumerate(items or ()):
         yield f"{path}[{index}]", item
+
+
+def repeated(items: Sequence[Any]) -> set[int]:
+    """The indexes of those that equal an earlier one, in linear time."""
+    seen: set[Any] = set()
+    found: set[int] = set()
+    for index, item in enumerate(items):
+        key = item if isinstance(item, str) else orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+        if key in seen:
+            found.add(index)
+        seen.add(key)
+    return found
 
 
 def section(obj: Mapping[str, Any], *names: str) -> Any:

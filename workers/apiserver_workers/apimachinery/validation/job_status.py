@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
@@ -219,7 +220,7 @@ def _interval(text: str, completions: int) -> tuple[int, int]:
 def _index(text: str, completions: int) -> int:
     if not (text.removeprefix("+").isascii() and text.removeprefix("+").isdigit()):
         raise ValueError(f"cannot convert string to integer for index: {shown(text)}")
-    number = int(text)
+    number = whole(text)
     if number >= completions:
         raise ValueError(f"too large index: {shown(text)}")
     return number

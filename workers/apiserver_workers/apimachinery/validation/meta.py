@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
@@ -11,12 +12,14 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
+    invalid_unshown,
     required,
     too_long,
     unchanged,
 )
 
 TOTAL_ANNOTATIONS_LIMIT = 256 * 1024
+MAX_TOLD = 1000  # owners that the faults of one list show together
 # As Go writes an owner reference.
 OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
@@ -58,7 +61,7 @@ def validate_annotations(annotations: dict[str, str] | None, path: str) -> Error
 
 def validate_owner_references(owners: list[dict[str, Any]] | None, path: str) -> Errors:
     errors: Errors = []
-    controller = ""
+    controller, told = "", 0
     for owner in owners or ():
         errors += _validate_owner(owner, path)
         if not owner.get("controller"):
@@ -66,11 +69,20 @@ def validate_owner_references(owners: list[dict[str, Any]] | None, path: str) ->
         this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
         if controller:
             text = 'Only one reference can have Controller set to true. Found "true" in references for'
-            shown = [{field: one[field] for field in OWNER_FIELDS if field in one} for one in owners or ()]
-            errors.append(invalid(path, shown, f"{text} {controller} and {this}"))
+            told += len(owners or ())
+            errors.append(
+                _second_controller(owners or [], path, f"{text} {controller} and {this}", shown=told <= MAX_TOLD)
+            )
         else:
             controller = this
     return errors
+
+
+def _second_controller(owners: list[dict[str, Any]], path: str, why: str, *, shown: bool) -> FieldError:
+    """The fault shows all owners. With many of them it is repeated for many, and only the first few show them."""
+    if not shown:
+        return invalid_unshown(path, why)
+    return invalid(path, [{field: one[field] for field in OWNER_FIELDS if field in one} for one in owners], why)
 
 
 def _validate_owner(owner: dict[str, Any], path: str) -> Errors:

@@ -15,6 +15,7 @@ from apiserver_workers.apimachinery.validation.field import (
     forbidden,
     invalid,
     not_supported,
+    repeated,
     required,
     section,
 )
@@ -79,8 +80,9 @@ def _node_update(new: Object, old: Object) -> Errors:
     spec, was = section(new, "spec"), section(old, "spec")
     errors = _validate_resources(new)
     addresses = section(new, "status").get("addresses") or []
+    again = repeated(addresses)
     for index, (at, address) in enumerate(each("status.addresses", addresses)):
-        if address in addresses[:index]:
+        if index in again:
             errors.append(duplicate(at, {"Type": address.get("type", ""), "Address": address.get("address", "")}))
     held, now = was.get("podCIDRs") or [], spec.get("podCIDRs") or []
     changed = 1 if len(held) != len(now) else sum(a != b for a, b in zip(held, now, strict=True))

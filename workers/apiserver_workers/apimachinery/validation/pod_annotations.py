@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation.field import Errors, forbidden, invalid, join, key
 from apiserver_workers.apimachinery.validation.scheduling import validate_tolerations
 from apiserver_workers.apimachinery.validation.security import validate_local_descending_path
@@ -50,7 +51,7 @@ def validate_pod_annotations(annotations: dict[str, str], spec: Object, path: st
 
 
 def _is_cost(value: str) -> bool:
-    return bool(_cost.fullmatch(value)) and -(2**31) <= int(value) < 2**31
+    return bool(_cost.fullmatch(value)) and -(2**31) <= whole(value) < 2**31
 
 
 def _validate_tolerations(text: str, path: str) -> Errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.validation.addresses import family_of, validate_ip
-from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid
+from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid, repeated
 
 Object = dict[str, Any]
 ONE_PER_FAMILY = "may specify no more than one IP for each IP family"
@@ -60,7 +60,8 @@ def _validate_ips(status: Object, old: Object, field: str) -> Errors:
         return errors
     if len(ips) > 2 or len({family_of(ip) for ip in ips}) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
+    again = repeated(ips)
     for index, (at, ip) in enumerate(each(path, ips)):
-        if ip in ips[:index]:
+        if index in again:
             errors.append(duplicate(at, {"IP": ip}))
     return errors

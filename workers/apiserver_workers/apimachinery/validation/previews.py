@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.collections import one_name, validate_set
 from apiserver_workers.apimachinery.validation.conditions import validate_conditions
@@ -69,7 +70,7 @@ def _lease_candidate_update(new: Object, old: Object) -> Errors:
 
 def _version(text: str) -> tuple[int, int, int] | None:
     match = _VERSION.fullmatch(text)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+    return (whole(match[1]), whole(match[2]), whole(match[3])) if match else None
 
 
 # --- resource.k8s.io: DeviceTaintRule, ResourcePoolStatusRequest
@@ -207,8 +208,8 @@ def _migration_status(new: Object, old: Object) -> Errors:
     if version and not re.fullmatch(r"[+-]?\d+", version):
         text = f'failed to parse resource version "{version}": strconv.ParseInt: parsing "{version}": invalid syntax'
         errors.append(invalid(path, version, text))
-    elif version and int(version) < 0:
-        errors.append(invalid(path, int(version), "must be greater than or equal to 0"))
+    elif version and whole(version) < 0:
+        errors.append(invalid(path, whole(version), "must be greater than or equal to 0"))
     conditions = after.get("conditions") or []
     errors += validate_conditions(conditions, "status.conditions")
     if before.get("resourceVersion") and before["resourceVersion"] != version:

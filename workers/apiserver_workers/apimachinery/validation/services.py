@@ -21,6 +21,7 @@ from apiserver_workers.apimachinery.validation.field import (
     invalid,
     not_supported,
     one_of,
+    repeated,
     required,
     section,
 )
@@ -161,10 +162,11 @@ def _validate_cluster_ips(spec: Object, kind: str, old: Object) -> Errors:
         errors.append(invalid(path, ips, "first value must match `clusterIP`"))
     elif ips and not first:
         errors.append(invalid(path, ips, "must be empty when `clusterIP` is not specified"))
+    again = repeated(families)
     for index, (at, family) in enumerate(each("spec.ipFamilies", families)):
         if family not in FAMILIES:
             errors.append(not_supported(at, family, FAMILIES))
-        if family in families[:index]:
+        if index in again:
             errors.append(duplicate(at, family))
     if policy is not None and policy not in FAMILY_POLICIES:
         errors.append(not_supported("spec.ipFamilyPolicy", policy, FAMILY_POLICIES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
@@ -99,7 +100,7 @@ def validate_int_or_percent(value: int | str | None, path: str) -> Errors:
     if isinstance(value, str):
         if faults := names.is_valid_percent(value):
             return [invalid(path, value, fault) for fault in faults]
-        return [] if int(value[:-1]) <= 100 else [invalid(path, value, "must not be greater than 100%")]
+        return [] if whole(value[:-1]) <= 100 else [invalid(path, value, "must not be greater than 100%")]
     return at_least_zero(value, path)
 
 

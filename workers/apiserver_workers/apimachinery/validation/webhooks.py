@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     invalid,
     not_supported,
+    repeated,
     required,
     section,
     too_many,
@@ -118,8 +119,9 @@ def _validate_versions(versions: list[str] | None, path: str, lenient: frozenset
     if not versions:
         return [required(path, f"must specify one of {', '.join(REVIEW_VERSIONS)}")]
     errors: Errors = []
+    again = repeated(versions)
     for index, (at, version) in enumerate(each(path, versions)):
-        if version in versions[:index]:
+        if index in again:
             errors.append(invalid(at, version, "duplicate version"))
         else:
             errors += [invalid(at, version, fault) for fault in names.is_dns1035_label(version)]

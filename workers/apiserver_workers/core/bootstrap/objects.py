@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apiserver_workers.apimachinery import codec, defaults, types
+from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.apply.managed import apply, track_update
-from apiserver_workers.apimachinery.apply.reset import reset_fields
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.authentication.union import LOOPBACK_USER
 from apiserver_workers.registry.context import Context
@@ -60,10 +59,10 @@ class Objects:
     async def create(self, group: str, resource: str, obj: Object) -> None:
         """Create the object; another server may have been faster. Raises ApiError."""
         store = self._registry.store(group, resource)
-        info = store.info
-        kind = types.model().kind(info.group, info.version, info.kind)
-        obj = {"kind": info.kind, "apiVersion": info.group_version, **codec.normalise(kind, obj)}
-        defaults.set_defaults(info.group, info.version, info.kind, obj)
+        obj = store.kind.head(codec.normalise(store.kind.type, obj))
+        pending = store.kind.default(obj)
+        if pending is not None:
+            await pending
         obj = self._tracked(store, None, obj, "")
         metadata = obj["metadata"]
         context = Context(LOOPBACK_USER, namespace=metadata.get("namespace", ""), name=metadata["name"])
@@ -82,7 +81,7 @@ class Objects:
             return
         store = self._registry.store(group, resource)
 
-        def transform(live: Object | None) -> Object:
+        async def transform(live: Object | None) -> Object:
             assert live is not None, "an update that may not create was given nothing"
             changed = change(live)
             if changed is None:
@@ -103,7 +102,7 @@ class Objects:
             return
         store = self._registry.store(group, resource)
 
-        def transform(live: Object | None) -> Object:
+        async def transform(live: Object | None) -> Object:
             assert live is not None, "an update that may not create was given nothing"
             return self._applied(store, live, {"conditions": [dated(live, wanted)]}, manager)
 
@@ -128,7 +127,7 @@ class Objects:
 
     def _applied(self, store: Store, live: Object, status: Object, manager: str) -> Object:
         info = store.info
-        kind = types.model().kind(info.group, info.version, info.kind)
+        kind = store.kind.type
         head = {"kind": info.kind, "apiVersion": info.group_version, "metadata": {"name": live["metadata"]["name"]}}
         applied, _ = apply(
             kind,
@@ -140,21 +139,21 @@ class Objects:
             now=now(),
             force=True,
             subresource="status",
-            reset=reset_fields(info, "status"),
+            reset=store.kind.resets.get("status"),
         )
         return {**head, **codec.normalise(kind, applied), "metadata": applied["metadata"]}
 
     def _tracked(self, store: Store, live: Object | None, new: Object, subresource: str) -> Object:
         info = store.info
         return track_update(
-            types.model().kind(info.group, info.version, info.kind),
+            store.kind.type,
             live,
             new,
             manager=MANAGER,
             api_version=info.group_version,
             now=now(),
             subresource=subresource,
-            reset=reset_fields(info, subresource),
+            reset=store.kind.resets.get(subresource),
         )
 
 

@@ -15,17 +15,18 @@ from apiserver_workers.apimachinery.metrics import REGISTRY
 from apiserver_workers.authorization.attributes import Authorizer, Decision, forbidden_error, of_request
 from apiserver_workers.core.kubelet.locations import Locations
 from apiserver_workers.core.kubelet.nodes import Kubelets
-from apiserver_workers.core.kubelet.parameters import channels_of
+from apiserver_workers.core.kubelet.parameters import channels_of, port_number
 from apiserver_workers.core.kubelet.refusals import refusal
 from apiserver_workers.registry.attributes import CONNECT
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.pod_log import check_log_options
-from apiserver_workers.server.endpoints.query import flag, parse_query, text
+from apiserver_workers.server.endpoints.query import flag, text
 from apiserver_workers.server.endpoints.routes import Routes
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.server.proxy.connection import BackendError
 from apiserver_workers.server.proxy.forward import fetch, proxy, upgrade
 from apiserver_workers.server.proxy.location import Location
@@ -154,7 +155,8 @@ def stream_options(action: str, query: dict[str, list[str]]) -> dict[str, Any]:
     """The options of a stream as the object that admission sees."""
     options: dict[str, Any] = {"kind": OPTION_KINDS[action]}
     if action == "portforward":
-        if ports := [int(port) for port in query.get("ports") or () if port.isdigit()]:
+        numbers = [port_number(port) for port in query.get("ports") or ()]
+        if ports := [number for number in numbers if number is not None]:
             options["ports"] = ports
         return options
     options.update({name: True for name in STREAM_FLAGS if flag(query, name)})

@@ -13,20 +13,22 @@ from apiserver_workers.apimachinery.errors import bad_request, service_unavailab
 from apiserver_workers.core.kubelet.nodes import Kubelets
 from apiserver_workers.core.kubelet.parameters import (
     container_of,
-    is_forbidden,
-    is_global_unicast,
     log_parameters,
+    port_number,
     split_identifier,
     stream_parameters,
 )
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.client.tls import TlsConfig
 from apiserver_workers.server.endpoints.query import flag, text
+from apiserver_workers.server.proxy.forward import unreachable
+from apiserver_workers.server.proxy.guard import checked, resolved
 from apiserver_workers.server.proxy.location import Location
 
 Object = dict[str, Any]
 Query = dict[str, list[str]]
 
+MAX_PORT = 65535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 WEBSOCKETS = "ExtendWebSocketsToKubelet"
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -76,44 +78,43 @@ class Locations:
             )
             port = str(next((one["containerPort"] for one in declared), ""))
         address = next(iter(addresses_of(pod)), "")
-        if not is_global_unicast(address):
-            raise bad_request("address not allowed")
-        return self._location(scheme, address, port)
+        return self._location(scheme, address, port, (checked(address),))
 
     async def proxied_service(self, namespace: str, identifier: str) -> Location:
         """The root of a server behind a service, found like a pod's. Raises ApiError: 400, 404, 503."""
         scheme, name, port = split_identifier("service", identifier)
         service = (await self._services.get(namespace, name)).obj
-        if port.isdigit():
-            named = [one for one in service["spec"].get("ports") or () if one["port"] == int(port)]
+        number = port_number(port)
+        if number is not None:
+            named = [one for one in service["spec"].get("ports") or () if one["port"] == number]
             if not named:
-                raise service_unavailable(f'no service port {int(port)} found for service "{name}"')
+                raise service_unavailable(f'no service port {number} found for service "{name}"')
             port = named[0].get("name", "")
         groups = await self._endpoints_of(namespace, name)
         if not groups:
             raise self._services.not_found(name)
-        for address, number in shuffled(groups, port):
+        for address, target_port in shuffled(groups, port):
             if await self._is_pod(address, namespace):
-                return self._location(scheme, address["ip"], str(number))
+                return self._location(scheme, address["ip"], str(target_port), (checked(address["ip"]),))
         raise service_unavailable(f'no endpoints available for service "{identifier}"')
 
     async def proxied_node(self, identifier: str) -> Location:
         """The root of a node's kubelet, or of another of its ports. Raises ApiError."""
         scheme, name, port = split_identifier("node", identifier)
         kubelet = await self._kubelets.locate(name)
-        if is_forbidden(kubelet.host):
-            raise bad_request("address not allowed")
-        return kubelet if port in ("", str(kubelet.port)) else self._location(scheme, kubelet.host, port)
+        addresses = await resolved(kubelet.host)
+        if port in ("", str(kubelet.port)):
+            return dataclasses.replace(kubelet, addresses=addresses)
+        return self._location(scheme, kubelet.host, port, addresses)
 
-    def _location(self, scheme: str, host: str, port: str) -> Location:
+    def _location(self, scheme: str, host: str, port: str, addresses: tuple[str, ...]) -> Location:
         scheme = scheme or "http"
-        try:
-            number = int(port) if port else DEFAULT_PORTS[scheme]
-        except ValueError:
-            raise service_unavailable(
-                f"error trying to reach service: dial tcp: lookup tcp/{port}: unknown port"
-            ) from None
-        return Location(scheme, host, number, tls=self._tls if scheme == "https" else None)
+        number = port_number(port) if port else DEFAULT_PORTS[scheme]
+        if number is None:
+            raise unreachable(f"dial tcp: lookup tcp/{port}: unknown port")
+        if number > MAX_PORT:
+            raise unreachable(f"dial tcp: address {number}: invalid port")
+        return Location(scheme, host, number, tls=self._tls if scheme == "https" else None, addresses=addresses)
 
     async def _endpoints_of(self, namespace: str, service: str) -> list[Object]:
         """The service's endpoints as subsets: of its slices, else those that somebody wrote by hand."""

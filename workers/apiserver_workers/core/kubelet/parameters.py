@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from apiserver_workers.server.endpoints.query import flag, integer, text
 Object = dict[str, Any]
 Query = dict[str, list[str]]
 
+MAX_DIGITS = 18  # of a port number; more cannot be one
 SCHEMES = ("", "http", "https")
 # The options of streams, and what kubelets call them.
 STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
@@ -30,6 +30,11 @@ def split_identifier(kind: str, identifier: str) -> tuple[str, str, str]:
     if len(parts) > 3 or not name or scheme not in SCHEMES:
         raise bad_request(f'invalid {kind} request "{identifier}"')
     return scheme, name, port
+
+
+def port_number(port: str) -> int | None:
+    """The number that a port is, None for a name."""
+    return int(port) if port.isascii() and port.isdigit() and len(port) <= MAX_DIGITS else None
 
 
 def container_of(pod: Object, asked: str) -> str:
@@ -78,21 +83,3 @@ def channels_of(query: Query) -> set[int]:
     terminal = flag(query, "tty")
     wanted = {ERROR_CHANNEL} | {number for name, number in CHANNELS.items() if flag(query, name)}
     return (wanted - {CHANNELS["stderr"]}) | {RESIZE_CHANNEL} if terminal else wanted
-
-
-def is_global_unicast(address: str) -> bool:
-    """net.IP.IsGlobalUnicast: neither loopback, link-local, multicast nor unspecified."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
-
-
-def is_forbidden(host: str) -> bool:
-    """Whether the host is an address that is not to be reached through this server."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return not is_global_unicast(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.strategies import (
     aggregation,
     apps,
@@ -37,7 +37,8 @@ STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
 }
 
 
-def strategy_for(info: ResourceInfo, registry: Registry) -> Strategy:
-    """The strategy of a stored resource."""
-    kind = Strategy if info.plain else STRATEGIES.get((info.group, info.resource), Strategy)
-    return kind(info, registry)
+def strategy_for(kind: ServedKind, registry: Registry) -> Strategy:
+    """The strategy of a built-in resource, in the stored version."""
+    info = kind.info
+    strategy = Strategy if info.plain else STRATEGIES.get((info.group, info.resource), Strategy)
+    return strategy(kind, registry)

@@ -6,6 +6,8 @@ from apiserver_workers.apimachinery.defaults.conversions import TEMPLATE_GENERAT
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Object, Strategy
 
+MAX_DIGITS = 18  # of a generation that a client wrote
+
 
 class DeploymentStrategy(Strategy):
     """A change of annotations is one that the deployment controller must see."""
@@ -27,7 +29,7 @@ class DaemonSetStrategy(Strategy):
         if context.subresource:
             return
         held = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
-        generation = int(held) if held.isdecimal() else 0
+        generation = int(held) if held.isdecimal() and len(held) <= MAX_DIGITS else 0
         changed = new["spec"].get("template") != old["spec"].get("template")
         annotate(new, generation + 1 if changed else generation)
 

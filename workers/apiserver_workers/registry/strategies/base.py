@@ -12,9 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from apiserver_workers.apimachinery import codec, types, validation, warnings
-from apiserver_workers.apimachinery.errors import FieldError
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.served_kind import FaultsToCome, ServedKind
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.disabled_fields import disabled_fields
@@ -33,14 +32,14 @@ NOT_COUNTED = frozenset(("kind", "apiVersion", "metadata", "status"))
 class Strategy:
     """The behaviour of one stored kind."""
 
-    def __init__(self, info: ResourceInfo, registry: Registry) -> None:
-        self.info = info
+    def __init__(self, kind: ServedKind, registry: Registry) -> None:
+        self.kind = kind
+        self.info = info = kind.info
         self.registry = registry
         self.traits: Traits = traits_of(info)
         self.disabled = disabled_fields(info)
         self.has_status = "status" in info.subresources
-        kind = types.model().find(info.group, info.version, info.kind)
-        fields = kind.fields if kind else {}
+        fields = kind.type.fields
         status = fields.get("status")
         self._status_type = status.type if status else None
         self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
@@ -58,11 +57,11 @@ class Strategy:
         if self.traits.generation:
             obj["metadata"]["generation"] = 1
 
-    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
-        return validation.validate_create(self.info, obj)
+    def validate_create(self, obj: Object, context: Context) -> FaultsToCome:
+        return self.kind.validate_create(obj)
 
     def warnings_on_create(self, obj: Object, context: Context) -> list[str]:
-        return warnings.warn_on_create(self.info, obj)
+        return self.kind.warn_on_create(obj)
 
     async def after_create(self, obj: Object, context: Context) -> None:
         """After the object was stored."""
@@ -84,11 +83,11 @@ class Strategy:
             metadata = new["metadata"]
             metadata["generation"] = metadata.get("generation", 0) + 1
 
-    def validate_update(self, new: Object, old: Object, context: Context) -> list[FieldError]:
-        return validation.validate_update(self.info, new, old, context.subresource)
+    def validate_update(self, new: Object, old: Object, context: Context) -> FaultsToCome:
+        return self.kind.validate_update(new, old, context.subresource)
 
     def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
-        return warnings.warn_on_update(self.info, new, old, context.subresource)
+        return self.kind.warn_on_update(new, old, context.subresource)
 
     async def after_update(self, new: Object, old: Object, context: Context) -> None:
         """After the object was stored."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from apiserver_workers.apimachinery import feature_gates, validation
-from apiserver_workers.apimachinery.errors import FieldError
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.served_kind import FaultsToCome, ServedKind
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Object, Strategy, now, take_over
-
-STRICT = "events.k8s.io"
 
 
 class SecretStrategy(Strategy):
@@ -25,14 +20,14 @@ class SecretStrategy(Strategy):
 class EventStrategy(Strategy):
     """Events expire; those of events.k8s.io have stricter rules than those of the core group."""
 
-    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
-        return validation.validate_create(self._info(context), obj)
+    def validate_create(self, obj: Object, context: Context) -> FaultsToCome:
+        return self._requested(context).validate_create(obj)
 
-    def validate_update(self, new: Object, old: Object, context: Context) -> list[FieldError]:
-        return validation.validate_update(self._info(context), new, old, context.subresource)
+    def validate_update(self, new: Object, old: Object, context: Context) -> FaultsToCome:
+        return self._requested(context).validate_update(new, old, context.subresource)
 
-    def _info(self, context: Context) -> ResourceInfo:
-        return dataclasses.replace(self.info, group=STRICT) if context.group == STRICT else self.info
+    def _requested(self, context: Context) -> ServedKind:
+        return context.kind or self.kind
 
     def ttl(self, obj: Object) -> float:
         return self.registry.settings.event_ttl

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from apiserver_workers.apimachinery import feature_gates
-from apiserver_workers.apimachinery.errors import FieldError
+from apiserver_workers.apimachinery.served_kind import FaultsToCome
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.apimachinery.validation.field import Errors, each, forbidden, section
 from apiserver_workers.registry.attributes import Question
@@ -42,17 +42,17 @@ class _AdminAccess(Strategy):
 class ResourceClaimTemplateStrategy(_AdminAccess):
     """What it makes claims of needs the label too."""
 
-    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
+    def validate_create(self, obj: Object, context: Context) -> FaultsToCome:
         requested = _requested(section(obj, "spec", "spec"), "spec.devices.requests")
-        return self._refuse_admin(context, requested) + super().validate_create(obj, context)
+        return _together(self._refuse_admin(context, requested), super().validate_create(obj, context))
 
 
 class ResourceClaimStrategy(_AdminAccess):
     """The status is written part by part, by who may."""
 
-    def validate_create(self, obj: Object, context: Context) -> list[FieldError]:
+    def validate_create(self, obj: Object, context: Context) -> FaultsToCome:
         requested = _requested(section(obj, "spec"), "spec.devices.requests")
-        return self._refuse_admin(context, requested) + super().validate_create(obj, context)
+        return _together(self._refuse_admin(context, requested), super().validate_create(obj, context))
 
     async def begin_update(self, new: Object, old: Object, context: Context) -> Finish | None:
         """Asks whether the user may write what differs, which the validation then tells."""
@@ -70,11 +70,11 @@ class ResourceClaimStrategy(_AdminAccess):
             if not devices:
                 del new["status"]["devices"]
 
-    def validate_update(self, new: Object, old: Object, context: Context) -> list[FieldError]:
+    def validate_update(self, new: Object, old: Object, context: Context) -> FaultsToCome:
         errors: Errors = []
         if context.subresource == "status" and not any(one.get("adminAccess") for _, one in _results(old)):
             errors += self._refuse_admin(context, _results(new))
-        return errors + context.faults + super().validate_update(new, old, context)
+        return _together(errors + context.faults, super().validate_update(new, old, context))
 
     async def _unauthorized(self, now: Object, before: Object, context: Context) -> Errors:
         verb = "patch" if context.options.get("kind") == "PatchOptions" else "update"
@@ -102,6 +102,11 @@ class ResourceClaimStrategy(_AdminAccess):
         return await permits(
             Question(context.user, verb, info.group, info.version, info.resource, subresource, namespace, name)
         )
+
+
+async def _together(faults: Errors, others: FaultsToCome) -> Errors:
+    """Faults found here, and those that the kind's own rules find."""
+    return faults + (others if isinstance(others, list) else await others)
 
 
 def _requested(spec: Object, path: str) -> Iterator[tuple[str, Object]]:

@@ -6,10 +6,11 @@ connect. The front drops every header that starts with PREFIX from clients' requ
 
 from __future__ import annotations
 
-import functools
 import json
 
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.filters.request_body import read_body
 from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.http.request_info import request_info
 
@@ -19,7 +20,7 @@ IMPERSONATOR_HEADER = PREFIX + "impersonator"
 CLIENT_HEADER = PREFIX + "client"  # the client's address, with what goes on to nodes and pods
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def decode_user(value: str) -> UserInfo:
     """The user that `encode_user` wrote. Equal headers give the same object."""
     name, uid, groups, extra = json.loads(value)
@@ -43,6 +44,8 @@ def behind_the_front(handler: Handler) -> Handler:
         if user is not None:
             request.user = decode_user(user)
         request.client = request.headers.get(CLIENT_HEADER, "")
+        if request.upload is not None:
+            await read_body(request)
         return await handler(request)
 
     return handle

@@ -12,11 +12,11 @@ import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
 
 from isal import isal_zlib
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.server.delegation.raw_query import fields_without, has_field
 from apiserver_workers.server.delegation.upstream import Relay, Upstream
 from apiserver_workers.server.http.messages import Request, Response, Sink
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 PAUSE = 0.1
 BEGINNING = 512  # so much of a body is kept to find the revision in it
+POSITION = frozenset({"resourceVersion", "resourceVersionMatch"})
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 _LIST_REVISION = re.compile(
     rb'^\{"kind":"\w+List","apiVersion":"[^"]+","metadata":\{(?:"[^"]+":"[^"]*",)*?"resourceVersion":"(\d+)"'
@@ -174,13 +175,9 @@ class ResumableBody:
         assert self._request.head is not None
         target = self._request.head.target
         revision = _LIST_REVISION.match(self._beginning)
-        path, _, query = target.partition(b"?")
-        pairs = [
-            pair
-            for pair in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-            if pair[0] not in ("resourceVersion", "resourceVersionMatch")
-        ]
-        if revision is None or "continue" in dict(pairs):
+        path, _, raw_query = target.partition(b"?")
+        query = raw_query.decode("latin-1")
+        if revision is None or has_field(query, "continue"):
             return target
-        pairs += [("resourceVersion", revision[1].decode()), ("resourceVersionMatch", "Exact")]
-        return path + b"?" + urlencode(pairs).encode("ascii")
+        exact = (f"resourceVersion={revision[1].decode()}", "resourceVersionMatch=Exact")
+        return path + b"?" + "&".join([*fields_without(query, POSITION), *exact]).encode("latin-1")

@@ -11,7 +11,9 @@ import asyncio
 import weakref
 
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.authentication.tokens import PROTOCOLS
 from apiserver_workers.server.delegation.identity import (
     CLIENT_HEADER,
     IMPERSONATOR_HEADER,
@@ -23,29 +25,32 @@ from apiserver_workers.server.delegation.resuming import resumable
 from apiserver_workers.server.delegation.tunnel import tunnel
 from apiserver_workers.server.delegation.upstream import Relay, Upstream, UpstreamLost
 from apiserver_workers.server.delegation.watch_stream import Key, WatchStream, open_watch
-from apiserver_workers.server.http.http1 import HeaderBlock, end_to_end_lines
+from apiserver_workers.server.http.http1 import MEMO_BLOCK, HeaderBlock, end_to_end_lines
 from apiserver_workers.server.http.messages import Request, Response
 
 IDEMPOTENT = frozenset({"GET", "HEAD"})
 ATTEMPTS = 4
 CONNECT_ATTEMPTS = 20
 CONNECT_PAUSE = 0.05
-MEMO_ENTRIES = 1024
 
 # What goes on to nodes and pods, which are told who the client is.
 CONNECTING = frozenset({"proxy", "exec", "attach", "portforward"})
-_NOT_PASSED_ON = frozenset({"authorization", "audit-id"})
+_NOT_PASSED_ON = frozenset({"authorization", "audit-id", PROTOCOLS})
 _NOT_PASSED_ON_PREFIXES = (PREFIX, "x-remote-", "impersonate-")
 
 
 class DelegationTarget:
     """The next server, by its socket. `handle` is a Handler."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, *, inner: bool = False) -> None:
+        """`inner`: this process is itself behind another; what workers say to the front is passed on."""
         self._path = socket_path
+        self.inner = inner
         self.streams: dict[Key | None, WatchStream] = {}  # watches that others may join
         self._idle: list[Upstream] = []
-        self._lines: dict[HeaderBlock, tuple[UserInfo | None, UserInfo | None, bytes]] = {}
+        self._lines: Kept[HeaderBlock, tuple[UserInfo | None, UserInfo | None, bytes]] = Kept(
+            size=lambda block, _: block.size, longest=MEMO_BLOCK, expansion=8
+        )
 
     async def handle(self, request: Request) -> Response:
         """The next server's answer. Raises ApiError (503) when no worker takes the request or one died over a write."""
@@ -111,7 +116,7 @@ class DelegationTarget:
             head.method.encode("ascii"),
             target or head.target,
             not head.http10,
-            request.audit_id.encode("latin-1", "replace"),
+            request.audit_id.encode(),
             length,
             self._header_lines(request, head.block),
             body,
@@ -125,13 +130,13 @@ class DelegationTarget:
             return kept[2]
         lines = end_to_end_lines(block, without=_NOT_PASSED_ON, prefixes=_NOT_PASSED_ON_PREFIXES)
         if request.hijack is not None:
-            lines += b"\r\nConnection: Upgrade\r\nUpgrade: " + block.upgrade.encode("latin-1")
+            lines += b"\r\nConnection: Upgrade\r\nUpgrade: " + block.upgrade.encode()
+            for protocols in request.values(PROTOCOLS):  # a token that was among them is no longer there
+                lines += b"\r\nSec-WebSocket-Protocol: " + protocols.encode()
         for header, identity in ((USER_HEADER, user), (IMPERSONATOR_HEADER, impersonator)):
             if identity is not None:
                 lines += f"\r\n{header}: {encode_user(identity)}".encode("ascii")
-        if len(self._lines) >= MEMO_ENTRIES:
-            self._lines.clear()
-        self._lines[block] = (user, impersonator, lines)
+        self._lines.keep(block, (user, impersonator, lines))
         return lines
 
 

@@ -17,17 +17,20 @@ import asyncio
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import natural
+from apiserver_workers.server.delegation.raw_query import fields_without
 from apiserver_workers.server.delegation.upstream import Relay, Upstream
 from apiserver_workers.server.delegation.watch_frames import (
     END,
-    InitialEvents,
+    UNKNOWN,
+    Opening,
     after,
     chunk,
     last_event,
-    take_initial_events,
+    opening_of,
+    take_opening,
     version_of,
     whole_chunks,
 )
@@ -46,32 +49,15 @@ _JSON_HEAD = b"\r\nContent-Type: application/json"
 
 logger = logging.getLogger("apiserver.watch")
 
-Key = tuple[bytes, tuple[tuple[str, str], ...], str]
-
-
-class Position:
-    """What a watch's query says about where it begins and how long it lasts."""
-
-    def __init__(self, request: Request) -> None:
-        pairs = parse_qsl(request.raw_query, keep_blank_values=True)
-        query = dict(pairs)
-        version = query.get("resourceVersion", "")
-        timeout = query.get("timeoutSeconds", "")
-        self.others = tuple(pair for pair in pairs if pair[0] not in POSITION)
-        self.version = int(version) if version.isdigit() else 0
-        self.has_initial = self.version == 0 or query.get("sendInitialEvents") == "true"
-        self.timeout = float(timeout) if timeout.isdigit() else 0.0
-        # the first event of a table is unlike the others: it has the columns
-        table = "as=Table" in request.headers.get("accept", "")
-        self.shareable = self.version > 0 and not table and not {"sendInitialEvents", "pretty"} & set(query)
+Key = tuple[bytes, tuple[str, ...], str]
 
 
 class WatchMember:
     """A Pipe: one client of a stream. `skip_until`: events up to this revision are not for it."""
 
-    def __init__(self, stream: WatchStream, position: Position, *, skip_until: int = 0) -> None:
+    def __init__(self, stream: WatchStream, opening: Opening, *, skip_until: int = 0) -> None:
         self.skip_until = skip_until
-        self.until = _at(position.timeout)  # 0: when the upstream ends
+        self.until = _at(opening.timeout)  # 0: when the upstream ends
         self.sink: Sink | None = None
         self._stream = stream
         self._paused = False
@@ -139,21 +125,23 @@ class WatchStream:
         self,
         target: DelegationTarget,
         request: Request,
-        position: Position,
+        fields: tuple[str, ...],
         upstream: Upstream,
-        initial: InitialEvents | None,
+        opening: Opening,
     ) -> None:
+        """`fields`: those of the request's query that say nothing of its position."""
         self._target = target
         self._request = request
-        self._position = position
+        self._fields = fields
+        self._begins_at = opening.revision
         self._upstream: Upstream | None = upstream
-        self._upstream_until = _at(position.timeout)  # when the upstream is to end by itself, 0: unknown
+        self._upstream_until = _at(opening.timeout)  # when the upstream is to end by itself, 0: unknown
         self._received = False  # whether the upstream hands over its data
         self._members: list[WatchMember] = []
         self._partial = b""
         self._last = b""  # the payload of the last chunk passed on
-        self._in_order = not position.has_initial  # whether every event's revision says where it stands
-        self._initial = initial
+        self._in_order = not opening.initial  # whether every event's revision says where it stands
+        self._opening = opening
         self._history: deque[bytes] = deque()
         self._history_size = 0
         self._forgotten = b""  # the newest region that the history has lost
@@ -167,8 +155,9 @@ class WatchStream:
         if self._forgotten:
             _, last = whole_chunks(self._forgotten)
             text = version_of(last_event(self._forgotten[last]))
-            return text.isdigit() and version >= int(text)
-        return version >= self._position.version
+            newest = natural(text)
+            return newest is not None and version >= newest
+        return version >= self._begins_at
 
     def attach(self, member: WatchMember) -> None:
         if self._members and self._upstream is not None:
@@ -182,7 +171,7 @@ class WatchStream:
 
     def _newest(self) -> int:
         text = version_of(last_event(self._last))
-        return int(text) if text.isdigit() else 0
+        return natural(text) or 0
 
     def detach(self, member: WatchMember) -> None:
         if member in self._members:
@@ -261,7 +250,7 @@ class WatchStream:
         elif response.status != 200:
             self._refused(response)
         elif isinstance(response.body, Relay):
-            _, self._initial = take_initial_events(response.wire)
+            self._opening = opening_of(response.wire)
             self._upstream = response.body.upstream
             self._upstream.receive(self)
         else:  # it has ended already
@@ -287,21 +276,21 @@ class WatchStream:
         if self._last:
             version = self._resume_version()
         elif self.key is not None:
-            version = str(self._position.version)
+            version = str(self._begins_at)
         else:
             return self._request.head.target
         if not version:
             return None
         self._in_order = True
         self._upstream_until = 0.0
-        query = [*self._position.others, ("resourceVersion", version)]
+        query = [*self._fields, f"resourceVersion={version}"]
         if all(member.until for member in self._members):
             self._upstream_until = max(member.until for member in self._members)
             left = self._upstream_until - asyncio.get_running_loop().time()
             if left <= 0:
                 return None
-            query.append(("timeoutSeconds", str(max(1, round(left)))))
-        return self._request.head.target.partition(b"?")[0] + b"?" + urlencode(query).encode("ascii")
+            query.append(f"timeoutSeconds={max(1, round(left))}")
+        return self._request.head.target.partition(b"?")[0] + b"?" + "&".join(query).encode("latin-1")
 
     def _resume_version(self) -> str:
         """Where to go on after the last chunk; "" where that cannot be said."""
@@ -311,7 +300,7 @@ class WatchStream:
         version = version_of(event)
         if self._in_order or event["type"] != "ADDED" or not version:
             return version
-        after_initial = self._initial.resume_after(int(version)) if self._initial else 0
+        after_initial = self._opening.resume_after(int(version)) if self._opening is not UNKNOWN else 0
         return str(after_initial) if after_initial else ""
 
     def _refused(self, response: Response) -> None:
@@ -334,24 +323,27 @@ def _at(delay: float) -> float:
 async def open_watch(target: DelegationTarget, request: Request) -> Response:
     """The answer to a watch: its head is a worker's, its body a member of a stream, shared where that is possible."""
     response = await target.ask(target.message(request), method=request.method)
-    response.wire, initial = take_initial_events(response.wire)
+    if target.inner:
+        opening = opening_of(response.wire)
+    else:
+        response.wire, opening = take_opening(response.wire)
     head = request.head
     assert head is not None
     if response.status != 200 or not isinstance(response.body, Relay) or head.http10 or _JSON_HEAD not in response.wire:
         return response
-    position = Position(request)
     upstream = response.body.upstream
-    key = (head.target.partition(b"?")[0], position.others, request.headers.get("accept", ""))
-    stream = target.streams.get(key) if position.shareable else None
-    if stream is not None and stream.covers(position.version):
+    fields = fields_without(request.raw_query, POSITION)
+    key = (head.target.partition(b"?")[0], fields, request.headers.get("accept", ""))
+    stream = target.streams.get(key) if opening.shareable else None
+    if stream is not None and stream.covers(opening.revision):
         upstream.abort()  # it has shown that the watch may begin there
-        response.body = WatchMember(stream, position, skip_until=position.version)
+        response.body = WatchMember(stream, opening, skip_until=opening.revision)
         return response
-    stream = WatchStream(target, request, position, upstream, initial)
-    if position.shareable:
+    stream = WatchStream(target, request, fields, upstream, opening)
+    if opening.shareable:
         stream.key = key
         target.streams[key] = stream
-    response.body = WatchMember(stream, position)
+    response.body = WatchMember(stream, opening)
     return response
 
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import ResourceInfo, SubresourceInfo
 from apiserver_workers.apimachinery.versions import CUSTOM_PRIORITIES, api_service_priorities, version_rank
 
@@ -71,18 +71,13 @@ def storage_version_hash(info: ResourceInfo) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def is_stored(info: ResourceInfo) -> bool:
-    """Whether objects of the resource are stored, unlike reviews and component statuses."""
-    return "watch" in info.verbs
-
-
 def build_api_versions(groups: Groups, *, addresses: Sequence[tuple[str, str]]) -> Document:
     """/api: the versions of the core group, and the server's address for clients of each CIDR."""
     by_cidr = [{"clientCIDR": cidr, "serverAddress": address} for cidr, address in addresses]
     return {"kind": "APIVersions", "versions": list(groups.get("", ())), "serverAddressByClientCIDRs": by_cidr}
 
 
-def build_group_list(groups: Groups) -> Document:
+def build_group_list(groups: Mapping[str, Iterable[str]]) -> Document:
     """/apis: all groups but core."""
     listed = [_group(group, versions) for group, versions in groups.items() if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
@@ -121,7 +116,7 @@ def _resource(info: ResourceInfo) -> Document:
         entry["shortNames"] = list(info.short_names)
     if info.categories:
         entry["categories"] = list(info.categories)
-    if is_stored(info) and feature_gates.enabled("StorageVersionHash"):
+    if info.is_stored and feature_gates.enabled("StorageVersionHash"):
         entry["storageVersionHash"] = storage_version_hash(info)
     return entry
 
@@ -135,22 +130,50 @@ def _subresource(info: ResourceInfo, sub: SubresourceInfo) -> Document:
     return {**entry, "kind": sub.kind, "verbs": sorted(sub.verbs)}
 
 
-def aggregated_versions() -> tuple[str, ...]:
-    """The versions in which this Kubernetes version serves the aggregated form."""
-    minor = int(types.model().minor.partition(".")[2])
-    stable = ("v2",) if minor >= STABLE_SINCE else ()
-    beta = minor >= BETA_SINCE and not feature_gates.enabled("AggregatedDiscoveryRemoveBetaType")
+def aggregated_versions(minor: str) -> tuple[str, ...]:
+    """The versions in which that Kubernetes version serves the aggregated form."""
+    number = int(minor.partition(".")[2])
+    stable = ("v2",) if number >= STABLE_SINCE else ()
+    beta = number >= BETA_SINCE and not feature_gates.enabled("AggregatedDiscoveryRemoveBetaType")
     return (*stable, "v2beta1") if beta else stable
 
 
-def build_aggregated(groups: Groups, version: str = "v2") -> Document:
-    """An APIGroupDiscoveryList of all the groups given: the core group for /api, the others for /apis."""
+def build_aggregated(items: Sequence[Document], version: str = "v2") -> Document:
+    """An APIGroupDiscoveryList of the groups given: the core group for /api, the others for /apis."""
     return {
         "kind": AGGREGATED_KIND,
         "apiVersion": f"{AGGREGATED_GROUP}/{version}",
         "metadata": {},
-        "items": [_group_discovery(group, versions) for group, versions in groups.items()],
+        "items": list(items),
     }
+
+
+def group_items(groups: Groups) -> list[Document]:
+    """The groups as the aggregated form has them."""
+    return [_group_discovery(group, versions) for group, versions in groups.items()]
+
+
+def merge_groups(servers: Iterable[Sequence[Document]]) -> list[Document]:
+    """The groups of several servers, as the aggregated form has them, in the order of their priorities.
+
+    A group may have versions on several servers; a version that two have is the first one's.
+    """
+    found: dict[str, dict[str, Document]] = {}
+    for items in servers:
+        for item in items:
+            versions = found.setdefault(item["metadata"].get("name", ""), {})
+            for version in item["versions"]:
+                versions.setdefault(version["version"], version)
+    ordered = {group: dict(sorted(found[group].items(), key=_version_order(group))) for group in found}
+    return [
+        {"metadata": {"name": group} if group else {}, "versions": list(versions.values())}
+        for group, versions in sorted(ordered.items(), key=_group_order)
+    ]
+
+
+def versions_of(item: Document) -> list[str]:
+    """The versions of a group of the aggregated form, in order."""
+    return [version["version"] for version in item["versions"]]
 
 
 def _group_discovery(group: str, versions: Mapping[str, Sequence[ResourceInfo]]) -> Document:

@@ -1,7 +1,8 @@
 """Discovery over HTTP: /api, /apis and what is below them down to a group's version.
 
 A server has one DiscoveryEndpoints over what it serves itself; the front's is over all servers, so that /apis shows every
-group. A document is serialised once per media type, however often it is asked for.
+group. The documents change when what is served does; until then one is serialised once per media type, however often it
+is asked for. Their tags are hashes of their content.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import functools
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable
+from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.types import meta_model
 from apiserver_workers.server.discovery import documents as discovery
+from apiserver_workers.server.discovery.sources import DiscoverySource
 from apiserver_workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, PROTOBUF, negotiate
 from apiserver_workers.server.endpoints.respond import is_pretty
 from apiserver_workers.server.endpoints.serialize import serialize
@@ -40,7 +44,7 @@ class Document:
         if key not in self._bodies:
             # the core group's documents have no apiVersion, which only an envelope of protobuf needs
             obj = {"apiVersion": "v1", **self.obj} if media_type == PROTOBUF else self.obj
-            self._bodies[key] = serialize(obj, media_type, pretty=pretty)
+            self._bodies[key] = serialize(obj, media_type, meta_model(), pretty=pretty)
         return self._bodies[key]
 
     @functools.cached_property
@@ -48,66 +52,105 @@ class Document:
         return f'"{hashlib.sha512(self.body(JSON)).hexdigest().upper()}"'
 
 
-class DiscoveryEndpoints:
-    """Answers discovery requests about the resources it was last given."""
+class Documents:
+    """All documents about what is served at one moment. `others` are the groups of other servers, `addresses` what /api
+    tells clients, and `inside` what it tells those within the cluster."""
 
     def __init__(
-        self, resources: Iterable[ResourceInfo], *, server_address: str, inside: tuple[str, str] | None = None
+        self,
+        infos: Sequence[ResourceInfo],
+        others: Sequence[Sequence[dict[str, Any]]],
+        versions: Sequence[str],
+        *,
+        addresses: Sequence[tuple[str, str]],
+        inside: Sequence[tuple[str, str]],
     ) -> None:
-        """`server_address` is the host and port at which clients reach the server.
+        groups = discovery.group_resources(infos)
+        core: discovery.Groups = {"": groups[""]} if "" in groups else {}
+        named = {group: resources for group, resources in groups.items() if group}
+        items = discovery.merge_groups([discovery.group_items(named), *others])
+        listed = {item["metadata"]["name"]: discovery.versions_of(item) for item in items}
+        self.plain = {"/apis": Document(discovery.build_group_list(listed))}
+        self.aggregated = {"/apis": _aggregated(items, versions)}
+        if core:
+            self.plain["/api"] = Document(discovery.build_api_versions(core, addresses=addresses))
+            self.for_insiders = Document(discovery.build_api_versions(core, addresses=inside))
+            self.aggregated["/api"] = _aggregated(discovery.group_items(core), versions)
+        for group, of_group in listed.items():
+            self.plain[f"/apis/{group}"] = Document(discovery.build_group(group, of_group))
+        for group, resources in groups.items():
+            root = f"/apis/{group}" if group else "/api"
+            for version, of_version in resources.items():
+                self.plain[f"{root}/{version}"] = Document(discovery.build_resource_list(group, version, of_version))
+
+
+class DiscoveryEndpoints:
+    """Answers discovery requests about the resources that `infos` returns at each request, and those of `sources`."""
+
+    def __init__(
+        self,
+        infos: Callable[[], Sequence[ResourceInfo]],
+        *,
+        minor: str,
+        server_address: str,
+        inside: tuple[str, str] | None = None,
+        sources: Sequence[DiscoverySource] = (),
+        otherwise: Handler | None = None,
+    ) -> None:
+        """`server_address` is the host and port at which clients reach the server, `minor` its Kubernetes version.
 
         `inside`: a CIDR whose clients also reach it at another address (upstream: pkg/server/discovery/addresses.go).
+        `otherwise` answers for paths that have no document here.
         """
-        self._everywhere = ("0.0.0.0/0", server_address)
-        self._inside = inside
+        self._infos = infos
+        self._minor = minor
+        self._sources = sources
+        self._otherwise = otherwise or _not_found
+        self._addresses = (("0.0.0.0/0", server_address),)
+        self._inside = (*self._addresses, inside) if inside else self._addresses
         self._within = ipaddress.ip_network(inside[0]) if inside else None
-        self.update(resources)
+        self._made_of: tuple[Any, ...] = ()
+        self._documents: Documents | None = None
+        self.prefixes: dict[str, Handler] = {"/api": self.handle, "/apis": self.handle}
 
-    def update(self, resources: Iterable[ResourceInfo]) -> None:
-        """Serve these resources from now on."""
-        groups = discovery.group_resources(resources)
-        core: discovery.Groups = {"": groups[""]} if "" in groups else {}
-        named = {group: versions for group, versions in groups.items() if group}
-        self._documents = {"/apis": Document(discovery.build_group_list(named))}
-        self._aggregated = {"/apis": _aggregated(named)}
-        if core:
-            self._documents["/api"] = Document(discovery.build_api_versions(core, addresses=[self._everywhere]))
-            addresses = [self._everywhere, *([self._inside] if self._inside else [])]
-            self._for_insiders = Document(discovery.build_api_versions(core, addresses=addresses))
-            self._aggregated["/api"] = _aggregated(core)
-        for group, versions in groups.items():
-            root = f"/apis/{group}" if group else "/api"
-            if group:
-                self._documents[root] = Document(discovery.build_group(group, versions))
-            for version, listed in versions.items():
-                self._documents[f"{root}/{version}"] = Document(discovery.build_resource_list(group, version, listed))
-
-    @property
-    def paths(self) -> list[str]:
+    async def paths(self) -> list[str]:
         """The paths that are served, as / lists them."""
-        return sorted([*self._documents, "/apis/"])
-
-    def routes(self) -> dict[str, Handler]:
-        """The paths that are served (without a slash at the end) and their handler, to be mounted."""
-        return dict.fromkeys(self._documents, self.handle)
+        return sorted([*(await self._current()).plain, "/apis/"])
 
     async def handle(self, request: Request) -> Response:
         """The answer to a discovery request. Raises ApiError 404, 405 and 406."""
         path = request.path.rstrip("/")
-        plain = self._documents.get(path)
+        documents = await self._current()
+        plain = documents.plain.get(path)
         if plain is None:
-            raise ApiError(404, "NotFound", "the server could not find the requested resource", {})
+            return await self._otherwise(request)
         if request.method != "GET" and not ANY_METHOD.fullmatch(path):
             message = "the server does not allow this method on the requested resource"
             raise ApiError(405, "MethodNotAllowed", message, {})
         if path == "/api" and self._is_inside(request):
-            plain = self._for_insiders
-        combined = self._aggregated.get(path) or {}
+            plain = documents.for_insiders
+        combined = documents.aggregated.get(path) or {}
         media_type, version = negotiate_form(request.headers.get("accept", ""), tuple(combined))
         if version:
             return _aggregated_response(request, combined[version], media_type, version)
         pretty = media_type == JSON and is_pretty(request)
         return Response(200, plain.body(media_type, pretty=pretty), media_type, [VARY] if combined else [])
+
+    async def _current(self) -> Documents:
+        """The documents about what is served now; the same as before as long as nothing has changed."""
+        infos = self._infos()
+        others = [await source.groups() for source in self._sources]
+        made_of = (infos, *(tag for tag, _ in others))
+        if self._documents is None or made_of != self._made_of:
+            self._made_of = made_of
+            self._documents = Documents(
+                infos,
+                [items for _, items in others],
+                discovery.aggregated_versions(self._minor),
+                addresses=self._addresses,
+                inside=self._inside,
+            )
+        return self._documents
 
     def _is_inside(self, request: Request) -> bool:
         """Whether the client's address, as far as proxies tell it, is one of those that have an address of their own."""
@@ -120,10 +163,13 @@ class DiscoveryEndpoints:
             return False
 
 
-def _aggregated(groups: discovery.Groups) -> dict[str, Document]:
-    """The aggregated form in every version in which there is one."""
-    versions = discovery.aggregated_versions()
-    return {version: Document(discovery.build_aggregated(groups, version)) for version in versions}
+async def _not_found(request: Request) -> Response:
+    raise ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def _aggregated(items: Sequence[dict[str, Any]], versions: Iterable[str]) -> dict[str, Document]:
+    """The aggregated form in each of the versions."""
+    return {version: Document(discovery.build_aggregated(items, version)) for version in versions}
 
 
 def _aggregated_response(request: Request, document: Document, media_type: str, version: str) -> Response:
@@ -136,12 +182,16 @@ def _aggregated_response(request: Request, document: Document, media_type: str, 
     return Response(200, document.body(media_type, pretty=pretty), f"{media_type};{parameters}", headers)
 
 
-@functools.lru_cache(maxsize=256)
 def negotiate_form(accept: str, offered: tuple[str, ...]) -> tuple[str, str]:
     """The media type of the first clause that can be met, and the version of the aggregated form if it asks for that.
 
     `offered` are the versions of that form that there are. Raises ApiError 406.
     """
+    return _forms[accept, offered]
+
+
+def _negotiate_form(asked: tuple[str, tuple[str, ...]]) -> tuple[str, str]:
+    accept, offered = asked
     for clause in sorted(accept.split(","), key=_weight):
         media_type, *parameters = (part.strip() for part in clause.split(";"))
         if media_type in MEDIA_TYPES and (version := _aggregated_version(parameters)):
@@ -156,6 +206,9 @@ def negotiate_form(accept: str, offered: tuple[str, ...]) -> tuple[str, str]:
             return output.media_type, ""
     negotiate(accept)
     raise not_acceptable(MEDIA_TYPES)
+
+
+_forms = Memo(_negotiate_form)
 
 
 def _weight(clause: str) -> float:

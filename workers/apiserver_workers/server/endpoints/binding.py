@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflict
-from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.validation.field import Errors, not_supported, required
 from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
@@ -24,29 +22,23 @@ Object = dict[str, Any]
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
-@functools.cache
-def _bindings() -> View:
-    info = resource("", "v1", "bindings")
-    assert info is not None
-    return View(info)
-
-
 async def create(request: Request, served: Served) -> Response:
     """POST of a pod's binding subresource."""
-    return await BindingEndpoint(served.store).create(request, served)
+    return await BindingEndpoint(served.store, served.bodies["binding"]).create(request, served)
 
 
 class BindingEndpoint:
     """POST of a Binding, to a pod's subresource or to the collection of bindings."""
 
-    def __init__(self, pods: Store) -> None:
+    def __init__(self, pods: Store, bindings: View) -> None:
         self._pods = pods
+        self._bindings = bindings
 
     async def create(self, request: Request, view: View) -> Response:
         """Assign the pod. Raises ApiError: 404, 409 when it cannot be assigned, 500 for a binding that is not valid."""
         output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
-        binding = decode_object(request, _bindings(), options.field_validation)
+        binding = await decode_object(request, self._bindings, options.field_validation)
         context = context_of(request, view, as_object("CreateOptions", options), dry_run=options.dry_run)
         metadata = binding["metadata"]
         match_namespace(metadata, context.namespace)
@@ -55,7 +47,7 @@ class BindingEndpoint:
             raise bad_request("name in URL does not match name in Binding object")
         context.name = name
         await self._assign(binding, context)
-        return plain_response(request, SUCCESS, output, status=201)
+        return plain_response(request, SUCCESS, output, view.kind.model, status=201)
 
     async def _assign(self, binding: Object, context: Context) -> None:
         pods = self._pods

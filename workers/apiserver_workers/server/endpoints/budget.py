@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError, forbidden
-from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.authentication.union import LOOPBACK_USER
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.store import Store
@@ -29,14 +27,7 @@ async def charge(budgets: Store, namespace: str, name: str, pod: str, dry_run: b
         check((await budgets.get(namespace, name)).obj)
         return
     context = Context(LOOPBACK_USER, namespace=namespace, name=name, subresource="status")
-    await budgets.update(Disruption(_view(), pod), context)
-
-
-@functools.cache
-def _view() -> View:
-    info = resource("policy", "v1", "poddisruptionbudgets")
-    assert info is not None
-    return View(info)
+    await budgets.update(Disruption(View(budgets.kind), pod), context)
 
 
 class Disruption:
@@ -46,7 +37,7 @@ class Disruption:
         self._view = view
         self._pod = pod
 
-    def __call__(self, budget: Object | None) -> Object:
+    async def __call__(self, budget: Object | None) -> Object:
         assert budget is not None, "an update that may not create was given nothing"
         check(budget)
         status = dict(budget["status"])
@@ -55,7 +46,7 @@ class Disruption:
         if not status["disruptionsAllowed"]:
             status["conditions"] = exhausted(status)
         new = {**budget, "metadata": dict(budget["metadata"]), "status": status}
-        return track(self._view, budget, new, MANAGER, "status")
+        return await track(self._view, budget, new, MANAGER, "status")
 
 
 def check(budget: Object) -> None:

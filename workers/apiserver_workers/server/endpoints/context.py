@@ -18,7 +18,7 @@ def context_of(request: Request, served: View, options: dict[str, Any], *, dry_r
     assert info is not None
     return Context(
         user=request.user or ANONYMOUS,
-        group=served.info.group,
+        kind=served.requested,
         namespace=info.namespace if served.info.namespaced else "",
         name=info.name,
         subresource=info.subresource,

@@ -20,13 +20,13 @@ async def create(request: Request, served: Served) -> Response:
     """The created object. Raises ApiError."""
     output = output_of(request)
     options = write_options(request.raw_query, "CreateOptions")
-    obj = decode_object(request, served, options.field_validation)
+    obj = await decode_object(request, served, options.field_validation)
     context = context_of(request, served, as_object("CreateOptions", options), dry_run=options.dry_run)
     metadata = obj["metadata"]
     context.name = metadata.get("name", "")
     wipe_system_fields(metadata)
     match_namespace(metadata, context.namespace)
     drop_duplicate_owners(request, metadata)
-    obj = track(served, None, obj, manager_of(request, options))
-    result = await served.store.create(served.inward(obj), context)
-    return object_response(request, served, result, output, status=201)
+    obj = await track(served, None, obj, manager_of(request, options))
+    result = await served.store.create(await served.inward(obj), context)
+    return await object_response(request, served, result, output, status=201)

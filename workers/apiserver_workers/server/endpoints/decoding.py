@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver_workers.apimachinery import codec
-from apiserver_workers.apimachinery.defaults import set_defaults
 from apiserver_workers.apimachinery.errors import bad_request
 from apiserver_workers.server.endpoints.negotiation import request_media_type
 from apiserver_workers.server.endpoints.served import View
@@ -21,20 +19,16 @@ OTHER_NAMESPACE = "the namespace of the provided object does not match the names
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
-def decode_object(request: Request, served: View, field_validation: str) -> Object:
+async def decode_object(request: Request, served: View, field_validation: str) -> Object:
     """The body as a defaulted object of the endpoint's kind. Raises ApiError 400 or 415."""
-    info = served.info
-    obj, warnings = codec.decode(
-        request.body,
-        request_media_type(request.headers.get("content-type", "")),
-        type=served.type,
-        default_gvk=served.gvk,
-        field_validation=field_validation,
-    )
+    media_type = request_media_type(request.headers.get("content-type", ""))
+    obj, warnings = await served.kind.decode(request.body, media_type, field_validation)
     if warnings:
         request.warnings += warnings
     obj.setdefault("metadata", {})
-    set_defaults(info.group, info.version, info.kind, obj)
+    pending = served.kind.default(obj)
+    if pending is not None:
+        await pending
     return obj
 
 
@@ -70,13 +64,14 @@ def drop_duplicate_owners(request: Request, metadata: Object) -> None:
     owners = metadata.get("ownerReferences")
     if not owners or len(owners) < 2:
         return
-    kept: list[Object] = []
+    kept: dict[frozenset[tuple[str, Any]], Object] = {}
     duplicates: list[str] = []
     for owner in owners:
-        if owner in kept:
+        key = frozenset(owner.items())
+        if key in kept:
             duplicates.append(owner.get("uid", ""))
         else:
-            kept.append(owner)
+            kept[key] = owner
     if duplicates:
-        metadata["ownerReferences"] = kept
+        metadata["ownerReferences"] = list(kept.values())
         request.warnings.append(DUPLICATE_OWNERS + ", ".join(duplicates))

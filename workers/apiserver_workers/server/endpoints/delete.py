@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
-from apiserver_workers.apimachinery import codec, types
+from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec.decoder import read_body, summary
 from apiserver_workers.apimachinery.errors import ApiError, bad_request
-from apiserver_workers.apimachinery.types import Type
+from apiserver_workers.apimachinery.types import meta_model
 from apiserver_workers.registry.delete import Deleted
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.server.endpoints.context import context_of
@@ -30,19 +28,19 @@ async def delete(request: Request, served: Served) -> Response:
     context = context_of(request, served, as_object(KIND, options), dry_run=bool(options.dry_run))
     result, gone = await served.store.delete(context, options)
     if isinstance(result, Deleted):
-        return plain_response(request, result.obj, output)
+        return plain_response(request, result.obj, output, served.kind.model)
     status = 202 if not gone and options.orphan_dependents is False else 200
-    return object_response(request, served, result, output, status=status)
+    return await object_response(request, served, result, output, status=status)
 
 
 async def delete_collection(request: Request, served: Served) -> Response:
     """All objects that the options select; the answer lists them. Raises ApiError."""
     output = output_of(request)
-    selection = list_options(request.raw_query, served.info)
+    selection = list_options(request.raw_query, served.kind.labels)
     options = _options(request, served)
     context = context_of(request, served, as_object(KIND, options), dry_run=bool(options.dry_run))
     page = await served.store.delete_collection(context, options, selection)
-    return list_response(request, served, page, output)
+    return await list_response(request, served, page, output)
 
 
 def _options(request: Request, served: Served) -> DeleteOptions:
@@ -58,13 +56,10 @@ def _options(request: Request, served: Served) -> DeleteOptions:
                 f'no kind "{gvk.kind}" is registered for version "{gvk.api_version}" in scheme "{SCHEME}"'
             )
         # Every group has DeleteOptions of its own, and they are all the same.
-        obj, _ = codec.decode(body, media_type, type=_type(), default_gvk=gvk, field_validation="Ignore")
+        obj, _ = codec.decode(
+            body, media_type, type=meta_model().kind(*EXPECTED), default_gvk=gvk, field_validation="Ignore"
+        )
     except ApiError as error:
         error.message = error.message.removeprefix(UNRECOGNIZED).removesuffix(f" ({summary(body)})")
         raise
     return delete_options_of(obj)
-
-
-@functools.cache
-def _type() -> Type:
-    return types.model().kind(*EXPECTED)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-import functools
 from typing import Any
 
 from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.builtin_kind import builtin
 from apiserver_workers.apimachinery.codec.decoder import read_body
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflict
 from apiserver_workers.apimachinery.label_selectors import label_selector_matches
-from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.registry.attributes import CREATE, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
@@ -23,15 +22,15 @@ from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import decode_object, match_namespace
 from apiserver_workers.server.endpoints.negotiation import request_media_type
 from apiserver_workers.server.endpoints.options import as_object, delete_options_of, write_options
-from apiserver_workers.server.endpoints.query import parse_query
 from apiserver_workers.server.endpoints.respond import output_of, plain_response
 from apiserver_workers.server.endpoints.served import Served, View
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 
 ATTEMPTS, PAUSE = 20, 0.1
-VERSIONS = ("v1", "v1beta1")
+OLDER = ("v1beta1",)
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 MORE_THAN_ONE = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 # Such a pod is no longer, or not yet, part of what a budget guards.
@@ -39,16 +38,11 @@ UNGUARDED_PHASES = ("Succeeded", "Failed", "Pending")
 ENDED_PHASES = ("Succeeded", "Failed")
 
 
-@functools.cache
-def _view(version: str) -> View:
-    return View(ResourceInfo("policy", version, "evictions", "Eviction", "", True, frozenset({"create"})))
-
-
 async def create(request: Request, served: Served) -> Response:
     """POST of an Eviction. Raises ApiError: 400, 404, 409, and 429 when the budget does not allow it."""
     output = output_of(request, tables=False)
     options = write_options(request.raw_query, "CreateOptions")
-    eviction = _decode(request, options.field_validation)
+    eviction = await _decode(request, served.bodies["eviction"], options.field_validation)
     context = context_of(request, served, as_object("CreateOptions", options), dry_run=options.dry_run)
     match_namespace(eviction["metadata"], context.namespace)
     attributes = served.store.attributes(CREATE, context, eviction, None)
@@ -58,15 +52,17 @@ async def create(request: Request, served: Served) -> Response:
     deletion = _deletion_options(eviction, parse_query(request.raw_query).get("dryRun") or [])
     await served.store.admission.validate(attributes)
     await Evictor(served.store, context, deletion).evict()
-    return plain_response(request, SUCCESS, output, status=201)
+    return plain_response(request, SUCCESS, output, served.kind.model, status=201)
 
 
-def _decode(request: Request, field_validation: str) -> Object:
-    """The Eviction of the body; clients of both versions are served."""
-    expected = codec.GroupVersionKind("policy", "v1", "Eviction")
+async def _decode(request: Request, view: View, field_validation: str) -> Object:
+    """The Eviction of the body; clients of both versions are served, which are the same but for their names."""
+    expected = codec.GroupVersionKind(*view.kind.gvk)
     gvk = read_body(request.body, request_media_type(request.headers.get("content-type", "")), expected).gvk
-    known = gvk.group == "policy" and gvk.version in VERSIONS
-    return decode_object(request, _view(gvk.version if known else "v1"), field_validation)
+    if gvk.group == expected.group and gvk.version in OLDER:
+        info = dataclasses.replace(view.info, version=gvk.version)
+        view = View(builtin(view.kind.model, info))
+    return await decode_object(request, view, field_validation)
 
 
 def _deletion_options(eviction: Object, dry_run: list[str]) -> DeleteOptions:
@@ -173,7 +169,7 @@ class Condemnation:
         self._uid = options.uid
         self._resource_version = options.resource_version
 
-    def __call__(self, pod: Object | None) -> Object:
+    async def __call__(self, pod: Object | None) -> Object:
         assert pod is not None, "an update that may not create was given nothing"
         metadata = pod["metadata"]
         uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")

@@ -1,13 +1,19 @@
-"""Field management of the endpoints: who wrote, and metadata.managedFields of what was written."""
+"""Field management of the endpoints: who wrote, and metadata.managedFields of what was written.
+
+managedFields may name versions that other managers used, in which the objects are then compared too. Where such a
+conversion has to wait, the whole comparison runs in a thread, which asks the event loop for each conversion.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from apiserver_workers.apimachinery import conversion, types
 from apiserver_workers.apimachinery.apply import managed
-from apiserver_workers.apimachinery.apply.reset import reset_fields
-from apiserver_workers.apimachinery.resources import ResourceInfo, catalogue
+from apiserver_workers.apimachinery.apply.tracking import Converter
+from apiserver_workers.apimachinery.served_kind import Conversion
 from apiserver_workers.apimachinery.types import Type
 from apiserver_workers.registry.options import WriteOptions
 from apiserver_workers.registry.strategies.base import now
@@ -15,6 +21,7 @@ from apiserver_workers.server.endpoints.served import View
 from apiserver_workers.server.http.messages import Request
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 
 def manager_of(request: Request, options: WriteOptions) -> str:
@@ -22,74 +29,66 @@ def manager_of(request: Request, options: WriteOptions) -> str:
     return options.field_manager or managed.manager_from_user_agent(request.headers.get("user-agent", ""))
 
 
-def track(served: View, live: Object | None, new: Object, manager: str, subresource: str = "") -> Object:
+async def track(served: View, live: Object | None, new: Object, manager: str, subresource: str = "") -> Object:
     """`new` with the managedFields of a create, update or patch over `live`; both of the served version."""
-    return managed.track_update(
-        served.type,
+    kind = served.kind
+    return await _converting(
+        kind.conversion,
+        managed.track_update,
+        kind.type,
         live,
         new,
         manager=manager,
-        api_version=served.info.group_version,
+        api_version=kind.info.group_version,
         now=now(),
         subresource=subresource,
-        reset=reset_fields(served.info, subresource),
-        convert=converter(served),
+        reset=kind.resets.get(subresource),
     )
 
 
-def apply(
+async def apply(
     served: View, live: Object | None, configuration: Any, manager: str, *, force: bool, subresource: str = ""
 ) -> Object:
     """`live` after the configuration was applied; not normalised. Raises ApiError."""
-    applied, _ = managed.apply(
-        served.type,
+    kind = served.kind
+    applied, _ = await _converting(
+        kind.conversion,
+        managed.apply,
+        kind.type,
         live,
         configuration,
         manager=manager,
-        api_version=served.info.group_version,
-        kind=served.info.kind,
+        api_version=kind.info.group_version,
+        kind=kind.info.kind,
         now=now(),
         force=force,
         subresource=subresource,
-        reset=reset_fields(served.info, subresource),
-        convert=converter(served),
+        reset=kind.resets.get(subresource),
     )
     return applied
 
 
-class Converter:
-    """Objects of one kind in the versions that its field managers used."""
+async def _converting(
+    conversion: Conversion | None, function: Callable[..., T], /, *arguments: Any, **options: Any
+) -> T:
+    """What the function returns, called with the kind's converter as `convert`."""
+    if conversion is None:
+        return function(*arguments, **options)
+    if conversion.now is not None:
+        return function(*arguments, **options, convert=conversion.now)
+    convert = waiting_converter(conversion)
+    return await asyncio.to_thread(functools.partial(function, *arguments, **options, convert=convert))
 
-    def __init__(self, versions: dict[str, tuple[str, str, Type]]) -> None:
-        self._versions = versions
 
-    def __call__(self, obj: Object, api_version: str) -> tuple[Type, Object] | None:
-        """The type of that version and the object in it; None for a version that is not served."""
-        found = self._versions.get(api_version)
-        if found is None:
+def waiting_converter(conversion: Conversion) -> Converter:
+    """A converter for another thread than that of the running event loop: it waits for the loop to convert."""
+    loop = asyncio.get_running_loop()
+
+    def convert(obj: Object, api_version: str) -> tuple[Type, Object] | None:
+        type = conversion.type_of(api_version)
+        if type is None:
             return None
-        group, version, type = found
-        return type, conversion.convert(obj, group, version)
+        waiting = asyncio.run_coroutine_threadsafe(conversion.convert([obj], api_version), loop)
+        return type, waiting.result()[0]
 
-
-_CONVERTERS: dict[tuple[str, tuple[str, str]], Converter | None] = {}
-
-
-def converter(served: View) -> Converter | None:
-    """The converter of a resource; None where there is one version only."""
-    key = (served.info.storage_prefix, served.info.stored_as)
-    if key not in _CONVERTERS:
-        model = types.model()
-        versions = {
-            info.group_version: (info.group, info.version, model.kind(info.group, info.version, info.kind))
-            for info in catalogue().values()
-            if (info.storage_prefix, info.stored_as) == key and exists(info)
-        }
-        _CONVERTERS[key] = Converter(versions) if len(versions) > 1 else None
-    return _CONVERTERS[key]
-
-
-def exists(info: ResourceInfo) -> bool:
-    """Whether objects can be in that version: it is one of this Kubernetes version, or the one that is stored."""
-    kind = (info.group, info.version, info.kind)
-    return kind in types.model().schemas.kinds or info.stored_as == kind[:2]
+    return convert

@@ -6,10 +6,10 @@ then the API looks at the parameters `as`, `g` and `v` (406 in the API's words).
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, unsupported_media_type
+from apiserver_workers.apimachinery.memo import Memo, memoized
 from apiserver_workers.server.http.messages import Request
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
@@ -19,9 +19,6 @@ STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
 META_VERSIONS = ("v1", "v1beta1")
 
-JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
-STRATEGIC_PATCH, APPLY_PATCH = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
-PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 TERMINALS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -44,11 +41,15 @@ class _Clause:
     parameters: tuple[tuple[str, str], ...]
 
 
-@functools.lru_cache(maxsize=1024)
 def negotiate(accept: str, *, listing: bool = False, tables: bool = True) -> Output:
     """What an Accept header asks for; `listing` where lists and watches are served, not `tables` where the kind is never
     shown as a table. Raises ApiError 406.
     """
+    return _outputs[accept, listing, tables]
+
+
+def _negotiate(asked: tuple[str, bool, bool]) -> Output:
+    accept, listing, tables = asked
     if not accept or accept in ("*/*", JSON):
         return PLAIN
     clauses = _clauses(accept)
@@ -64,6 +65,9 @@ def negotiate(accept: str, *, listing: bool = False, tables: bool = True) -> Out
         if output is not None and (tables or output.transform != TABLE):
             return output
     raise not_acceptable(MEDIA_TYPES)
+
+
+_outputs = Memo(_negotiate)
 
 
 def _router_refusal(listing: bool) -> ApiError:
@@ -113,7 +117,7 @@ def refuse_protobuf(request: Request) -> None:
         headers["accept"] = others
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def request_media_type(content_type: str) -> str:
     """The media type of a request's body; JSON where none is named. Raises ApiError 415."""
     media_type = content_type.partition(";")[0].strip().lower()
@@ -124,10 +128,10 @@ def request_media_type(content_type: str) -> str:
     return media_type
 
 
-def patch_type(content_type: str) -> str:
-    """The kind of patch. Raises ApiError 415."""
+def patch_type(content_type: str, allowed: tuple[str, ...]) -> str:
+    """The media type of a patch, one of those that the kind allows. Raises ApiError 415."""
     media_type = content_type.partition(";")[0].strip()
-    if media_type not in PATCH_TYPES:
+    if media_type not in allowed:
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     return media_type
 

@@ -6,17 +6,18 @@ k8s.io/apimachinery/pkg/apis/meta.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from apiserver_workers.apimachinery import feature_gates, field_labels
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import FieldError, bad_request, invalid
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery.field_labels import Selectable
+from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.selectors import FieldSelector, FieldTerm, parse_fields, parse_labels
 from apiserver_workers.apimachinery.validation.field import Errors, forbidden, not_supported, required, too_long
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.options import DeleteOptions, ListOptions, WriteOptions
-from apiserver_workers.server.endpoints.query import flag, integer, parse_query, text
+from apiserver_workers.server.endpoints.query import flag, integer, text
+from apiserver_workers.server.http.query import parse_query
 
 META = "meta.k8s.io"
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
@@ -34,12 +35,17 @@ def _refuse(kind: str, faults: list[FieldError]) -> None:
 # --- list and watch
 
 
-@functools.lru_cache(maxsize=2048)
-def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: bool = False) -> ListOptions:
-    """ListOptions of a list, watch or deletecollection. `name` is that of a watch of one object, `watch` forces one.
+def list_options(raw_query: str, known: Selectable, name: str = "", *, watch: bool = False) -> ListOptions:
+    """ListOptions of a list, watch or deletecollection. `name` is that of a watch of one object, `watch` forces one;
+    `known` is what the kind's field selectors may name.
 
     Requests alike share the answer; never change it. Raises ApiError 400 or 422.
     """
+    return LISTING[raw_query, known, name, watch]
+
+
+def _list_options(asked: tuple[str, Selectable, str, bool]) -> ListOptions:
+    raw_query, known, name, watch = asked
     query = parse_query(raw_query)
     labels = text(query, "labelSelector")
     fields = text(query, "fieldSelector")
@@ -63,7 +69,7 @@ def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: b
             options.resource_version_match = NOT_OLDER
     _refuse("ListOptions", _watch_faults(options) if options.watch else _list_faults(options))
     if options.fields is not None:
-        options.fields = field_labels.convert(info, options.fields)
+        options.fields = known.convert(options.fields)
     if name:
         options.fields = _by_name(options.fields, name)
     if watch and not options.watch:
@@ -71,6 +77,9 @@ def list_options(raw_query: str, info: ResourceInfo, name: str = "", *, watch: b
         if watch_list and options.send_initial_events is None and options.resource_version in ("", "0"):
             options.send_initial_events = True
     return options
+
+
+LISTING = Memo(_list_options)
 
 
 def _by_name(fields: FieldSelector | None, name: str) -> FieldSelector:
@@ -118,9 +127,13 @@ def _watch_faults(options: ListOptions) -> Errors:
 # --- create, update, patch
 
 
-@functools.lru_cache(maxsize=2048)
 def write_options(raw_query: str, kind: str, *, apply: bool = False) -> WriteOptions:
     """CreateOptions, UpdateOptions or PatchOptions, as `kind` says. Shared; never change it. Raises ApiError 422."""
+    return _writing[raw_query, kind, apply]
+
+
+def _write_options(asked: tuple[str, str, bool]) -> WriteOptions:
+    raw_query, kind, apply = asked
     query = parse_query(raw_query)
     manager, validation = text(query, "fieldManager"), text(query, "fieldValidation")
     dry_run = query.get("dryRun") or []
@@ -136,6 +149,9 @@ def write_options(raw_query: str, kind: str, *, apply: bool = False) -> WriteOpt
         faults.append(not_supported("fieldValidation", validation, VALIDATIONS))
     _refuse(kind, faults)
     return WriteOptions(bool(dry_run), manager, validation or "Warn", force)
+
+
+_writing = Memo(_write_options)
 
 
 def _manager_faults(manager: str) -> Errors:

@@ -8,10 +8,10 @@ import orjson
 
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec import jsontext
-from apiserver_workers.apimachinery.defaults import set_defaults
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
 from apiserver_workers.apimachinery.goformat import plain
 from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
+from apiserver_workers.apimachinery.served_kind import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from apiserver_workers.apimachinery.strategic import strategic_merge
 from apiserver_workers.apimachinery.unstructured import restore_fault
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
@@ -19,13 +19,7 @@ from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
-from apiserver_workers.server.endpoints.negotiation import (
-    APPLY_PATCH,
-    JSON_PATCH,
-    MERGE_PATCH,
-    STRATEGIC_PATCH,
-    patch_type,
-)
+from apiserver_workers.server.endpoints.negotiation import patch_type
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
 from apiserver_workers.server.endpoints.served import Served
@@ -54,10 +48,10 @@ class Patch:
             request, served, as_object("PatchOptions", self.options), dry_run=self.options.dry_run
         )
 
-    def __call__(self, existing: Object | None) -> Object:
+    async def __call__(self, existing: Object | None) -> Object:
         served = self.served
-        live = served.outward(existing) if existing is not None else None
-        obj = self.patched(live)
+        live = await served.outward(existing) if existing is not None else None
+        obj = await self.patched(live)
         metadata = obj["metadata"]
         if live is None and metadata.get("uid"):
             why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
@@ -65,20 +59,22 @@ class Patch:
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
         drop_duplicate_owners(self.request, metadata)
-        return served.inward(obj)
+        return await served.inward(obj)
 
-    def patched(self, live: Object | None) -> Object:
+    async def patched(self, live: Object | None) -> Object:
         """The live object of the served version with the patch in it, complete with managedFields."""
         raise NotImplementedError
 
-    def default(self, obj: Object) -> Object:
-        info = self.served.info
-        obj = {"kind": info.kind, "apiVersion": info.group_version, **obj}
+    async def default(self, obj: Object) -> Object:
+        """The object with its head, metadata of its own and its defaults."""
+        obj = self.served.kind.head(obj)
         metadata = obj.setdefault("metadata", {})
         for field in SHARED:
             if field in metadata:
                 metadata[field] = metadata[field].copy()
-        set_defaults(info.group, info.version, info.kind, obj)
+        pending = self.served.kind.default(obj)
+        if pending is not None:
+            await pending
         return obj
 
 
@@ -104,14 +100,14 @@ class DocumentPatch(Patch):
             found += [f'{prefix}duplicate field "{path}"' for path in repeated(jsontext.load_pairs(body))]
         return found
 
-    def patched(self, live: Object | None) -> Object:
+    async def patched(self, live: Object | None) -> Object:
         if live is None:
             raise self.served.store.not_found(self.context.name)
         document = self._merge(live)
         if document is live:
             document = dict(live)
-        obj = self.default(self._decode(document, live))
-        return managers.track(self.served, live, obj, self.manager, self.subresource)
+        obj = await self.default(await self._decode(document, live))
+        return await managers.track(self.served, live, obj, self.manager, self.subresource)
 
     def _merge(self, live: Object) -> Object:
         if self.kind == JSON_PATCH:
@@ -122,12 +118,12 @@ class DocumentPatch(Patch):
             result = strategic_merge(self.served.type, live, self.document)
         return result
 
-    def _decode(self, document: Object, live: Object) -> Object:
+    async def _decode(self, document: Object, live: Object) -> Object:
         """The patched document as an object. Raises ApiError 422 when it is none, or by strict validation."""
         info = self.served.info
         try:
             self._check_kind(document)
-            obj, strict = codec.from_json(self.served.type, document)
+            obj, strict = await self.served.kind.from_document(document)
         except codec.DecodeError as error:
             raise self._undecodable(document, live, str(error)) from None
         strict = [*self.strict, *strict]
@@ -160,12 +156,12 @@ class DocumentPatch(Patch):
             missing = "kind" if not kind else "apiVersion"
             raise codec.DecodeError(f"Object '{missing.capitalize()}' is missing in '{_text(document)}'")
         group, _, version = str(api_version).rpartition("/")
-        other = self.served.type.model.find(group, version, kind)
+        other = self.served.kind.model.find(group, version, kind)
         if other is None:
             scheme = "pkg/api/legacyscheme/scheme.go:30"
             raise codec.DecodeError(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"')
         codec.from_json(other, document)
-        raise codec.DecodeError(f"converting ({other.go_name}) to ({self.served.go_kind}): unknown conversion")
+        raise codec.DecodeError(f"converting ({other.go_name}) to ({self.served.kind.go_kind}): unknown conversion")
 
 
 class ApplyPatch(Patch):
@@ -177,8 +173,8 @@ class ApplyPatch(Patch):
         self.context.applies = True
         self.configuration, self.repeated = codec.from_yaml(request.body)
 
-    def patched(self, live: Object | None) -> Object:
-        applied = managers.apply(
+    async def patched(self, live: Object | None) -> Object:
+        applied = await managers.apply(
             self.served,
             live,
             self.configuration,
@@ -188,10 +184,10 @@ class ApplyPatch(Patch):
         )
         self._complain()
         try:
-            obj, _ = codec.from_json(self.served.type, applied)
+            obj, _ = await self.served.kind.from_document(applied)
         except codec.DecodeError as error:
             raise bad_request(str(error)) from None
-        return self.default(obj)
+        return await self.default(obj)
 
     def _complain(self) -> None:
         if not self.repeated or self.options.field_validation == "Ignore":
@@ -240,8 +236,8 @@ def _as_go_writes(value: Any, live: Any) -> Any:
 
 async def patch(request: Request, served: Served) -> Response:
     """The patched object. Raises ApiError."""
-    kind = patch_type(request.headers.get("content-type", ""))
+    kind = patch_type(request.headers.get("content-type", ""), served.kind.patch_types)
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
     result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
-    return object_response(request, served, result, output, status=201 if created else 200)
+    return await object_response(request, served, result, output, status=201 if created else 200)

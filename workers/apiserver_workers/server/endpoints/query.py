@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from urllib.parse import parse_qs
-
 from apiserver_workers.apimachinery.errors import bad_request
-
-INT64 = 1 << 63
-
-
-@functools.lru_cache(maxsize=2048)
-def parse_query(raw_query: str) -> dict[str, list[str]]:
-    """All values by name. Requests alike share the answer; never change it."""
-    return parse_qs(raw_query, keep_blank_values=True) if raw_query else {}
+from apiserver_workers.apimachinery.integers import has_sign_and_digits, signed
 
 
 def text(query: dict[str, list[str]], name: str) -> str:
@@ -33,10 +23,8 @@ def integer(query: dict[str, list[str]], name: str) -> int | None:
     if not values:
         return None
     value = values[0]
-    digits = value[1:] if value[:1] in ("+", "-") else value
-    if not (digits.isascii() and digits.isdigit()):
-        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax')
-    number = int(value)
-    if not -INT64 <= number < INT64:
-        raise bad_request(f'strconv.ParseInt: parsing "{value}": value out of range')
+    number = signed(value)
+    if number is None:
+        fault = "value out of range" if has_sign_and_digits(value) else "invalid syntax"
+        raise bad_request(f'strconv.ParseInt: parsing "{value}": {fault}')
     return number

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.types import TypeModel, meta_model
 from apiserver_workers.registry.list import Page
 from apiserver_workers.server.endpoints import transform
-from apiserver_workers.server.endpoints.negotiation import JSON, TABLE, Output, negotiate, wants_pretty
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.negotiation import JSON, PLAIN, TABLE, Output, negotiate, wants_pretty
+from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.serialize import serialize
 from apiserver_workers.server.endpoints.served import Readable, Served, View
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 NEWLINE = b"\n"
@@ -27,55 +29,62 @@ def is_pretty(request: Request) -> bool:
     return wants_pretty(pretty, request.headers.get("user-agent", ""))
 
 
-def object_response(
+async def object_response(
     request: Request, served: Served, result: Readable, output: Output, *, status: int = 200
 ) -> Response:
     """The answer with one stored object. Raises ApiError 406."""
     if not output.transform:
         if output.media_type == JSON and not is_pretty(request):
-            return Response(status, [served.body(result), NEWLINE])
-        return plain_response(request, served.outward(result.obj), output, status=status)
-    return transformed_response(request, served, served.outward(result.obj), output, status=status)
+            return Response(status, [await served.body(result), NEWLINE])
+        obj = await served.outward(result.obj)
+        return plain_response(request, obj, output, served.kind.model, status=status)
+    return transformed_response(request, served, await served.outward(result.obj), output, status=status)
 
 
-def plain_response(request: Request, obj: Object, output: Output, *, status: int = 200) -> Response:
-    """The answer with an object as it is, such as a Status, whatever form was asked for."""
-    body = serialize(obj, output.media_type, pretty=output.media_type == JSON and is_pretty(request))
+def plain_response(request: Request, obj: Object, output: Output, model: TypeModel, *, status: int = 200) -> Response:
+    """The answer with an object as it is, such as a Status, whatever form was asked for; the model has its kind."""
+    body = serialize(obj, output.media_type, model, pretty=output.media_type == JSON and is_pretty(request))
     return Response(status, body, output.media_type)
 
 
-def transformed_response(
-    request: Request, served: View, obj: Object, output: Output, *, status: int = 200, kind: str = ""
-) -> Response:
-    """The answer with one object of the served version (or of `kind`, as a subresource has it)."""
+def transformed_response(request: Request, served: View, obj: Object, output: Output, *, status: int = 200) -> Response:
+    """The answer with one object of the served version."""
     if output.transform:
         transform.check_single(served, output)
-        obj = _transformed(request, served, obj, output, kind)
-    return plain_response(request, obj, output, status=status)
+        obj = _transformed(request, served, obj, output)
+    return plain_response(request, obj, output, served.kind.model, status=status)
 
 
-def _transformed(request: Request, served: View, obj: Object, output: Output, kind: str) -> Object:
+def _transformed(request: Request, served: View, obj: Object, output: Output) -> Object:
     if output.transform != TABLE:
         return transform.partial(obj, output.version)
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
     include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
-    return transform.table(served, [obj], metadata, output.version, include, kind=kind)
+    return transform.table(served, [obj], metadata, output.version, include)
 
 
-def list_response(request: Request, served: Served, page: Page, output: Output) -> Response:
+async def list_response(request: Request, served: Served, page: Page, output: Output) -> Response:
     """The answer with a page of stored objects. Raises ApiError 406."""
     transform.check_list(served, output)
-    if output == Output() and not served.converted and not is_pretty(request):
+    if output == PLAIN and served.as_stored and not is_pretty(request):
         return Response(200, _list_body(served, page))
     cache = served.store.cache
     entries = cache.list(page.prefix) if page.prefix else page.entries
-    objects = [served.outward(entry.obj) for entry in entries]
+    objects = await outward_all(served, [entry.obj for entry in entries])
     return objects_response(request, served, objects, list_metadata(page), output)
+
+
+async def outward_all(served: Served, objects: list[Object]) -> list[Object]:
+    """Stored objects in the served version, converted together."""
+    kind = served.kind
+    if kind.as_stored or kind.conversion is None:
+        return objects
+    return await kind.conversion.convert(objects, kind.info.group_version)
 
 
 def objects_response(request: Request, view: View, objects: list[Object], metadata: Object, output: Output) -> Response:
     """The answer with a list of these objects of the served version."""
-    return plain_response(request, _list_object(request, view, objects, metadata, output), output)
+    return plain_response(request, _list_object(request, view, objects, metadata, output), output, view.kind.model)
 
 
 def _list_object(request: Request, served: View, objects: list[Object], metadata: Object, output: Output) -> Object:
@@ -84,9 +93,13 @@ def _list_object(request: Request, served: View, objects: list[Object], metadata
         return transform.table(served, objects, metadata, output.version, include)
     if output.transform:
         return transform.partial_list(objects, metadata, output.version)
-    items = [{name: value for name, value in obj.items() if name not in ("kind", "apiVersion")} for obj in objects]
     info = served.info
+    items = objects if served.kind.full_items else list(map(_without_kind, objects))
     return {"kind": info.list_kind, "apiVersion": info.group_version, "metadata": metadata, "items": items}
+
+
+def _without_kind(obj: Object) -> Object:
+    return {name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}
 
 
 def list_metadata(page: Page) -> Object:
@@ -106,7 +119,7 @@ def _list_body(served: Served, page: Page) -> list[bytes]:
     head += b'","remainingItemCount":%d},"items":[' % page.remaining if page.remaining else b'"},"items":['
     if page.prefix:
         return [head, *served.store.cache.list_body(page.prefix), b"]}\n"]
-    return [head, b",".join([entry.item for entry in page.entries]), b"]}\n"]
+    return [head, b",".join(map(served.item, page.entries)), b"]}\n"]
 
 
 def error_response(request: Request, error: ApiError) -> Response:
@@ -115,5 +128,5 @@ def error_response(request: Request, error: ApiError) -> Response:
         media_type = output_of(request).media_type
     except ApiError:
         media_type = JSON
-    body = serialize(error.status, media_type, pretty=media_type == JSON and is_pretty(request))
+    body = serialize(error.status, media_type, meta_model(), pretty=media_type == JSON and is_pretty(request))
     return Response(error.code, body, media_type, error.headers)

@@ -1,21 +1,20 @@
-"""Served: one resource in one served version, as its endpoints see it.
+"""Served: one resource in one served version, as its endpoints see it: the kind and the store of its objects.
 
 The Store behind it works in the stored version. Most resources are served as they are stored and nothing is converted;
-for the others `inward` and `outward` convert.
+for the others `inward` and `outward` convert, which may have to wait.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol
 
-from apiserver_workers.apimachinery import codec, conversion, types
-from apiserver_workers.apimachinery.resources import ResourceInfo
+from apiserver_workers.apimachinery import codec
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.store import Store
+from apiserver_workers.storage.entry_map import as_body, as_item
 
 Object = dict[str, Any]
-
-# Groups whose internal Go package is not the first part of their name.
-GO_PACKAGES = {"": "core", "events.k8s.io": "core"}
 
 
 class Readable(Protocol):
@@ -31,43 +30,44 @@ class Readable(Protocol):
 class View:
     """The objects of one kind as an endpoint reads and answers them: stored or not."""
 
-    def __init__(self, info: ResourceInfo) -> None:
-        self.info = info
-        self.type = types.model().kind(info.group, info.version, info.kind)
-        self.json_only = not self.type.has_numbers
-        self.gvk = (info.group, info.version, info.kind)
-        package = GO_PACKAGES.get(info.group) or info.group.partition(".")[0]
-        self.go_kind = f"{package}.{info.kind}"
+    def __init__(self, kind: ServedKind) -> None:
+        self.kind = kind
+        self.info = kind.info
+        self.type = kind.type
+        self.json_only = kind.json_only
+        self.requested = kind  # the kind of the path; a view of a subresource may be of another
+
+    @functools.cached_property
+    def bodies(self) -> dict[str, View]:
+        """The views of the subresources that are sent another kind than the resource's."""
+        return {name: View(kind) for name, kind in self.kind.bodies.items()}
 
     def empty(self, metadata: Object) -> Object:
         """An object that says nothing but its metadata, as bookmarks are."""
-        blank = codec.normalise(self.type, {})
-        return {"kind": self.info.kind, "apiVersion": self.info.group_version, **blank, "metadata": metadata}
+        return self.kind.head({**codec.normalise(self.type, {}), "metadata": metadata})
 
 
 class Served(View):
     """A served resource: its kind and the store of its objects."""
 
-    def __init__(self, info: ResourceInfo, store: Store) -> None:
-        super().__init__(info)
+    def __init__(self, kind: ServedKind, store: Store) -> None:
+        super().__init__(kind)
         self.store = store
-        self.converted = info.stored_as != (info.group, info.version)
-        kind = f'"kind":"{info.list_kind}","apiVersion":"{info.group_version}"'
-        self.list_head = f'{{{kind},"metadata":{{"resourceVersion":"'.encode()
+        self.as_stored = kind.as_stored
+        self.item = as_body if kind.full_items else as_item  # what lists show of an entry
+        head = f'"kind":"{kind.info.list_kind}","apiVersion":"{kind.info.group_version}"'
+        self.list_head = f'{{{head},"metadata":{{"resourceVersion":"'.encode()
         self.scale_view: Any = None  # made when first needed
         self.frames: dict[tuple[Any, str], Any] = {}  # of the resource's watches, by form
 
-    def inward(self, obj: Object) -> Object:
+    async def inward(self, obj: Object) -> Object:
         """An object of the served version in the stored one."""
-        if not self.converted:
-            return obj
-        group, version = self.info.stored_as
-        return conversion.convert(obj, group, version)
+        return obj if self.as_stored else await self.kind.inward(obj)
 
-    def outward(self, obj: Object) -> Object:
+    async def outward(self, obj: Object) -> Object:
         """A stored object in the served version; it may be `obj` itself: never change it."""
-        return conversion.convert(obj, self.info.group, self.info.version) if self.converted else obj
+        return obj if self.as_stored else await self.kind.outward(obj)
 
-    def body(self, stored: Readable) -> bytes:
+    async def body(self, stored: Readable) -> bytes:
         """A stored object's JSON in the served version."""
-        return codec.encode(self.outward(stored.obj)) if self.converted else stored.body
+        return stored.body if self.as_stored else codec.encode(await self.kind.outward(stored.obj))

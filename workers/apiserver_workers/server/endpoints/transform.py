@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from apiserver_workers.apimachinery import tables
 from apiserver_workers.apimachinery.errors import ApiError, bad_request
 from apiserver_workers.apimachinery.validation.field import invalid
 from apiserver_workers.server.endpoints.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Output
@@ -46,25 +45,19 @@ def table(
     version: str,
     include: str,
     *,
-    kind: str = "",
     columns: bool = True,
 ) -> Object:
-    """A Table of the objects. `include` is what each row holds: Metadata, Object or None; `kind` that of the objects
-    where it is not the resource's own."""
-    rows = tables.rows(served.info, objects, time.time(), kind=kind)
+    """A Table of the objects. `include` is what each row holds: Metadata, Object or None."""
+    rows = served.kind.rows(objects, time.time())
     for row in rows or ():
         row["object"] = _row_object(row["object"], version, include)
     return {
         "kind": TABLE,
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": metadata,
-        "columnDefinitions": column_definitions(served, kind) if columns else None,
+        "columnDefinitions": served.kind.columns if columns else None,
         "rows": rows,
     }
-
-
-def column_definitions(served: View, kind: str = "") -> Sequence[Object]:
-    return tables.columns(served.info, kind=kind)
 
 
 def _row_object(obj: Object, version: str, include: str) -> Object | None:
@@ -76,13 +69,13 @@ def _row_object(obj: Object, version: str, include: str) -> Object | None:
 def check_single(served: View, output: Output) -> None:
     """A single object is no list. Raises ApiError 406."""
     if output.transform == PARTIAL_LIST:
-        raise _refused(f"you requested {PARTIAL_LIST}, but the requested object is not a list (*{served.go_kind})")
+        raise _refused(f"you requested {PARTIAL_LIST}, but the requested object is not a list (*{served.kind.go_kind})")
 
 
 def check_list(served: View, output: Output) -> None:
     """A list is no single object. Raises ApiError 406."""
     if output.transform == PARTIAL:
-        raise _refused(f"you requested {PARTIAL}, but the requested object is a list (*{served.go_kind}List)")
+        raise _refused(f"you requested {PARTIAL}, but the requested object is a list (*{served.kind.go_kind}List)")
 
 
 def _refused(message: str) -> ApiError:

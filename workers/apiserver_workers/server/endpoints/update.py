@@ -21,7 +21,7 @@ Object = dict[str, Any]
 
 
 class Replacement:
-    """The Transform of a PUT: the object of the body, decoded again for each further attempt."""
+    """The Transform of a PUT: the object of the body, decoded again for each further attempt. Call `decode` first."""
 
     def __init__(self, request: Request, served: Served) -> None:
         info = request.info
@@ -34,27 +34,34 @@ class Replacement:
         self.context = context_of(
             request, served, as_object("UpdateOptions", self.options), dry_run=self.options.dry_run
         )
-        self._obj: Object | None = self._decode(self.options.field_validation)
-        self.uid: str = self._obj["metadata"].get("uid", "")
+        self._obj: Object | None = None
+        self.uid = ""
 
-    def _decode(self, field_validation: str = "Ignore") -> Object:
-        obj = decode_object(self.request, self.served, field_validation)
+    async def decode(self) -> None:
+        """Read the body for the first time: what is wrong with it is said before anything is looked up."""
+        self._obj = await self._decode(self.options.field_validation)
+        self.uid = self._obj["metadata"].get("uid", "")
+
+    async def _decode(self, field_validation: str = "Ignore") -> Object:
+        obj = await decode_object(self.request, self.served, field_validation)
         metadata = obj["metadata"]
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
         drop_duplicate_owners(self.request, metadata)
         return obj
 
-    def __call__(self, existing: Object | None) -> Object:
+    async def __call__(self, existing: Object | None) -> Object:
         served = self.served
-        obj, self._obj = self._obj or self._decode(), None
-        live = served.outward(existing) if existing is not None else None
-        return served.inward(track(served, live, obj, self.manager, self.subresource))
+        obj = self._obj or await self._decode()
+        self._obj = None
+        live = await served.outward(existing) if existing is not None else None
+        return await served.inward(await track(served, live, obj, self.manager, self.subresource))
 
 
 async def update(request: Request, served: Served) -> Response:
     """The replaced object. Raises ApiError."""
     output = output_of(request)
     replacement = Replacement(request, served)
+    await replacement.decode()
     result, created = await served.store.update(replacement, replacement.context, uid=replacement.uid)
-    return object_response(request, served, result, output, status=201 if created else 200)
+    return await object_response(request, served, result, output, status=201 if created else 200)

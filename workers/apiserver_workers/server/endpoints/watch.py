@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
+from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.errors import ApiError, not_acceptable, resource_expired
+from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.registry.list import Selects
 from apiserver_workers.registry.options import ListOptions
 from apiserver_workers.registry.watch import Watch
-from apiserver_workers.server.delegation.watch_frames import InitialEvents
+from apiserver_workers.server.delegation.watch_frames import Opening
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
-from apiserver_workers.server.endpoints.query import parse_query, text
+from apiserver_workers.server.endpoints.query import text
+from apiserver_workers.server.endpoints.respond import outward_all
 from apiserver_workers.server.endpoints.serialize import watch_event
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.storage.interface import Compacted, Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
 BOOKMARK_INTERVAL = 60.0
-MAX_FRAMES = 1024
+FRAMES_ROOM = 8 << 20  # bytes
 INITIAL_BATCH = 100  # initial events that are sent together
 TOO_OLD = "The resourceVersion for the provided watch is too old."
 # Errors that a watch tells as its only event: it began too far back, or at a revision that does not come.
 TOLD = (410, 504)
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+# Objects in the served version, by key and revision; only of resources that are not served as they are stored.
+Converted = Mapping[tuple[str, int], Object]
+NOTHING_CONVERTED: Converted = {}
 
 
 class Frames:
@@ -37,32 +46,44 @@ class Frames:
         self.served = served
         self.output = output
         self.include = include
-        self._made: dict[tuple[str, str, int], bytes] = {}
+        self._made: Kept[tuple[str, str, int], bytes] = Kept(
+            size=lambda _, frame: len(frame), longest=FRAMES_ROOM, room=FRAMES_ROOM, expansion=1
+        )
 
-    def of(self, kind: str, entry: Entry) -> bytes:
+    def of(self, event: str, entry: Entry, converted: Converted) -> bytes:
         """The frame that tells of an entry."""
-        key = (kind, entry.key, entry.mod_revision)
+        key = (event, entry.key, entry.mod_revision)
         frame = self._made.get(key)
         if frame is None:
-            if len(self._made) >= MAX_FRAMES:
-                self._made.clear()
-            frame = self._made[key] = self.make(kind, entry)
+            frame = self.make(event, entry, converted)
+            self._made.keep(key, frame)
         return frame
 
-    def join(self, told: Sequence[tuple[str, Entry]], columns: bool) -> bytes:
-        """The frames of several events; `columns` heads the first, in a table."""
-        made = [self.of(kind, entry) for kind, entry in told]
+    async def join(self, told: Sequence[tuple[str, Entry]], columns: bool) -> bytes:
+        """The frames of several events; `columns` heads the first, in a table. Raises ApiError."""
+        converted = NOTHING_CONVERTED if self.served.as_stored else await self._convert(told)
+        made = [self.of(event, entry, converted) for event, entry in told]
         if columns:
-            made[0] = self.make(*told[0], columns=True)
+            made[0] = self.make(*told[0], converted, columns=True)
         return b"".join(made)
 
-    def make(self, kind: str, entry: Entry, *, columns: bool = False) -> bytes:
-        """A new frame; `columns` heads a table."""
-        if self.output.media_type == JSON and not self.output.transform:
-            return b'{"type":"%b","object":%b}\n' % (kind.encode(), self.served.body(entry))
-        return self.encode(kind, self.served.outward(entry.obj), columns=columns)
+    async def _convert(self, told: Sequence[tuple[str, Entry]]) -> Converted:
+        """The objects in the served version of those entries whose frames are not made yet."""
+        new = [entry for event, entry in told if (event, entry.key, entry.mod_revision) not in self._made]
+        objects = await outward_all(self.served, [entry.obj for entry in new])
+        return {(entry.key, entry.mod_revision): obj for entry, obj in zip(new, objects, strict=True)}
 
-    def encode(self, kind: str, obj: Object, *, columns: bool = False) -> bytes:
+    def make(self, event: str, entry: Entry, converted: Converted, *, columns: bool = False) -> bytes:
+        """A new frame; `columns` heads a table."""
+        plain = self.output.media_type == JSON and not self.output.transform
+        if plain and self.served.as_stored:
+            return b'{"type":"%b","object":%b}\n' % (event.encode(), entry.body)
+        obj = entry.obj if self.served.as_stored else converted[entry.key, entry.mod_revision]
+        if plain:
+            return b'{"type":"%b","object":%b}\n' % (event.encode(), codec.encode(obj))
+        return self.encode(event, obj, columns=columns)
+
+    def encode(self, event: str, obj: Object, *, columns: bool = False) -> bytes:
         """The frame of an object of the served version."""
         output = self.output
         if output.transform == TABLE:
@@ -70,11 +91,11 @@ class Frames:
             obj = transform.table(self.served, [obj], metadata, output.version, self.include, columns=columns)
         elif output.transform:
             obj = transform.partial(obj, output.version)
-        return self.frame(kind, obj)
+        return self.frame(event, obj)
 
-    def frame(self, kind: str, obj: Object) -> bytes:
+    def frame(self, event: str, obj: Object) -> bytes:
         """The frame of an object as it is."""
-        return watch_event(kind, obj, self.output.media_type)
+        return watch_event(event, obj, self.output.media_type, self.served.kind.model)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         """A frame that says how far the watch has come."""
@@ -112,15 +133,21 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())
     told = stream(watch, frames, timeout, bookmarks=options.allow_bookmarks)
-    from_now = options.send_initial_events or options.resource_version in ("", "0")
-    headers = (initial_events(watch).header(),) if from_now else ()
-    return Response(200, WatchStream(told, watch.subscription), content_type, headers)
+    header = opening(watch, options, table=output.transform == TABLE).header()
+    return Response(200, WatchStream(told, watch.subscription), content_type, (header,))
 
 
-def initial_events(watch: Watch) -> InitialEvents:
-    """What the front must know to open this watch again after its worker has died."""
+def opening(watch: Watch, options: ListOptions, *, table: bool) -> Opening:
+    """What the front must know to share this watch, and to open it again after its worker has died."""
+    from_now = bool(options.send_initial_events) or options.resource_version in ("", "0")
     ended_by_event = watch.initial and not watch.bookmark_initial
-    return InitialEvents(watch.revision, watch.initial[-1].mod_revision if ended_by_event else 0)
+    return Opening(
+        revision=watch.revision,
+        last=watch.initial[-1].mod_revision if ended_by_event else 0,
+        initial=from_now,
+        shareable=not from_now and not table,  # the first event of a table has the columns
+        timeout=max(options.timeout or 0, 0),
+    )
 
 
 class WatchStream:
@@ -157,7 +184,9 @@ async def stream(watch: Watch, frames: Frames, timeout: float, *, bookmarks: boo
     columns = frames.output.transform == TABLE
     try:
         for start in range(0, len(watch.initial), INITIAL_BATCH):
-            yield frames.join([("ADDED", entry) for entry in watch.initial[start : start + INITIAL_BATCH]], columns)
+            yield await frames.join(
+                [("ADDED", entry) for entry in watch.initial[start : start + INITIAL_BATCH]], columns
+            )
             columns = False
         if watch.bookmark_initial:
             yield frames.bookmark(watch.revision, INITIAL_END)
@@ -170,7 +199,7 @@ async def stream(watch: Watch, frames: Frames, timeout: float, *, bookmarks: boo
             told = list(tell(events, watch.selects, watch.revision))
             if not told:
                 continue
-            yield frames.join(told, columns)
+            yield await frames.join(told, columns)
             columns = False
         if bookmarks:
             yield frames.bookmark(max(subscription.revision, watch.revision))

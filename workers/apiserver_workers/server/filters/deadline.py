@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from urllib.parse import parse_qs
 
 from apiserver_workers.apimachinery.errors import ApiError, bad_request
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.times import parse_duration
 from apiserver_workers.server.filters.long_running import is_long_running
 from apiserver_workers.server.http.messages import Handler, Request, Response
+from apiserver_workers.server.http.query import first
 
 
 class RequestDeadline:
@@ -35,10 +35,10 @@ class RequestDeadline:
             raise ApiError(504, "Timeout", message, {}) from None
 
 
-@functools.lru_cache(maxsize=256)
+@memoized
 def requested_timeout(raw_query: str) -> float:
     """The seconds of ?timeout=, 0 if it is not there. Raises ApiError (400) for what is no Go duration."""
-    value = parse_qs(raw_query).get("timeout", [""])[0]
+    value = first(raw_query, "timeout")
     if not value:
         return 0.0
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiserver_workers.apimachinery.errors import bad_request
 from apiserver_workers.apimachinery.user import UserInfo
-from apiserver_workers.authentication.request_header import split_values, unescape_key
+from apiserver_workers.authentication.request_header import extra_of
 from apiserver_workers.authorization.attributes import Authorizer, of_request, quote
 from apiserver_workers.authorization.impersonation import impersonate
 from apiserver_workers.server.http.messages import Handler, Request, Response
@@ -24,7 +24,7 @@ class Impersonation:
         self._authorizer = authorizer
 
     async def __call__(self, request: Request) -> Response:
-        wanted = wanted_user(request.headers)
+        wanted = wanted_user(request)
         if wanted is not None:
             attributes = of_request(request)
             request.context["impersonator"] = request.user
@@ -32,19 +32,16 @@ class Impersonation:
         return await self._handler(request)
 
 
-def wanted_user(headers: dict[str, str]) -> UserInfo | None:
-    """The user that the headers ask to be, None without such headers; takes them off.
+def wanted_user(request: Request) -> UserInfo | None:
+    """The user that the request's headers ask to be, None without such headers; takes them off.
 
     Raises ApiError (400) for headers that name no user.
     """
+    headers = request.headers
     if not any(header.startswith(PREFIX) for header in headers):
         return None
-    extra = {
-        unescape_key(header.removeprefix(EXTRA_PREFIX)): split_values(value)
-        for header, value in headers.items()
-        if header.startswith(EXTRA_PREFIX)
-    }
-    groups = tuple(split_values(headers[GROUP_HEADER]) or [""]) if GROUP_HEADER in headers else ()
+    extra = extra_of(request, (EXTRA_PREFIX,))
+    groups = tuple(request.values(GROUP_HEADER))
     wanted = UserInfo(headers.get(USER_HEADER, ""), headers.get(UID_HEADER, ""), groups, extra)
     if not wanted.name:
         if wanted.uid or groups or extra:

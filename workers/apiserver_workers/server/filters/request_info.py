@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from apiserver_workers.apimachinery.errors import bad_request
 from apiserver_workers.server.http.messages import Handler, Request, Response, text_response
+from apiserver_workers.server.http.query import has_too_many_fields
 from apiserver_workers.server.http.request_info import request_info
 
 
@@ -15,6 +17,8 @@ class RequestInfoFilter:
         self._handler = handler
 
     async def __call__(self, request: Request) -> Response:
+        if has_too_many_fields(request.raw_query):
+            raise bad_request("the URL has too many query parameters")
         try:
             request.info = request_info(request.method, request.path, request.raw_query)
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from apiserver_workers.server.http.messages import Handler
 
+MAX_STRANGERS = 1000
+MAX_LARGE_HEADS = 32 << 20
+
 
 class Connections(ServerState):
     """uvicorn's set of connections, and those that are not in it: arriving ones and tunnels."""
@@ -21,6 +25,8 @@ class Connections(ServerState):
         self.arriving: WeakSet[Any] = WeakSet()  # accepted, and still in the TLS handshake
         self.closing = False  # connections close after their next answer
         self.refusal: Handler | None = None  # answers clients in place of the application
+        self.strangers: OrderedDict[Any, None] = OrderedDict()  # connections of nobody that we know, the oldest first
+        self.large_heads = 0  # bytes of heads that are large and have not all come
         self._tunnels: list[asyncio.Transport] = []
 
     @property
@@ -28,6 +34,13 @@ class Connections(ServerState):
         """The clients' ends of the connections that switched protocols."""
         self._tunnels = [transport for transport in self._tunnels if not transport.is_closing()]
         return self._tunnels
+
+    def add_stranger(self, connection: Any) -> None:
+        """A client has connected; where there are too many of whom nothing is known, the oldest has to go."""
+        self.strangers[connection] = None
+        if len(self.strangers) > MAX_STRANGERS:
+            oldest, _ = self.strangers.popitem(last=False)
+            oldest.abort()
 
     def add_tunnel(self, transport: asyncio.Transport) -> None:
         """A connection is handed over to a tunnel."""

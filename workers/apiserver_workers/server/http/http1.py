@@ -5,17 +5,28 @@ ends only, no folded headers, one Content-Length of digits, never together with 
 
 The header block of a client's next request is nearly always the same bytes as before, so parsed blocks are kept in a
 memo by their exact bytes. The lines that do vary, Content-Length and the front's Audit-Id, are cut out first.
+
+A header line is one value and is never split. Where a header came several times the first counts, as for Go's Header.Get;
+whoever wants them all asks for `values`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from http.client import responses
+
+from apiserver_workers.apimachinery.memo import Memo
+from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
+from apiserver_workers.server.http.escapes import BAD_ESCAPE, unescaped
 
 MAX_HEAD = 1 << 20
 MAX_BODY = 3 << 20
-MEMO_ENTRIES = 1024
+MAX_LINES = 5_000
+MAX_LIST = 16 << 10  # bytes of a header that is a list, which somebody will split
+MAX_CHUNK_LINE = 4096
+MAX_TRAILERS = 8192
+MAX_OVERHEAD = 16 << 10  # bytes of chunk lines beyond what small chunks need
 MEMO_BLOCK = 8192  # longer blocks are not worth keeping
 AUDIT_LINE = b"\r\nAudit-Id: "
 LENGTH_LINES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
@@ -24,8 +35,14 @@ _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_HOST = re.compile(r"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
+_LISTS = frozenset(
+    [
+        *("accept", "accept-encoding", "connection", "if-none-match", "sec-websocket-protocol", "upgrade"),
+        *("x-forwarded-for", "x-stream-protocol-version"),
+    ]
+)
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding"})
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"}
@@ -41,18 +58,31 @@ class ProtocolError(Exception):
         self.text = text
 
 
+def refusal_text(error: ProtocolError) -> str:
+    """What the client is told, as net/http says it."""
+    return f"{error.status} {responses[error.status]}: {error}" if error.text else ""
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class HeaderBlock:
     """A parsed header block, shared by all requests that carry the same bytes."""
 
-    headers: dict[str, str]  # lower-case names; copy before changing
+    headers: dict[str, str]  # the first of each lower-case name; copy before changing
+    repeated: dict[str, list[str]]  # all values of those that came several times
     lines: tuple[tuple[bytes, bytes], ...]  # as they came
+    size: int
     length: int | None
     chunked: bool
     close: bool
     keep_alive: bool
     upgrade: str
     expects_continue: bool
+
+    def values(self, name: str) -> list[str]:
+        """What the lines of that lower-case name say, in their order."""
+        if name in self.repeated:
+            return self.repeated[name]
+        return [self.headers[name]] if name in self.headers else []
 
 
 @dataclass(slots=True)
@@ -70,9 +100,6 @@ class RequestHead:
     http10: bool
 
 
-_blocks: dict[bytes, HeaderBlock] = {}
-
-
 def parse_head(data: bytes) -> RequestHead:
     """The head that `data` holds: everything before the empty line, without its last CRLF.
 
@@ -85,12 +112,11 @@ def parse_head(data: bytes) -> RequestHead:
     if block.startswith(AUDIT_LINE):
         cut = block.find(b"\r\n", 2)
         cut = len(block) if cut < 0 else cut
-        audit_id, block = block[len(AUDIT_LINE) : cut].decode("latin-1"), block[cut:]
+        given = block[len(AUDIT_LINE) : cut].decode("latin-1")
+        if len(given) <= AUDIT_LIMIT and given.isascii() and given.isprintable():
+            audit_id, block = given, block[cut:]  # any other is left to the full parse
     length, block = _cut_length(block)
-    parsed = _blocks.get(block)
-    if parsed is None:
-        parsed = _parse_block(block)
-        _remember(block, parsed)
+    parsed = _blocks[block]
     if parsed.length is not None:
         if length is not None:
             raise ProtocolError(400, "repeated Content-Length")
@@ -125,9 +151,9 @@ def _request_line(line: bytes) -> tuple[str, bytes, bool]:
 
 def _decode_path(path: bytes) -> str:
     if b"%" in path:
-        if _BAD_ESCAPE.search(path):
+        if BAD_ESCAPE.search(path):
             raise ProtocolError(400, "invalid URL escape")
-        path = unquote_to_bytes(path)
+        path = unescaped(path)
     return path.decode("utf-8", "replace")
 
 
@@ -150,48 +176,69 @@ def _length(value: bytes) -> int:
 
 
 def _parse_block(block: bytes) -> HeaderBlock:
-    lines = []
+    lines = _lines(block)
     headers: dict[str, str] = {}
-    for line in block.split(b"\r\n")[1:]:
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ProtocolError(400, "malformed header line")
-        name, value = match.group(1), match.group(2).strip(b" \t")
-        lines.append((name, value))
-        key, text = name.decode("ascii").lower(), value.decode("latin-1")
-        if key in headers:
-            if key in _SINGLE:
-                raise ProtocolError(400, f"repeated {key}")
-            text = f"{headers[key]}, {text}"
-        headers[key] = text
+    repeated: dict[str, list[str]] = {}
+    for name, value in lines:
+        key, text = name.decode("ascii").lower(), value.decode("utf-8", "replace")
+        if key not in headers:
+            headers[key] = text
+            continue
+        if key in _SINGLE:
+            raise ProtocolError(400, f"repeated {key}")
+        repeated.setdefault(key, [headers[key]]).append(text)
+    for key in _LISTS & headers.keys():
+        if sum(map(len, repeated.get(key) or [headers[key]])) > MAX_LIST:
+            raise ProtocolError(431, f"{key} is too long")
+    if not _HOST.fullmatch(headers.get("host", "")):
+        raise ProtocolError(400, "malformed Host header")
+    expectation = headers.get("expect", "").lower()
+    if expectation not in ("", "100-continue"):
+        raise ProtocolError(417, "")
     coding = headers.get("transfer-encoding")
     if coding is not None and coding.lower() != "chunked":
         raise ProtocolError(501, "unsupported transfer encoding")
-    length = _length(headers["content-length"].encode("latin-1")) if "content-length" in headers else None
-    connection = {token.strip().lower() for token in headers.get("connection", "").split(",")}
+    length = _length(headers["content-length"].encode()) if "content-length" in headers else None
+    connection = _tokens(repeated.get("connection") or [headers.get("connection", "")])
     return HeaderBlock(
         headers=headers,
-        lines=tuple(lines),
+        repeated=repeated,
+        lines=lines,
+        size=len(block),
         length=length,
         chunked=coding is not None,
         close="close" in connection,
         keep_alive="keep-alive" in connection,
         upgrade=headers.get("upgrade", "") if "upgrade" in connection else "",
-        expects_continue=headers.get("expect", "").lower() == "100-continue",
+        expects_continue=bool(expectation),
     )
 
 
-def _remember(block: bytes, parsed: HeaderBlock) -> None:
-    if len(block) <= MEMO_BLOCK:
-        if len(_blocks) >= MEMO_ENTRIES:
-            _blocks.clear()
-        _blocks[block] = parsed
+def _lines(block: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The names and values of the header lines, each of which has a CRLF before it."""
+    if block.count(b"\r\n") > MAX_LINES:
+        raise ProtocolError(431, "too many header lines")
+    lines = []
+    for line in block.split(b"\r\n")[1:]:
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ProtocolError(400, "malformed header line")
+        lines.append((match[1], match[2].strip(b" \t")))
+    return tuple(lines)
+
+
+def _tokens(values: list[str]) -> set[str]:
+    """The tokens of a header that is a list, in lower case."""
+    return {token.strip().lower() for value in values for token in value.split(",")}
+
+
+_blocks = Memo(_parse_block, longest=MEMO_BLOCK)
 
 
 def end_to_end_lines(block: HeaderBlock, *, without: frozenset[str], prefixes: tuple[str, ...]) -> bytes:
     """The header lines that may go to a next hop, each with a CRLF before it: not hop-by-hop, not named by Connection,
     not in `without`, not starting with one of `prefixes`. Framing headers are left to the caller."""
-    drop = {token.strip().lower() for token in block.headers.get("connection", "").split(",")}
+    drop = _tokens(block.values("connection"))
     drop |= _HOP_BY_HOP | without | {"content-length"}
     drop.discard("host")  # a client cannot have it dropped
     kept = []
@@ -207,7 +254,7 @@ class FixedReader:
 
     def __init__(self, length: int) -> None:
         self.body: list[bytes] = []
-        self._left = length
+        self.size = self._left = length
 
     def feed(self, data: bytes) -> bytes | None:
         """Returns what follows the body once it is complete, else None."""
@@ -228,65 +275,65 @@ class ChunkedReader:
         self.body: list[bytes] = []
         self.size = 0
         self._limit = limit
-        self._buffer = bytearray()
-        self._left = 0  # bytes of the current chunk's data still to come
-        self._data_ended = False  # a chunk's data is complete, its CRLF is not
+        self._unread = b""  # the beginning of a line
+        self._left = 0  # bytes of the current chunk's data still to come, and of its CRLF
         self._trailers = False
         self._trailer_size = 0
+        self._overhead = 0
 
     def feed(self, data: bytes) -> bytes | None:
         """Returns None while the body goes on. Raises ProtocolError: 413 beyond the limit, 400 for bad framing."""
-        self._buffer += data
-        while True:
+        if self._unread:
+            data, self._unread = self._unread + data, b""
+        position, size = 0, len(data)
+        while position < size:
             if self._left:
-                if not self._take_data():
-                    return None
-            elif self._data_ended:
-                if len(self._buffer) < 2:
-                    return None
-                if self._buffer[:2] != b"\r\n":
-                    raise ProtocolError(400, "malformed chunked encoding")
-                del self._buffer[:2]
-                self._data_ended = False
-            else:
-                line = self._take_line()
-                if line is None:
-                    return None
-                if self._take_meta(line):
-                    return bytes(self._buffer)
-
-    def _take_data(self) -> bool:
-        piece = bytes(self._buffer[: self._left])
-        del self._buffer[: self._left]
-        self._left -= len(piece)
-        if piece:
-            self.body.append(piece)
-        self._data_ended = not self._left
-        return self._data_ended
-
-    def _take_line(self) -> bytes | None:
-        end = self._buffer.find(b"\r\n")
-        if end < 0:
-            if len(self._buffer) > MEMO_BLOCK:
+                position = self._take_data(data, position)
+                continue
+            end = data.find(b"\r\n", position)
+            if (size if end < 0 else end) - position > MAX_CHUNK_LINE:
                 raise ProtocolError(400, "malformed chunked encoding")
-            return None
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
+            if end < 0:
+                self._unread = data[position:]
+                return None
+            line, position = data[position:end], end + 2
+            if not self._trailers:
+                self._take_size(line)
+            elif self._take_trailer(line):
+                return data[position:]
+        return None
 
-    def _take_meta(self, line: bytes) -> bool:
-        """A chunk's size line or a trailer line; true when it was the last line of the body."""
-        if self._trailers:
-            self._trailer_size += len(line)
-            if line and (not _LINE.fullmatch(line) or self._trailer_size > MEMO_BLOCK):
-                raise ProtocolError(400, "malformed trailer")
-            return not line
+    def _take_data(self, data: bytes, position: int) -> int:
+        """Take of the present chunk what is there; the position behind it."""
+        ahead = self._left - 2
+        if ahead > 0:
+            piece = data[position : position + ahead]
+            self.body.append(piece)
+            self._left -= len(piece)
+            return position + len(piece)
+        ending = data[position : position + self._left]
+        if ending != b"\r\n"[2 - self._left :][: len(ending)]:
+            raise ProtocolError(400, "malformed chunked encoding")
+        self._left -= len(ending)
+        return position + len(ending)
+
+    def _take_size(self, line: bytes) -> None:
         match = _CHUNK_SIZE.fullmatch(line)
         if match is None:
             raise ProtocolError(400, "malformed chunked encoding")
-        self._left = int(match.group(1), 16)
-        self.size += self._left
+        length = int(match[1], 16)
+        self.size += length
         if self.size > self._limit:
             raise ProtocolError(413, "body too large")
-        self._trailers = not self._left
-        return False
+        self._overhead = max(0, self._overhead + len(line) + 2 - 16 - 2 * length)
+        if self._overhead > MAX_OVERHEAD:
+            raise ProtocolError(400, "chunked encoding contains too much non-data")
+        self._trailers = not length
+        self._left = length + 2 if length else 0
+
+    def _take_trailer(self, line: bytes) -> bool:
+        """True for the empty line that ends the body."""
+        self._trailer_size += len(line)
+        if line and (not _LINE.fullmatch(line) or self._trailer_size > MAX_TRAILERS):
+            raise ProtocolError(400, "malformed trailer")
+        return not line

@@ -29,8 +29,8 @@ TEXT = "text/plain; charset=utf-8"
 class Request:
     """One HTTP request with its whole body, or with an `upload` for a body that is passed on while it comes.
 
-    `path` is percent-decoded, `raw_query` is not; `headers` has lower-case names, repeated headers joined with ", ".
-    `info`, `user` and the rest are set by filters in the order of the chain.
+    `path` is percent-decoded, `raw_query` is not; `headers` has lower-case names and of a header
+    that came several times the first value; `values` has all of them. `info`, `user` and the rest are set by filters in the order of the chain.
     """
 
     method: str
@@ -38,6 +38,7 @@ class Request:
     raw_query: str
     headers: dict[str, str]
     body: bytes = b""
+    repeated: dict[str, list[str]] = field(default_factory=dict)  # shared by requests alike
     client: str = ""
     peer_certificates: tuple[bytes, ...] = ()  # the client's own, then what it sent to lead to an authority
     info: RequestInfo | None = None
@@ -49,6 +50,17 @@ class Request:
     context: dict[str, Any] = field(default_factory=dict)
     head: RequestHead | None = None  # the bytes it was made from, for delegation
     upload: Upload | None = None
+
+    def values(self, name: str) -> list[str]:
+        """The values of all lines of that lower-case name; none if the header was taken off."""
+        if name not in self.headers:
+            return []
+        return self.repeated.get(name) or [self.headers[name]]
+
+    def replace_header(self, name: str, value: str) -> None:
+        """Let the header have come once, with this value."""
+        self.headers[name] = value
+        self.repeated = {other: values for other, values in self.repeated.items() if other != name}
 
 
 class Sink(Protocol):

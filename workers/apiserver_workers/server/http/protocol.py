@@ -2,9 +2,10 @@
 
 uvicorn makes one of these for each accepted connection and never sees a request: the handler is called directly. One
 request runs at a time; what a client sends ahead waits in `_pending` (and, beyond a limit, in the kernel). A connection
-is in one of three states, told by what it holds: `_body` while a body is being read, `_task` or `_pipe` while a request
-is being answered, neither while it waits for a head. The body of a request that goes on to a pod, service or node is not
-awaited: it is an `_upload`, which the handler takes while it comes.
+is in one of three states, told by what it holds: `_task` or `_pipe` while a request is being answered, `_paused` while
+the client does not take the last answer, none of them while it waits for a head. A request is handled as soon as its head
+is there: a body that has not all come with the head is an `_upload`, which the handler takes if it wants to, so nobody's
+body is awaited before it is known who sends it.
 
 `expire` is called once a second with the time: a connection that has made no progress by its `_deadline` is closed. That
 replaces a timer per request.
@@ -18,37 +19,40 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from apiserver_workers.apimachinery.errors import ApiError, internal_error, request_entity_too_large
+from apiserver_workers.apimachinery.errors import ApiError, internal_error
+from apiserver_workers.authentication.interface import ANONYMOUS
 from apiserver_workers.server.filters.long_running import is_long_running
 from apiserver_workers.server.http.audit_id import HEADER as AUDIT_HEADER
 from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
 from apiserver_workers.server.http.audit_id import new_audit_id
-from apiserver_workers.server.http.connections import Connections
+from apiserver_workers.server.http.connections import MAX_LARGE_HEADS, Connections
 from apiserver_workers.server.http.http1 import (
-    MAX_BODY,
     MAX_HEAD,
     ChunkedReader,
     FixedReader,
     ProtocolError,
     RequestHead,
     parse_head,
+    refusal_text,
 )
 from apiserver_workers.server.http.messages import Handler, Pipe, Request, Response, status_response, text_response
 from apiserver_workers.server.http.peer import peer_certificates, same_user
-from apiserver_workers.server.http.request_info import RequestInfo, is_proxied
+from apiserver_workers.server.http.request_info import RequestInfo
 from apiserver_workers.server.http.upload import Upload
 from apiserver_workers.server.http.wire import BODILESS, relayed_head, response_head
 from apiserver_workers.server.process.logs import audit_id
 
 HEAD_TIMEOUT = 32.0  # upstream's ReadHeaderTimeout
 IDLE_TIMEOUT = 90.0
-BODY_TIMEOUT = 60.0
-WRITE_TIMEOUT = 60.0
-LINGER = 2.0  # after a refusal: read on for so long, so that the client sees the answer and not a reset
+WRITE_TIMEOUT = 60.0  # so long a client may take nothing of an answer
+MIN_RATE = 8192  # bytes a second by which a slow client gains time
+LINGER = 2.0  # after a refusal: the client has so long to see the answer
+TLS_LINGER = 0.3  # TLS cannot say that nothing more will come and still read
 CLOSE_WITHIN = 0.5  # at the stop: TLS would wait much longer for a client that does not say goodbye
 FAREWELL = 0.2  # at the stop: how long an idle client may still send
 WATCH_SETTLES = 3.0  # a watch has had its initial events by then, so that it can go on elsewhere
 MAX_PENDING = 1 << 16
+LARGE_HEAD = 1 << 14  # the server has only so much room for heads above this size that have not all come
 ENDLESS = 1 << 62
 JOIN_BELOW = 1 << 16
 
@@ -78,7 +82,6 @@ class HttpProtocol(asyncio.Protocol):
         self._inner = False  # the peer is a process of this server
         self._pending = bytearray()
         self._head: RequestHead | None = None
-        self._body: FixedReader | ChunkedReader | None = None
         self._upload: Upload | None = None
         self._request: Request | None = None
         self._task: asyncio.Task[None] | None = None
@@ -87,6 +90,10 @@ class HttpProtocol(asyncio.Protocol):
         self._began = 0.0  # when the stream did
         self._drained: asyncio.Future[None] | None = None
         self._paused = False
+        self._credit = WRITE_TIMEOUT  # how long the client may take nothing
+        self._unsent = 0
+        self._known = False  # somebody who is not anonymous has sent a request
+        self._counted = 0  # bytes of the head, if it is a large one
         self._deadline = 0.0
         self._stopping = False
         self._half_closed = False
@@ -108,13 +115,16 @@ class HttpProtocol(asyncio.Protocol):
             if not self._inner:
                 self._transport.abort()
                 return
+        self._known = self._inner
+        if not self._known:
+            self._state.add_stranger(self)
         self._state.arriving.discard(self)
         self._connections.add(self)
         self._stopping = self._state.closing
         self._deadline = self._loop.time() + HEAD_TIMEOUT
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
+        self._forget()
         self._lose_upload("the client has gone")
         if self._pipe is not None:
             self._pipe.close()
@@ -134,23 +144,38 @@ class HttpProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
-        self._deadline = self._loop.time() + WRITE_TIMEOUT
+        self._unsent = self._transport.get_write_buffer_size()
+        self._deadline = self._loop.time() + self._credit
         if self._pipe is not None:
             self._pipe.pause()
 
     def resume_writing(self) -> None:
+        now = self._loop.time()
+        self._gain_time(now)
         self._paused = False
+        self._credit = max(0.0, self._deadline - now)
         self._deadline = 0.0
         if self._pipe is not None:
             self._pipe.resume()
+        elif self._task is None and not self._discarding:
+            self._turn_to_next()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
+    def _gain_time(self, now: float) -> None:
+        """A client that takes an answer slowly has the longer the more it takes."""
+        left = self._transport.get_write_buffer_size()
+        if left < self._unsent:
+            self._deadline = min(self._deadline + (self._unsent - left) / MIN_RATE, now + WRITE_TIMEOUT)
+        self._unsent = left
+
     def expire(self, now: float) -> None:
         """Close the connection if its deadline has passed."""
+        if self._paused:
+            self._gain_time(now)
         if not self._deadline or now < self._deadline:
             return
-        if self._task is None and self._pipe is None and (self._body is not None or self._pending):
+        if self._pending and not (self._answering or self._paused or self._discarding):
             self._refuse(408, "408 Request Timeout")
         else:
             self._transport.abort()
@@ -199,7 +224,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _close_idle(self) -> None:
         """A request whose first bytes are there is no longer idle: it is read to its end and answered."""
-        if not self._answering and self._body is None and not self._pending:
+        if not self._answering and not self._pending:
             self._transport.close()
             self._loop.call_later(CLOSE_WITHIN - FAREWELL, self._transport.abort)
 
@@ -209,8 +234,8 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered, or an answer is still on its way out."""
-        return self._answering or self._body is not None or self._transport.get_write_buffer_size() > 0
+        """Whether a request is being answered, or an answer is still on its way out."""
+        return self._answering or self._transport.get_write_buffer_size() > 0
 
     @property
     def is_watch(self) -> bool:
@@ -230,11 +255,9 @@ class HttpProtocol(asyncio.Protocol):
     # ---- reading
 
     def data_received(self, data: bytes) -> None:
-        if self._body is not None:
-            self._feed_body(data)
-        elif self._upload is not None:
+        if self._upload is not None:
             self._feed_upload(data)
-        elif self._task is not None or self._pipe is not None:
+        elif self._task is not None or self._pipe is not None or self._paused:
             self._pending += data
             if len(self._pending) > MAX_PENDING:
                 self._transport.pause_reading()
@@ -255,53 +278,45 @@ class HttpProtocol(asyncio.Protocol):
             if end < 0:
                 self._pending += data
                 self._deadline = self._loop.time() + HEAD_TIMEOUT
-        if end > MAX_HEAD or (end < 0 and len(self._pending) > MAX_HEAD):
+        if end > MAX_HEAD or (end < 0 and not self._has_room()):
             self._refuse(431, "431 Request Header Fields Too Large")
         elif end >= 0:
             self._begin(data, end)
         elif _BARE_LF.search(self._pending, searched):
             self._refuse(400, "400 Bad Request: bare line feed")
 
+    def _has_room(self) -> bool:
+        """Whether a head that has not all come may go on."""
+        size = len(self._pending)
+        if size <= LARGE_HEAD:
+            return True
+        self._state.large_heads += size - self._counted
+        self._counted = size
+        return size <= MAX_HEAD and self._state.large_heads <= MAX_LARGE_HEADS
+
+    def _forget_size(self) -> None:
+        self._state.large_heads -= self._counted
+        self._counted = 0
+
     def _begin(self, data: bytes, end: int) -> None:
-        """A head is complete: answer at once, or read the body first."""
+        """A head is complete: answer it."""
+        if self._counted:
+            self._forget_size()
         try:
             head = parse_head(data[:end])
         except ProtocolError as error:
-            self._refuse(error.status, f"{error.status} Bad Request: {error}")
+            self._refuse(error.status, refusal_text(error))
             return
         self._head = head
         self._refusal = self._state.refusal  # what began before the stop is served, however long its body takes
         rest = data[end + 4 :]
-        if (head.length or head.block.chunked) and not head.block.upgrade and is_proxied(head.method, head.path):
-            self._begin_upload(head, rest)
-        elif head.length > MAX_BODY:
-            self._refuse_body()
-        elif head.length or head.block.chunked:
-            self._body = ChunkedReader() if head.block.chunked else FixedReader(head.length)
-            self._deadline = self._loop.time() + BODY_TIMEOUT
-            if not rest and head.block.expects_continue and not head.http10:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._feed_body(rest)
+        if head.block.chunked or len(rest) < head.length or (head.length and "/proxy" in head.path):
+            self._begin_upload(head, rest)  # also what may be passed on, so that it can be paced
         else:
-            self._dispatch(head, b"", rest)
-
-    def _feed_body(self, data: bytes) -> None:
-        body, head = self._body, self._head
-        assert body is not None and head is not None
-        try:
-            rest = body.feed(data)
-        except ProtocolError as error:
-            if error.status == 413:
-                self._refuse_body()
-            else:
-                self._refuse(error.status, f"{error.status} Bad Request: {error}")
-            return
-        if rest is not None:
-            self._body = None
-            self._dispatch(head, b"".join(body.body), rest)
+            self._dispatch(head, rest[: head.length], rest[head.length :])
 
     def _begin_upload(self, head: RequestHead, rest: bytes) -> None:
-        """Answer at once: the handler takes the body while it comes, without limit."""
+        """The handler takes the body while it comes, or refuses it."""
         chunked = head.block.chunked
         self._upload = Upload(
             self._transport,
@@ -330,6 +345,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _dispatch(self, head: RequestHead, body: bytes, rest: bytes) -> None:
         self._deadline = 0.0
+        self._credit = WRITE_TIMEOUT
         self._pending += rest
         self._request = request = self._make_request(head, body)
         self._task = self._loop.create_task(self._answer(request, head))
@@ -343,6 +359,7 @@ class HttpProtocol(asyncio.Protocol):
             raw_query=head.raw_query,
             headers=headers,
             body=body,
+            repeated=head.block.repeated,
             client=self._client,
             peer_certificates=self._certificates,
             audit_id=audit_id,
@@ -363,6 +380,9 @@ class HttpProtocol(asyncio.Protocol):
         except Exception:
             logger.exception("request %s failed: %s %s", request.audit_id, request.method, request.path)
             response = status_response(internal_error("the request failed unexpectedly"))
+        if not self._known and request.user is not None and request.user.name != ANONYMOUS:
+            self._known = True
+            self._state.strangers.pop(self, None)
         self._task, task = None, self._task
         if self._request is not request or self._transport.is_closing():  # hijacked, or the client has gone
             await _discard(response)
@@ -465,6 +485,10 @@ class HttpProtocol(asyncio.Protocol):
         if close or self._stopping:
             self._transport.close()
             return
+        if not self._paused:  # else this waits for resume_writing, and the write deadline stays
+            self._turn_to_next()
+
+    def _turn_to_next(self) -> None:
         self._deadline = self._loop.time() + IDLE_TIMEOUT
         if self._pending:
             data = bytes(self._pending)
@@ -472,38 +496,40 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.resume_reading()
             self._feed_head(data)
 
-    def _discard_upload(self) -> None:
-        """The answer is out and the client still sends: read on for a moment, so that it sees the answer and no reset."""
-        upload, self._upload = self._upload, None
-        assert upload is not None
-        self._discarding = True
-        self._deadline = self._loop.time() + LINGER
-        upload.release()
-
     def _refuse(self, status: int, text: str) -> None:
-        self._end_with(text_response(text, status))
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def _refuse_body(self) -> None:
-        self._end_with(status_response(request_entity_too_large(f"Request entity too large: limit is {MAX_BODY}")))
-
-    def _end_with(self, response: Response) -> None:
-        """Answer what is not to be handled, and discard for a moment what the client still sends."""
+        """Answer what is not to be handled."""
         request = Request("", "", "", {}, audit_id=new_audit_id())
-        self._body = None
-        self._pending.clear()
-        self._discarding = True
-        self._deadline = self._loop.time() + LINGER
+        response = text_response(text, status)
         assert isinstance(response.body, bytes)
         head = response_head(request, response, length=len(response.body), chunked=False, close=True)
         self._transport.write(head + response.body)
+        self._pending.clear()
+        self._linger()
+
+    def _discard_upload(self) -> None:
+        """The answer is out and the client still sends."""
+        upload, self._upload = self._upload, None
+        assert upload is not None
+        self._linger()
+        upload.release()
+
+    def _linger(self) -> None:
+        """Close, but read on for a moment what the client still sends, so that it sees the answer and no reset."""
+        self._discarding = True
+        self._deadline = self._loop.time() + LINGER
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._loop.call_later(TLS_LINGER, self._transport.close)
+
+    def _forget(self) -> None:
+        self._connections.discard(self)
+        self._state.strangers.pop(self, None)
+        self._forget_size()
 
     def _hijack(self) -> tuple[asyncio.Transport, bytes]:
         """Hand the connection over: the caller sets its own protocol on the transport and is given what was read."""
-        self._connections.discard(self)
+        self._forget()
         self._state.add_tunnel(self._transport)
         self._request = None
         self._deadline = 0.0

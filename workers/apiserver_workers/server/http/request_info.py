@@ -11,9 +11,11 @@ and metrics all decide by it, so it is computed once and by one pure function.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from urllib.parse import parse_qs
+
+from apiserver_workers.apimachinery.integers import has_sign_and_digits
+from apiserver_workers.apimachinery.memo import Memo
+from apiserver_workers.server.http.query import parse_query
 
 API_PREFIXES = frozenset({"api", "apis"})
 GROUPLESS_API_PREFIXES = frozenset({"api"})
@@ -44,12 +46,16 @@ class RequestInfo:
     label_selector: str = ""
 
 
-@functools.lru_cache(maxsize=4096)
 def request_info(method: str, path: str, raw_query: str = "") -> RequestInfo:
     """The RequestInfo of a request with this method, percent-decoded path and raw query.
 
     Raises ValueError for a legacy verb path that names no resource, such as /api/v1/watch.
     """
+    return _infos[method, path, raw_query]
+
+
+def _read(request: tuple[str, str, str]) -> RequestInfo:
+    method, path, raw_query = request
     parts = tuple(path.strip("/").split("/"))
     prefix = parts[0]
     group_parts = 0 if prefix in GROUPLESS_API_PREFIXES else 1
@@ -77,7 +83,7 @@ def request_info(method: str, path: str, raw_query: str = "") -> RequestInfo:
     subresource = parts[2] if len(parts) >= 3 and verb not in SPECIAL_VERBS_NO_SUBRESOURCES else ""
     field_selector = label_selector = ""
     if not name:
-        query = parse_qs(raw_query, keep_blank_values=True) if raw_query else {}
+        query = parse_query(raw_query)
         if verb == "get":
             verb = "watch" if _truth(query.get("watch")) else "list"
             name = _selected_name(query)
@@ -92,14 +98,7 @@ def request_info(method: str, path: str, raw_query: str = "") -> RequestInfo:
     )  # fmt: skip
 
 
-def is_proxied(method: str, path: str) -> bool:
-    """Whether a request goes on to a pod, a service or a node as it is."""
-    if "/proxy" not in path:
-        return False
-    try:
-        return request_info(method, path).subresource == "proxy"
-    except ValueError:
-        return False
+_infos = Memo(_read)
 
 
 def _truth(values: list[str] | None) -> bool:
@@ -114,7 +113,7 @@ def _selected_name(query: dict[str, list[str]]) -> str:
         return ""
     for option in INTEGER_OPTIONS:
         value = query.get(option, ["0"])[0]
-        if not value.lstrip("+-").isdigit():
+        if not has_sign_and_digits(value):
             return ""
     for term in selector.split(","):
         field, equals, value = term.partition("=")

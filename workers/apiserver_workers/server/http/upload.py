@@ -7,7 +7,6 @@ next hop that sends one and takes no more of it than the peer reads.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Protocol
 
 MAX_WAITING = 1 << 18  # bytes that nobody takes before the client is held back
@@ -18,6 +17,7 @@ class BodyReader(Protocol):
     """FixedReader or ChunkedReader: decodes a body piece by piece into `body`."""
 
     body: list[bytes]
+    size: int  # of the whole body, as far as it is known
 
     def feed(self, data: bytes) -> bytes | None:
         """What follows the body once it has ended, else None."""
@@ -26,6 +26,10 @@ class BodyReader(Protocol):
 
 class UploadLost(Exception):
     """The client went away in the middle of its body, or what it sent is no body."""
+
+
+class UploadTooLarge(Exception):
+    """The body is longer than its reader wants."""
 
 
 class Upload:
@@ -39,8 +43,7 @@ class Upload:
         self._transport = transport
         self._reader = reader
         self._expects_continue = expects_continue
-        self._pieces: deque[bytes] = deque()
-        self._waiting = 0
+        self._waiting = bytearray()
         self._held = False
         self._complete = False
         self._fault = ""
@@ -48,7 +51,7 @@ class Upload:
 
     async def read(self) -> bytes:
         """The next piece, b"" at the end. Raises UploadLost."""
-        while not self._pieces:
+        while not self._waiting:
             if self._complete:
                 return b""
             if self._fault:
@@ -56,13 +59,22 @@ class Upload:
             self._invite()
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
-        data = self._pieces.popleft()
-        self._waiting -= len(data)
-        if self._held and self._waiting <= MAX_WAITING:
-            self.release()
+        data = bytes(self._waiting)
+        self._waiting.clear()
+        self.release()
         if self.rate:
             await asyncio.sleep(len(data) / self.rate)
         return data
+
+    async def whole(self, limit: int) -> bytes:
+        """All of it. Raises UploadLost and UploadTooLarge."""
+        body = bytearray()
+        while self._reader.size <= limit:
+            data = await self.read()
+            if not data:
+                return bytes(body)
+            body += data
+        raise UploadTooLarge
 
     @property
     def framing(self) -> bytes:
@@ -75,12 +87,10 @@ class Upload:
         """Take bytes of the body; what follows it once it has ended. Raises ProtocolError."""
         rest = self._reader.feed(data)
         self._expects_continue = self._expects_continue and not data
-        pieces = [piece for piece in self._reader.body if piece]
-        self._waiting += sum(map(len, pieces))
-        self._pieces += pieces
+        self._waiting += b"".join(self._reader.body)
         self._reader.body.clear()
         self._complete = rest is not None
-        if self._waiting > MAX_WAITING and not self._complete and not self._held:
+        if len(self._waiting) > MAX_WAITING and not self._complete and not self._held:
             self._held = True
             self._transport.pause_reading()
         self._notify()

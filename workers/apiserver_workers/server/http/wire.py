@@ -10,8 +10,11 @@ from email.utils import formatdate
 from http import HTTPStatus
 from http.client import responses
 
+from apiserver_workers.apimachinery.memo import Kept
+from apiserver_workers.apimachinery.one_line import one_line
 from apiserver_workers.server.http.messages import Request, Response
 
+MAX_CONTENT_TYPE = 256  # longer ones are some backend's
 BODILESS = frozenset({204, 304})
 _STATUS_LINES = {code.value: f"HTTP/1.1 {code.value} {responses[code.value]}\r\n" for code in HTTPStatus}
 
@@ -22,23 +25,26 @@ class _Heads:
     def __init__(self) -> None:
         self._second = 0
         self._date = ""
-        self._made: dict[tuple[int, str, bool], bytes] = {}
+        self._made: Kept[tuple[int, str, bool], bytes] = Kept(longest=MAX_CONTENT_TYPE, room=1 << 20)
 
     def get(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
         second = int(time.time())
         if second != self._second:
-            self._second, self._date, self._made = second, formatdate(second, usegmt=True), {}
+            self._second = second
+            self._date = formatdate(second, usegmt=True)
+            self._made.clear()
         key = (status, content_type, default_cache_control)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._make(*key)
+            made = self._make(*key)
+            self._made.keep(key, made)
         return made
 
     def _make(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
         line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} status code {status}\r\n")
         cache_control = "Cache-Control: no-cache, private\r\n" if default_cache_control else ""
-        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
-        return f"{line}{cache_control}{kind}Date: {self._date}\r\n".encode("latin-1")
+        kind = f"Content-Type: {one_line(content_type)}\r\n" if content_type else ""
+        return f"{line}{cache_control}{kind}Date: {self._date}\r\n".encode()
 
 
 _heads = _Heads()
@@ -52,7 +58,7 @@ def response_head(request: Request, response: Response, *, length: int | None, c
     own_cache_control = any(name.lower() == "cache-control" for name, _ in response.headers)
     content_type = response.content_type if response.status not in BODILESS else ""
     parts = [_heads.get(response.status, content_type, not own_cache_control)]
-    parts.append(b"Audit-Id: %b\r\n" % request.audit_id.encode("latin-1", "replace"))
+    parts.append(b"Audit-Id: %b\r\n" % request.audit_id.encode())
     if length is not None:
         parts.append(b"Content-Length: %d\r\n" % length)
     elif chunked:
@@ -73,16 +79,11 @@ def relayed_head(request: Request, response: Response, *, close: bool) -> bytes:
 
 def extra_lines(request: Request, response: Response, *, close: bool) -> bytes:
     """The lines of the answer's own headers and of the request's warnings."""
-    lines = [f"{name}: {clean(value)}\r\n" for name, value in response.headers]
+    lines = [f"{name}: {one_line(value)}\r\n" for name, value in response.headers]
     lines += [f"Warning: {warning_value(text)}\r\n" for text in dict.fromkeys(request.warnings)]
     if close:
         lines.append("Connection: close\r\n")
     return "".join(lines).encode("utf-8")
-
-
-def clean(value: str) -> str:
-    """A header value that cannot break out of its line."""
-    return value.replace("\r", " ").replace("\n", " ")
 
 
 def warning_value(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery.schemas import closure, definitions
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.types import Field, TypeModel
 
 Schema = dict[str, Any]
@@ -74,11 +75,15 @@ DECLARED_DEFAULTS = {
 
 
 class Definitions:
-    """All definitions of a minor version. Large: make one, build documents, let go of it."""
+    """All definitions of a minor version, and those that kinds bring. Large: make one, build documents, let go of it."""
 
-    def __init__(self, model: TypeModel) -> None:
+    def __init__(self, model: TypeModel, kinds: Iterable[ServedKind] = ()) -> None:
         self.model = model
         self.package: dict[str, Schema] = {**definitions(model.minor), **model.adopted}
+        self._models: dict[str, TypeModel] = {}  # of what kinds bring, by the definition's name
+        for own in {kind.model for kind in kinds} - {model}:
+            self.package.update(own.adopted)
+            self._models.update(dict.fromkeys(own.adopted, own))
 
     def v3(self, roots: Iterable[str], group: str, version: str) -> dict[str, Schema]:
         """The schemas named, and all that they refer to, for the document of one group and version."""
@@ -104,7 +109,7 @@ class Definitions:
             }
         schema = _with_enums(name, _converted(self.package[name], "#/components/schemas/"))
         if "properties" in schema:
-            fields = self.model.type(name).fields
+            fields = self._models.get(name, self.model).type(name).fields
             short = name.rpartition(".")[2]
             required = schema.get("required", ())
             for key, value in schema["properties"].items():

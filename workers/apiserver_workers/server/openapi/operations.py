@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from apiserver_workers.apimachinery.resources import ResourceInfo, SubresourceInfo
-from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.apimachinery.resources import SubresourceInfo
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.strategies.traits import RETURNS_DELETED
 from apiserver_workers.server.openapi.definitions import DESCRIPTIONS
 
@@ -22,10 +22,6 @@ STATUS, DELETE_OPTIONS, PATCH, WATCH_EVENT = (
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
 STREAMED_TYPES = (*MEDIA_TYPES, JSON + ";stream=watch", PROTOBUF + ";stream=watch")
-PATCH_TYPES = tuple(
-    f"application/{name}"
-    for name in ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
-)
 
 LIST_PARAMETERS = (
     "allowWatchBookmarks",
@@ -124,9 +120,10 @@ class Operation:
     object_kind: str = ""
 
 
-def operations_of(info: ResourceInfo, model: TypeModel) -> Iterator[Operation]:
+def operations_of(kind: ServedKind) -> Iterator[Operation]:
     """All operations of a resource with its subresources."""
-    names = _Names(info, model)
+    info = kind.info
+    names = _Names(kind)
     base = names.base
     spaced = f"{base}/namespaces/{{namespace}}" if info.namespaced else base
     for verb in ("list", "create", "deletecollection"):
@@ -152,9 +149,9 @@ def operations_of(info: ResourceInfo, model: TypeModel) -> Iterator[Operation]:
 class _Names:
     """How the operations of one resource are called."""
 
-    def __init__(self, info: ResourceInfo, model: TypeModel) -> None:
-        self.info = info
-        self.model = model
+    def __init__(self, kind: ServedKind) -> None:
+        info = self.info = kind.info
+        self.kind = kind
         self.base = f"/apis/{info.group}/{info.version}" if info.group else f"/api/{info.version}"
         group = group_name(info.group)
         self.prefix = group[0].upper() + group[1:] + info.version[0].upper() + info.version[1:]
@@ -163,7 +160,7 @@ class _Names:
         self.a = "an" if info.kind[0] in "AEIOU" else "a"
 
     def definition(self, kind: str, group: str, version: str) -> str:
-        return self.model.kinds().get((group, version, kind), "")
+        return self.kind.model.definition_name(group, version, kind)
 
     def operation(self, verb: str, path: str, sub: SubresourceInfo | None = None) -> Operation:
         info = self.info
@@ -203,7 +200,7 @@ class _Names:
         if verb in ("create", "update"):
             operation.body = operation.result
         elif verb == "patch":
-            operation.body, operation.consumes = PATCH, PATCH_TYPES
+            operation.body, operation.consumes = PATCH, self.kind.patch_types
         elif verb in ("delete", "deletecollection"):
             operation.body, operation.body_required = DELETE_OPTIONS, False
             if verb == "deletecollection" or (info.group, info.resource) not in RETURNS_DELETED:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from apiserver_workers.apimachinery.resources import ResourceInfo
-from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.server.openapi.definitions import Definitions
 from apiserver_workers.server.openapi.operations import (
     CODES,
+    FIXED,
     Operation,
     discovery_operations,
     operations_of,
@@ -28,12 +28,18 @@ UNSHARED = frozenset(("name", "dryRun", "fieldValidation"))
 Shared = dict[str, tuple[str, dict[str, Any]]]
 
 
-def build_v2(resources: Iterable[ResourceInfo], model: TypeModel, *, version: str) -> dict[str, Any]:
-    """The document as an object: JSON as it is, and what `protobuf.encode` takes."""
-    resources = list(resources)
-    operations = [operation for name in document_names(resources) for operation in discovery_operations(name)]
-    for info in resources:
-        operations += operations_of(info, model)
+def build_v2(
+    kinds: Sequence[ServedKind], definitions: Definitions, *, version: str, names: Iterable[str] = FIXED
+) -> dict[str, Any]:
+    """The document as an object: JSON as it is, and what `protobuf.encode` takes.
+
+    `names` are the documents of v3 that this server has besides those of the kinds. Who has those of the whole server
+    describes every kind of the model, whether it is served or not.
+    """
+    operations = [one for name in sorted({*document_names(kinds), *names}) for one in discovery_operations(name)]
+    for kind in kinds:
+        operations += operations_of(kind)
+    unserved = definitions.model.kinds().values() if names else ()
     roots = {operation.result for operation in operations} | {operation.body for operation in operations}
     shared: Shared = {}
     paths = _paths(operations, shared)
@@ -41,11 +47,22 @@ def build_v2(resources: Iterable[ResourceInfo], model: TypeModel, *, version: st
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
         "paths": paths,
-        "definitions": Definitions(model).v2([*roots, *model.kinds().values()]),
+        "definitions": definitions.v2([*roots, *unserved]),
         "parameters": dict(sorted(shared.values(), key=lambda pair: pair[0])),
         "securityDefinitions": SECURITY_SCHEMES,
         "security": [{"BearerToken": []}],
     }
+
+
+def merge_v2(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One document of several servers': what two describe is as the first has it."""
+    merged = dict(documents[0])
+    for part in ("paths", "definitions", "parameters"):
+        members: dict[str, Any] = {}
+        for document in documents:
+            members = {**document.get(part, {}), **members}
+        merged[part] = dict(sorted(members.items()))
+    return merged
 
 
 def _paths(operations: list[Operation], shared: Shared) -> dict[str, Any]:

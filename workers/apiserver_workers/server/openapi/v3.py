@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from apiserver_workers.apimachinery.resources import ResourceInfo
-from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.server.openapi.definitions import Definitions
 from apiserver_workers.server.openapi.operations import (
     CODES,
-    FIXED,
     Operation,
     discovery_operations,
     operations_of,
@@ -31,44 +28,31 @@ SECURITY_SCHEMES = {
 SCHEMAS = "#/components/schemas/"
 
 
-def document_names(resources: Iterable[ResourceInfo]) -> list[str]:
-    """The names of all documents, as the index lists them: `api/v1`, `apis/apps`, `apis/apps/v1`, `version`."""
-    names = set(FIXED)
-    for info in resources:
+def document_names(kinds: Iterable[ServedKind]) -> dict[str, tuple[ServedKind, ...]]:
+    """The documents, each with the kinds that it describes: `api/v1`, `apis/apps`, `apis/apps/v1`, `version`."""
+    found: dict[str, tuple[ServedKind, ...]] = {}
+    for kind in kinds:
+        info = kind.info
+        name = f"apis/{info.group}/{info.version}" if info.group else f"api/{info.version}"
         if info.group:
-            names |= {f"apis/{info.group}", f"apis/{info.group}/{info.version}"}
-        else:
-            names.add(f"api/{info.version}")
-    return sorted(names)
+            found.setdefault(f"apis/{info.group}", ())
+        found[name] = (*found.get(name, ()), kind)
+    return found
 
 
-def document_hash(name: str, resources: Iterable[ResourceInfo], *, version: str) -> str:
-    """What stands for the document's content in the index; it changes with what the document is made from."""
-    made_from = [f"{info.group}/{info.version}/{info.resource}" for info in resources]
-    return hashlib.sha512(f"{version} {name} {made_from}".encode()).hexdigest().upper()
-
-
-def build_index(resources: Iterable[ResourceInfo], *, version: str) -> bytes:
-    """The body of /openapi/v3: where each document is, with its hash so that it can be cached for good."""
-    resources = list(resources)
-    paths = {
-        name: {
-            "serverRelativeURL": f"/openapi/v3/{name}?hash={document_hash(name, resources_of(name, resources), version=version)}"
-        }
-        for name in document_names(resources)
-    }
+def build_index(urls: Mapping[str, str]) -> bytes:
+    """The body of /openapi/v3: where each document is. Its URL has its hash, so that it can be cached for good."""
+    paths = {name: {"serverRelativeURL": url} for name, url in sorted(urls.items())}
     return orjson.dumps({"paths": paths})
 
 
-def build_document(
-    name: str, resources: Iterable[ResourceInfo], model: TypeModel, definitions: Definitions, *, version: str
-) -> bytes:
-    """The document of that name as JSON."""
+def build_document(name: str, kinds: Sequence[ServedKind], definitions: Definitions, *, version: str) -> bytes:
+    """The document of that name, which describes these kinds, as JSON."""
     operations = list(discovery_operations(name))
     group = api_version = ""
-    for info in resources_of(name, resources):
-        operations += operations_of(info, model)
-        group, api_version = info.group, info.version
+    for kind in kinds:
+        operations += operations_of(kind)
+        group, api_version = kind.info.group, kind.info.version
     roots = {operation.result for operation in operations} | {operation.body for operation in operations}
     document = {
         "openapi": "3.0.0",
@@ -77,24 +61,6 @@ def build_document(
         "components": {"schemas": definitions.v3(roots, group, api_version), "securitySchemes": SECURITY_SCHEMES},
     }
     return orjson.dumps(document)
-
-
-def build_v3(resources: Iterable[ResourceInfo], model: TypeModel, *, version: str) -> dict[str, bytes]:
-    """All documents by their path below /openapi/v3/, and the index under ""."""
-    resources = list(resources)
-    definitions = Definitions(model)
-    documents = {
-        name: build_document(name, resources, model, definitions, version=version) for name in document_names(resources)
-    }
-    return {"": build_index(resources, version=version), **documents}
-
-
-def resources_of(name: str, resources: Iterable[ResourceInfo]) -> list[ResourceInfo]:
-    """The resources that a document describes."""
-    prefix, _, rest = name.partition("/")
-    if prefix not in ("api", "apis"):
-        return []
-    return [info for info in resources if (f"{info.group}/{info.version}" if info.group else info.version) == rest]
 
 
 def _paths(operations: list[Operation]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ import gunicorn.util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
+from gunicorn.glogging import Logger
 
 from apiserver_workers.apimachinery.quantity import parse
 from apiserver_workers.server.config import ServerConfig
@@ -46,6 +48,7 @@ STARVING_SHARE = 0.5  # who had less of a CPU than this since the last heartbeat
 STARVING_PATIENCE = 4
 DUMP_TIME = 0.3  # for a hung worker to write where it hangs
 MEMORY_EVERY = 5.0
+GROWN = 2  # a worker that is large from its start, by what it caches, would only be replaced by one as large
 MEMORY_PAUSE = 30.0  # between two replacements of large workers
 STOP_SPARE = 3.0  # beyond the time that a worker takes for itself to stop
 BACKLOG = 2048
@@ -82,6 +85,7 @@ class GroupApplication(BaseApplication):
         settings = {
             "workers": WORKERS[self.role](self.config),
             "worker_class": GroupWorker,
+            "logger_class": GroupLog,
             "backlog": BACKLOG,
             "preload_app": True,
             "control_socket_disable": True,
@@ -99,6 +103,15 @@ class GroupApplication(BaseApplication):
     def ssl_context(self, *_: Any) -> ssl.SSLContext:
         assert self.tls is not None
         return self.tls.listening
+
+
+class GroupLog(Logger):
+    """gunicorn's log, which writes by the root logger as everything else does."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.INFO)
 
 
 class GroupArbiter(Arbiter):
@@ -123,6 +136,7 @@ class GroupArbiter(Arbiter):
         self._reported: tuple[float, dict[str, Any]] = (0.0, {})
         self._memory_due = self._recycle_due = 0.0
         self._last_end = ""
+        self._deaths = 0  # workers that ended although they should serve
 
     # ---- the loop
 
@@ -241,11 +255,13 @@ class GroupArbiter(Arbiter):
             return
         self._memory_due = now + MEMORY_EVERY
         settled = [worker for worker in self._active() if worker.serving]
+        for worker in settled:
+            worker.first_memory = worker.first_memory or memory(worker.pid)
         if len(settled) != self.num_workers or any(w.outgoing for w in settled) or now < self._recycle_due:
             return
         for worker in settled:
             size = memory(worker.pid)
-            if size > self._most_memory:
+            if size > self._most_memory and size > GROWN * worker.first_memory:
                 self._recycle_due = now + MEMORY_PAUSE
                 worker.outgoing = True
                 text = "worker %s has %.0f MiB, more than --worker-max-memory: it is replaced"
@@ -303,6 +319,7 @@ class GroupArbiter(Arbiter):
         self._backoff.died(now, now - worker.started, killed=killed)
         wait = max(0.0, self._backoff.due - now)
         self._last_end = how
+        self._deaths += 1
         self.log.error(
             "worker %s %s, death %d in a row; next start in %.1f s", worker.pid, how, self._backoff.crashes, wait
         )
@@ -342,6 +359,7 @@ class GroupArbiter(Arbiter):
             "retired": [pid for pid, worker in self.WORKERS.items() if worker.retired],
             "crashes": self._backoff.crashes if self._backoff.loops(now) else 0,
             "lastEnd": self._last_end,
+            "deaths": self._deaths,
         }
         then, before = self._reported
         if report == before and now - then < REPORT_EVERY:
@@ -370,7 +388,7 @@ def run_arbiter(
     gracefully, SIGQUIT at once, SIGHUP replaces its workers, SIGUSR2 retires them; a line `workers N` in the pipe
     `control_fd` scales it. Raises SystemExit.
     """
-    configure(form=config.logging_format, verbosity=config.v, modules=config.vmodule)
+    configure(form=config.logging_format, verbosity=config.v, role=role, modules=config.vmodule)
     gunicorn.util._setproctitle = lambda title: None  # gunicorn would put its own name over ours
     set_title(role, "arbiter", config.instance)
     listener = socket.socket(fileno=sock_fd)

@@ -101,6 +101,7 @@ class GroupWorker(UvicornWorker):
         self._tell_arbiter = FileIO(writing, "w")
         self.started = time.monotonic()
         self.serving = self.outgoing = self.retired = False
+        self.first_memory = 0  # bytes, soon after it began to serve
         self.cpu_seconds = 0.0  # used when the last heartbeat was seen
 
     def init_process(self) -> None:

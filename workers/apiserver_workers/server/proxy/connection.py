@@ -7,9 +7,12 @@ transport can be taken over.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections import deque
 from dataclasses import dataclass
 
+from apiserver_workers.apimachinery.integers import natural
 from apiserver_workers.server.delegation.tunnel import read_nothing_ahead
 from apiserver_workers.server.http.http1 import ChunkedReader, ProtocolError
 from apiserver_workers.server.http.upload import Sender, Upload
@@ -19,6 +22,8 @@ MAX_HEAD = 1 << 20
 MAX_WAITING = 1 << 18  # bytes of a body that nobody takes before reading pauses
 BODILESS = frozenset({204, 304})
 ENDLESS = 1 << 62
+_UPGRADE = b"\r\nConnection: Upgrade\r\n"
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: |$)")
 
 
 class BackendError(Exception):
@@ -38,6 +43,11 @@ class Answer:
     def header(self, name: str) -> str:
         """The first header of that lower-case name, or ""."""
         return next((value for key, value in self.headers if key.lower() == name), "")
+
+    def named_by_connection(self) -> set[str]:
+        """The lower-case names of the headers that are for this hop alone."""
+        told = (value for name, value in self.headers if name.lower() == "connection")
+        return {token.strip().lower() for value in told for token in value.split(",")}
 
 
 class Body:
@@ -78,12 +88,20 @@ class Body:
 
 async def connect(location: Location) -> BackendConnection:
     """A connection to the location's host. Raises OSError (TimeoutError and ssl.SSLError among them)."""
+    async with asyncio.timeout(location.timeout):
+        *others, last = location.addresses or (location.host,)
+        for address in others:
+            with contextlib.suppress(OSError):
+                return await _dial(location, address)
+        return await _dial(location, last)
+
+
+async def _dial(location: Location, address: str) -> BackendConnection:
     loop = asyncio.get_running_loop()
     name = (location.server_name or location.host) if location.tls is not None else None
-    async with asyncio.timeout(location.timeout):
-        _, connection = await loop.create_connection(
-            BackendConnection, location.host, location.port, ssl=location.tls, server_hostname=name
-        )
+    _, connection = await loop.create_connection(
+        BackendConnection, address, location.port, ssl=location.tls, server_hostname=name
+    )
     return connection
 
 
@@ -95,6 +113,7 @@ class BackendConnection(Sender):
         self._head = bytearray()
         self._answer: asyncio.Future[Answer] | None = None
         self._has_body = True
+        self._may_switch = False
         self._framing: ChunkedReader | None = None
         self._left = ENDLESS
         self._pieces: deque[bytes] = deque()
@@ -109,6 +128,7 @@ class BackendConnection(Sender):
             raise BackendError("EOF")
         self._answer = asyncio.get_running_loop().create_future()
         self._has_body = method != "HEAD"
+        self._may_switch = _UPGRADE in message.partition(b"\r\n\r\n")[0]
         self._framing, self._left, self._ended = None, ENDLESS, False
         self._transport.write(message)
         if upload is not None:
@@ -185,6 +205,8 @@ class BackendConnection(Sender):
         head, rest = bytes(self._head[: end + 4]), bytes(self._head[end + 4 :])
         self._head.clear()
         status, headers = parse_head(head)
+        if status == 101 and not self._may_switch:
+            raise ValueError("switched protocols without being asked")
         if 100 <= status < 200 and status != 101:
             self._feed_head(rest)
             return
@@ -204,12 +226,16 @@ class BackendConnection(Sender):
     def _frame(self, status: int, headers: list[tuple[str, str]]) -> int | None:
         """How the body ends; its length where that is known."""
         values = {name.lower(): value for name, value in headers}
+        lengths = {value for name, value in headers if name.lower() == "content-length"}
+        if len(lengths) > 1:
+            raise ValueError("several values of Content-Length")
         if values.get("transfer-encoding", "").lower() == "chunked" and status != 101:
             self._framing = ChunkedReader(ENDLESS)
         elif "content-length" in values:
-            if not values["content-length"].isdigit():
+            length = natural(values["content-length"])
+            if length is None:
                 raise ValueError("invalid Content-Length")
-            self._left = int(values["content-length"])
+            self._left = length
         if status in BODILESS or not self._has_body:
             self._framing, self._left = None, 0
         return self._left if self._framing is None and self._left < ENDLESS else None
@@ -261,7 +287,7 @@ class BackendConnection(Sender):
 def parse_head(head: bytes) -> tuple[int, list[tuple[str, str]]]:
     """Status and headers of an answer's head. Raises ValueError for what is not HTTP/1.x."""
     line, *lines = head[:-4].split(b"\r\n")
-    if not line.startswith(b"HTTP/1.") or not line[9:12].isdigit():
+    if not _STATUS_LINE.match(line):
         raise ValueError("no HTTP/1.x status line")
     headers = []
     for raw in lines:

@@ -106,10 +106,16 @@ async def proxy(request: Request, location: Location, *, prefix: str, rate: int 
     return await relayed(answer, headers, through(page(answer, rewrite), rate))
 
 
+def end_to_end(answer: Answer, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the headers that are for the client."""
+    dropped = _HOP_BY_HOP | answer.named_by_connection()
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
 def headers_of(request: Request, answer: Answer, headers: list[tuple[str, str]]) -> Response:
     """The answer to HEAD: it tells the length of a body that does not come."""
     answer.body.close()
-    kept = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
+    kept = end_to_end(answer, headers)
     told = answer.header("content-length")
     response = Response(answer.status, b"", answer.header("content-type"), kept)
     length = int(told) if told else None
@@ -132,7 +138,7 @@ def through(body: AsyncIterator[bytes], rate: int) -> AsyncIterator[bytes]:
 
 async def relayed(answer: Answer, headers: list[tuple[str, str]], body: AsyncIterator[bytes]) -> Response:
     """The backend's answer as ours, with this body and these headers as far as they are for the client."""
-    kept = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
+    kept = end_to_end(answer, headers)
     kind = answer.header("content-type")
     if answer.length is not None and answer.length <= WHOLE_BELOW:
         try:
@@ -163,5 +169,5 @@ def request_message(request: Request, location: Location, *headers: tuple[str, s
 
 def forwarded_for(request: Request) -> list[str]:
     """The header line that tells whom the request came from, and through whom."""
-    addresses = filter(None, (request.headers.get(FORWARDED_FOR.lower(), ""), request.client))
+    addresses = filter(None, (*request.values(FORWARDED_FOR.lower()), request.client))
     return [f"{FORWARDED_FOR}: {text}"] if (text := ", ".join(addresses)) else []

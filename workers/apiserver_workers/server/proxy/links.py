@@ -6,11 +6,12 @@ they pass: only a tag that is not yet complete is held back.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import posixpath
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -51,6 +52,8 @@ RAW = frozenset(
     ("iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp")
 )
 MAX_TAG = 1 << 16  # what is still no whole tag then is none
+AGAIN = 16  # a tag is looked at again when it has grown by this part: else one that comes byte by byte takes long
+SLICE = 8 << 10  # bytes of a page that are looked at in one go
 COMMENT, COMMENT_END = "<!--", "-->"
 ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in RAW} | {COMMENT: re.compile(COMMENT_END)}
 LONGEST_END = len("</plaintext")
@@ -97,11 +100,20 @@ class Page:
         self._rewrite = rewrite
         self._text = ""
         self._raw = ""  # the element whose text we are in, or COMMENT
+        self._waiting: list[str] = []  # what came behind a tag that is not yet complete
+        self._waits = 0
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
         """What can be told of the page after `data`. `last` ends it."""
         # As Latin-1 every byte stays what it is; markup and links that matter are ASCII.
-        self._text += data.decode("latin-1")
+        text = data.decode("latin-1")
+        self._waiting.append(text)
+        self._waits += len(text)
+        if not last and self._waits < len(self._text) // AGAIN:
+            return b""
+        self._text += "".join(self._waiting)
+        self._waiting.clear()
+        self._waits = 0
         out, position = [], 0
         while position < len(self._text):
             piece, end = self._next(position)
@@ -184,20 +196,33 @@ async def rewritten(body: AsyncIterator[bytes], encoding: str, rewrite: Rewrite)
     inflate, deflate = codecs(encoding)
     try:
         async for data in body:
-            if piece := deflate.compress(page.feed(inflate.decompress(data))):
-                yield piece
+            for text in slices(inflate, data):
+                if piece := deflate.compress(page.feed(text)):
+                    yield piece
+                await asyncio.sleep(0)  # other requests have their turn
         yield deflate.compress(page.feed(b"", last=True)) + deflate.flush()
     finally:
         await body.aclose()  # type: ignore[attr-defined]
 
 
+def slices(inflate: Identity, data: bytes) -> Iterator[bytes]:
+    """The decoded data, at most SLICE bytes at a time, however much it decodes to."""
+    while data:
+        yield inflate.decompress(data, SLICE)
+        data = inflate.unconsumed_tail
+
+
 class Identity:
     """No encoding, with the methods of zlib's."""
 
-    def decompress(self, data: bytes) -> bytes:
-        return data
+    unconsumed_tail = b""
 
-    compress = decompress
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        self.unconsumed_tail = data[max_length:]
+        return data[:max_length]
+
+    def compress(self, data: bytes) -> bytes:
+        return data
 
     def flush(self) -> bytes:
         return b""

@@ -18,7 +18,7 @@ DIAL_TIMEOUT = 30.0
 class Location:
     """A URL in parts, and how to connect. `path` is percent-decoded, `tls` None for plain HTTP; `timeout` is seconds
     until the connection must be there. `raw_target` stands for path and query where those are to go out as they are,
-    `server_name` is whom to expect behind TLS, if not `host`."""
+    `server_name` is whom to expect behind TLS, if not `host`. `addresses` are what is dialled in the place of `host`."""
 
     scheme: str
     host: str
@@ -29,6 +29,7 @@ class Location:
     timeout: float = DIAL_TIMEOUT
     raw_target: str = ""
     server_name: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def authority(self) -> str:

@@ -26,7 +26,8 @@ def is_websocket(request: Request) -> bool:
 
 def protocols_of(request: Request) -> list[str]:
     """The subprotocols that the client offers, in its order."""
-    return [one.strip() for one in request.headers.get("sec-websocket-protocol", "").split(",") if one.strip()]
+    words = (word.strip() for line in request.values("sec-websocket-protocol") for word in line.split(","))
+    return [word for word in words if word]
 
 
 def accept_head(request: Request, protocol: str) -> bytes:
@@ -34,12 +35,12 @@ def accept_head(request: Request, protocol: str) -> bytes:
     key = request.headers.get("sec-websocket-key", "")
     if not key or request.headers.get("sec-websocket-version", "") != "13":
         raise bad_request("websocket: bad handshake")
-    accept = base64.b64encode(hashlib.sha1(key.encode("latin-1") + MAGIC).digest()).decode()
+    accept = base64.b64encode(hashlib.sha1(key.encode() + MAGIC).digest()).decode()
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"Sec-WebSocket-Accept: {accept}"]
     if protocol:
         lines.append(f"Sec-WebSocket-Protocol: {protocol}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def frame(opcode: int, payload: bytes) -> bytes:

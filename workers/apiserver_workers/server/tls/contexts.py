@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.tls import watched_files
 from apiserver_workers.server.tls.pem import Authorities, Pair
+from apiserver_workers.server.tls.plain_http import PlainHttpConnection
 from apiserver_workers.server.tls.untrusted import accept_untrusted
 from apiserver_workers.server.tls.watched_files import WatchedFiles
 
@@ -92,6 +93,7 @@ class ServingTLS:
         self._default, self._by_name = self._contexts()
         self.listening = self._context(self._main.value)
         self.listening.sni_callback = self._choose
+        self.listening.sslobject_class = PlainHttpConnection
         if self._authorities:
             accept_untrusted(self.listening)
 

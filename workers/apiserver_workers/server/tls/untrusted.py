@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apiserver_workers.server.tls.pem import Authorities, Pair
+from apiserver_workers.server.tls.plain_http import PlainHttpConnection
 
 TRIAL_WITHIN = 5  # seconds
 _PEER = 1  # SSL_VERIFY_PEER
@@ -41,7 +42,7 @@ class _Verdict(threading.local):
 _verdict = _Verdict()
 
 
-class ClientConnection(ssl.SSLObject):
+class ClientConnection(PlainHttpConnection):
     """`trusted` is false if the client has shown a certificate that OpenSSL does not trust."""
 
     trusted = True

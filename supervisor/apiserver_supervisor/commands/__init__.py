@@ -1,0 +1,1 @@
+"""The commands of `apiserver-supervisor`, one module for those that belong together."""

@@ -1,0 +1,1 @@
+"""CEL as in Kubernetes: see docs/cel.md."""
