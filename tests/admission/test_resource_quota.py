@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from apiserver_workers.admission.resource_quota.check import matches
 from apiserver_workers.admission.resource_quota.evaluators import ClaimEvaluator, PodEvaluator, ResourceClaimEvaluator
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.apimachinery.types import model
 from apiserver_workers.registry.attributes import Attributes
 
 from tests.admission.cluster import ADMIN, Cluster, pod, refused, run
@@ -232,11 +234,12 @@ def test_a_resource_claim_is_charged_for_what_an_update_adds() -> None:
     evaluator = ResourceClaimEvaluator("resource.k8s.io", "resourceclaims")
     info = resource("resource.k8s.io", "v1", "resourceclaims")
     assert info is not None
+    kind = BuiltinKinds(model()).of(info)
 
     def asked(operation: str, subresource: str = "") -> bool:
         empty: dict[str, Any] = {}
         return evaluator.handles(
-            Attributes(operation, info, subresource, "ns", "c", empty, empty, ADMIN, False, empty, [])
+            Attributes(operation, kind, kind, subresource, "ns", "c", empty, empty, ADMIN, False, empty, [])
         )
 
     assert asked("CREATE") and asked("UPDATE")

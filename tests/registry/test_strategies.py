@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.apply.reset import reset_set
+from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources, catalogue
 from apiserver_workers.apimachinery.types import model
 from apiserver_workers.registry.context import Context
@@ -19,6 +20,9 @@ from tests.registry.api import ADMIN
 Object = dict[str, Any]
 
 
+KINDS = BuiltinKinds(model())
+
+
 def info(name: str) -> ResourceInfo:
     """The newest version of `resource.group`."""
     resource, _, group = name.partition(".")
@@ -28,7 +32,7 @@ def info(name: str) -> ResourceInfo:
 
 
 def strategy(name: str) -> Strategy:
-    return strategy_for(info(name), None)  # type: ignore[arg-type]
+    return strategy_for(KINDS.of(info(name)), None)  # type: ignore[arg-type]
 
 
 def context(subresource: str = "") -> Context:

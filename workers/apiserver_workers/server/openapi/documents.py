@@ -26,6 +26,7 @@ class OpenAPIDocument:
         self._encode = encode
         self.made = time.time()  # Unix time
         self._digest = ""
+        self.made = time.time()  # since when it is so
         self._bodies: dict[tuple[str, bool], asyncio.Future[bytes]] = {}
 
     async def digest(self) -> str:

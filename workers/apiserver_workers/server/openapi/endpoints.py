@@ -56,7 +56,7 @@ VARY = ("Vary", "Accept")
 class OpenAPIEndpoints:
     """OpenAPI of the kinds that `kinds` returns at each request, and of what `sources` describe besides.
 
-    `version` is the server's, such as v1.36.2; `names` are the documents of v3 that this server has besides those of kinds.
+    `version` is the one that the server emulates, such as 1.36; `names` are the documents of v3 that this server has besides those of kinds.
     """
 
     def __init__(
