@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workers"))
 
 from apiserver_workers.apimachinery.cel import env
 from apiserver_workers.apimachinery.cel.ast import Checked

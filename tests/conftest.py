@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.running import RunningServer
 
 ADMIN_TOKEN = "test-admin-token"
+# A busy machine may halt any example for a second, which says nothing about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 TOKENS = f"""\
 {ADMIN_TOKEN},admin,,"system:masters"
 test-alice-token,alice,alice-uid,"dev,qa"

@@ -41,9 +41,12 @@ class RunningServer:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         self.stop()
+        found = loop_faults(f"{self.output}\n{self.whole_logs()}")
         shutil.rmtree(self.run_dir, ignore_errors=True)
+        if failure is None:
+            assert not found, "exceptions of an event loop are in the server's logs:\n" + "\n".join(found)
 
     def start(self) -> None:
         """Start the process and wait until it says that it is ready. Raises AssertionError if it does not."""
@@ -106,6 +109,10 @@ class RunningServer:
         """The pids of a role, such as `core`, `core worker` or `etcd`."""
         return [node["pid"] for node in _walk(self.status()["tree"]) if node["role"] == role and node["pid"]]
 
+    def whole_logs(self) -> str:
+        """All logs from their beginning."""
+        return "\n".join(log.read_text(errors="replace") for log in sorted((self.run_dir / "logs").glob("*.log*")))
+
     def logs(self) -> str:
         """All logs, for messages of failed tests."""
         return "\n".join(f"== {log.name}\n{log.read_text()[-4000:]}" for log in (self.run_dir / "logs").glob("*.log"))
@@ -129,6 +136,26 @@ class RunningServer:
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         return context
+
+
+# What the event loop's own exception handler and asyncio's warnings write: nobody has caught it, so it is a fault of ours.
+LOOP_FAULTS = (
+    "Exception in callback",
+    "Fatal error on transport",
+    "Fatal read error",
+    "Fatal write error",
+    "Task exception was never retrieved",
+    "Future exception was never retrieved",
+    "Task was destroyed but it is pending",
+    "returning true from eof_received",
+    "unable to perform operation on <",
+    "an error occurred during closing of asynchronous generator",
+)
+
+
+def loop_faults(text: str) -> list[str]:
+    """The lines of a log that tell of exceptions which reached the event loop."""
+    return [line for line in text.splitlines() if any(fault in line for fault in LOOP_FAULTS)]
 
 
 def wait_for(condition: Any, timeout: float = 10, what: str = "condition") -> Any:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+from apiserver_workers.admission.resource_quota.check import matches
+from apiserver_workers.admission.resource_quota.evaluators import ClaimEvaluator, PodEvaluator, ResourceClaimEvaluator
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.registry.attributes import Attributes
 
-from tests.admission.cluster import Cluster, pod, refused, run
+from tests.admission.cluster import ADMIN, Cluster, pod, refused, run
 
 
 async def quota(cluster: Cluster, hard: dict[str, str], name: str = "q", **spec: Any) -> None:
@@ -95,6 +100,147 @@ def test_a_scope_selector_chooses_by_priority_class(in_cluster):
         await refused(cluster.create("pods", pod("important", priorityClassName="high")))
 
     in_cluster(scenario)
+
+
+def plain(**spec: Any) -> dict[str, Any]:
+    """A pod as an evaluator gets it."""
+    return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}], **spec}}
+
+
+def affinity(kind: str, weighted: bool = False, **term: Any) -> dict[str, Any]:
+    terms: list[Any] = [{"topologyKey": "zone", **term}]
+    if weighted:
+        terms = [{"weight": 1, "podAffinityTerm": terms[0]}]
+    when = "preferred" if weighted else "required"
+    return plain(affinity={kind: {f"{when}DuringSchedulingIgnoredDuringExecution": terms}})
+
+
+BEST_EFFORT = plain()
+BURSTABLE = plain(containers=[{"name": "c", "resources": {"requests": {"cpu": "1"}}}])
+ENDING, ENDLESS = plain(activeDeadlineSeconds=0), plain()
+HIGH, CLASSLESS = plain(priorityClassName="high"), plain()
+
+
+@pytest.mark.parametrize(
+    ("scope", "operator", "values", "counted", "others"),
+    [
+        ("Terminating", "Exists", [], [ENDING], [ENDLESS]),
+        ("NotTerminating", "Exists", [], [ENDLESS], [ENDING]),
+        ("BestEffort", "Exists", [], [BEST_EFFORT], [BURSTABLE]),
+        ("NotBestEffort", "Exists", [], [BURSTABLE], [BEST_EFFORT]),
+        ("PriorityClass", "Exists", [], [HIGH], [CLASSLESS]),
+        ("PriorityClass", "DoesNotExist", [], [CLASSLESS], [HIGH]),
+        ("PriorityClass", "In", ["low", "high"], [HIGH], [CLASSLESS, plain(priorityClassName="other")]),
+        ("PriorityClass", "NotIn", ["low"], [HIGH, CLASSLESS], [plain(priorityClassName="low")]),
+        (
+            "CrossNamespacePodAffinity",
+            "Exists",
+            [],
+            [
+                affinity("podAffinity", namespaces=["n"]),
+                affinity("podAntiAffinity", namespaceSelector={}),
+                affinity("podAffinity", weighted=True, namespaces=["n"]),
+                affinity("podAntiAffinity", weighted=True, namespaceSelector={"matchLabels": {"a": "b"}}),
+            ],
+            [CLASSLESS, affinity("podAffinity"), affinity("podAntiAffinity", weighted=True, namespaces=[])],
+        ),
+        ("VolumeAttributesClass", "Exists", [], [], [CLASSLESS]),
+    ],
+)
+def test_scopes_of_pods(scope: str, operator: str, values: list[str], counted: list[Any], others: list[Any]) -> None:
+    evaluator = PodEvaluator("", "pods")
+    selector = {"scopeName": scope, "operator": operator, "values": values}
+    chosen: list[dict[str, Any]] = [{"scopeSelector": {"matchExpressions": [selector]}}]
+    if operator == "Exists":
+        chosen.append({"scopes": [scope]})
+    for spec in chosen:
+        limits = {"metadata": {"name": "q"}, "spec": spec, "status": {"hard": {"pods": "1"}}}
+        assert [matches(limits, obj, evaluator) for obj in counted] == [True] * len(counted)
+        assert [matches(limits, obj, evaluator) for obj in others] == [False] * len(others)
+
+
+def claim(wanted: str = "", current: str = "", target: str = "") -> dict[str, Any]:
+    status: dict[str, Any] = {"currentVolumeAttributesClassName": current} if current else {}
+    if target:
+        status["modifyVolumeStatus"] = {"targetVolumeAttributesClassName": target}
+    spec = {"volumeAttributesClassName": wanted} if wanted else {}
+    return {"metadata": {"name": "c"}, "spec": spec, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "counted", "others"),
+    [
+        ("Exists", [], [claim("gold"), claim(current="gold"), claim(target="gold")], [claim()]),
+        ("DoesNotExist", [], [claim()], [claim("gold"), claim(current="gold")]),
+        ("In", ["gold"], [claim("gold"), claim("tin", current="gold"), claim(target="gold")], [claim(), claim("tin")]),
+        ("NotIn", ["gold"], [claim(), claim("tin"), claim("gold", current="tin")], [claim("gold")]),
+    ],
+)
+def test_scopes_of_claims(operator: str, values: list[str], counted: list[Any], others: list[Any]) -> None:
+    evaluator = ClaimEvaluator("", "persistentvolumeclaims")
+    selector = {"scopeName": "VolumeAttributesClass", "operator": operator, "values": values}
+    assert all(evaluator.in_scope(selector, obj) for obj in counted)
+    assert not any(evaluator.in_scope(selector, obj) for obj in others)
+    assert not evaluator.in_scope({"scopeName": "PriorityClass", "operator": "Exists"}, claim("gold"))
+
+
+@pytest.mark.parametrize("scope", ["Terminating", "NotTerminating"])
+@pytest.mark.parametrize("form", ["scopes", "scopeSelector"])
+def test_pods_with_and_without_a_deadline_have_quotas_of_their_own(in_cluster, scope, form):
+    async def scenario(cluster: Cluster) -> None:
+        term = {"scopeName": scope, "operator": "Exists"}
+        chosen = {"scopes": [scope]} if form == "scopes" else {"scopeSelector": {"matchExpressions": [term]}}
+        await quota(cluster, {"pods": "1"}, **chosen)
+        deadlines: dict[str, dict[str, Any]] = {"Terminating": {"activeDeadlineSeconds": 9}, "NotTerminating": {}}
+        inside = deadlines.pop(scope)
+        [outside] = deadlines.values()
+        await cluster.create("pods", pod("a", **outside))
+        assert await used(cluster) == {"pods": "0"}
+        await cluster.create("pods", pod("b", **inside))
+        assert await used(cluster) == {"pods": "1"}
+        error = await refused(cluster.create("pods", pod("c", **inside)))
+        assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in error.message
+
+    in_cluster(scenario)
+
+
+def test_a_pod_that_gets_a_deadline_is_charged_where_it_comes_to(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await quota(cluster, {"pods": "1"}, scopes=["Terminating"])
+        await cluster.create("pods", pod("a"))
+        await cluster.create("pods", pod("b"))
+
+        def ending(live: dict[str, Any]) -> dict[str, Any]:
+            return {**live, "spec": {**live["spec"], "activeDeadlineSeconds": 9}}
+
+        await cluster.update("pods", "a", ending)
+        assert await used(cluster) == {"pods": "1"}
+        error = await refused(cluster.update("pods", "b", ending))
+        assert error.message.startswith('pods "b" is forbidden: exceeded quota: q, requested: pods=1')
+
+    in_cluster(scenario)
+
+
+def test_what_a_pod_says_as_a_whole_its_containers_need_not_say() -> None:
+    evaluator = PodEvaluator("", "pods")
+    names = ["limits.cpu", "requests.memory"]
+    assert evaluator.unmet(names, BEST_EFFORT) == "must specify limits.cpu for: c; requests.memory for: c"
+    assert evaluator.unmet(names, plain(resources={"requests": {"cpu": "1"}})) == ""
+
+
+def test_a_resource_claim_is_charged_for_what_an_update_adds() -> None:
+    evaluator = ResourceClaimEvaluator("resource.k8s.io", "resourceclaims")
+    info = resource("resource.k8s.io", "v1", "resourceclaims")
+    assert info is not None
+
+    def asked(operation: str, subresource: str = "") -> bool:
+        empty: dict[str, Any] = {}
+        return evaluator.handles(
+            Attributes(operation, info, subresource, "ns", "c", empty, empty, ADMIN, False, empty, [])
+        )
+
+    assert asked("CREATE") and asked("UPDATE")
+    assert not asked("UPDATE", "status")
 
 
 def test_a_service_is_charged_when_its_type_changes(in_cluster):

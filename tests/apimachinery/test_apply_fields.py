@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
 import pytest
 from apiserver_workers.apimachinery.apply.compare import compare, to_field_set
 from apiserver_workers.apimachinery.apply.fields import (
@@ -12,6 +13,7 @@ from apiserver_workers.apimachinery.apply.fields import (
     difference,
     field_set,
     has,
+    in_text_order,
     insert,
     intersection,
     is_member,
@@ -239,3 +241,27 @@ def test_removing_fields_shares_the_rest_and_empties_to_null() -> None:
     left = remove(plan(CONFIG_MAP), obj, field_set(("metadata", "labels", "a"), ("data", "k")))
     assert left == {"metadata": {"labels": None, "annotations": {"x": "y"}}, "data": {"l": "w"}}
     assert left["metadata"]["annotations"] is obj["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"f:name": {}, "f:image": {}, ".": {}}, '{".":{},"f:image":{},"f:name":{}}'),
+        ({"f:b": {"f:d": {}, "f:c": {}}, "f:a": {}}, '{"f:a":{},"f:b":{"f:c":{},"f:d":{}}}'),
+        (
+            {'k:{"containerPort":443}': {}, 'k:{"containerPort":80}': {}, ".": {}},
+            '{".":{},"k:{\\"containerPort\\":80}":{},"k:{\\"containerPort\\":443}":{}}',
+        ),
+        (
+            {'k:{"port":80,"protocol":"UDP"}': {}, 'k:{"port":80,"protocol":"TCP"}': {}},
+            '{"k:{\\"port\\":80,\\"protocol\\":\\"TCP\\"}":{},"k:{\\"port\\":80,\\"protocol\\":\\"UDP\\"}":{}}',
+        ),
+        ({'v:"b"': {}, 'v:"a"': {}, ".": {}}, '{".":{},"v:\\"a\\"":{},"v:\\"b\\"":{}}'),
+        ({"v:10": {}, "v:9": {}, "v:true": {}, 'v:"x"': {}}, '{"v:9":{},"v:10":{},"v:\\"x\\"":{},"v:true":{}}'),
+        ({"i:10": {}, "i:9": {}, "f:z": {}}, '{"f:z":{},"i:9":{},"i:10":{}}'),
+        ({}, "{}"),
+    ],
+)
+def test_the_order_of_the_text(fields: Any, text: str) -> None:
+    assert orjson.dumps(in_text_order(fields)).decode() == text
+    assert in_text_order(fields) == fields

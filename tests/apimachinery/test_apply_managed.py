@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.apply.managed import apply, ignore_times, manager_from_user_agent, track_update
+from apiserver_workers.apimachinery.apply.plan import LEAF, plan
 from apiserver_workers.apimachinery.apply.reset import reset_fields
 from apiserver_workers.apimachinery.apply.scale import to_parent, to_scale
 from apiserver_workers.apimachinery.errors import ApiError
@@ -482,3 +483,105 @@ def test_managers_of_different_containers_commute(start: Any, left: Any, right: 
     )
     assert next(found) == next(found)
     assert owned(forth) == owned(back)
+
+
+# --- what was applied before and is not any more ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        {"annotations": {"a": "b"}},
+        {"labels": {"a": "b"}},
+        {"finalizers": ["example.com/f"]},
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]},
+        {"annotations": {"a": "b"}, "labels": {"a": "b"}},
+    ],
+)
+def test_the_last_metadata_of_a_manager_can_go(dropped: Object) -> None:
+    obj = applied(None, config_map({"k": "v"}, **dropped), "m")
+    obj["metadata"] |= {"uid": "u", "creationTimestamp": FIRST, "generation": 1}
+    obj = applied(obj, config_map({"k": "v"}), "m", SECOND)
+    kept = {"name": "c", "uid": "u", "creationTimestamp": FIRST, "generation": 1}
+    assert {name: value for name, value in obj["metadata"].items() if name != "managedFields"} == kept
+    assert owned(obj) == {"m": {"f:data": {"f:k": {}}}}
+
+
+def test_the_last_metadata_of_a_manager_goes_beside_those_of_others() -> None:
+    obj = applied(None, config_map(annotations={"a": "b"}, namespace="n"), "m")
+    obj = applied(obj, config_map(labels={"l": "1"}, namespace="n"), "other", SECOND)
+    obj = applied(obj, config_map(namespace="n"), "m", THIRD)
+    assert {**obj["metadata"], "managedFields": None} == {
+        "name": "c", "namespace": "n", "labels": {"l": "1"}, "managedFields": None,
+    }  # fmt: skip
+    assert owned(obj) == {"other": {"f:metadata": {"f:labels": {"f:l": {}}}}}
+
+
+def test_what_was_applied_in_another_version_goes_and_what_others_own_in_theirs_stays() -> None:
+    def convert(obj: Object, version: str) -> tuple[Type, Object] | None:
+        """Version v0 calls every key of data `old-`."""
+        data = dict(obj.get("data") or {})
+        if version == obj["apiVersion"]:
+            return TYPES["ConfigMap"], obj
+        if version == "v0":
+            data = {f"old-{key}": value for key, value in data.items()}
+        else:
+            data = {key.removeprefix("old-"): value for key, value in data.items()}
+        return TYPES["ConfigMap"], {**obj, "apiVersion": version, "data": data}
+
+    def entry(manager: str, version: str, *keys: str) -> Object:
+        fields = {"f:data": {f"f:{key}": {} for key in keys}}
+        base = {"manager": manager, "operation": "Apply", "apiVersion": version, "fieldsType": "FieldsV1"}
+        return {**base, "fieldsV1": fields}
+
+    held = [entry("m", "v1", "a", "b", "c"), entry("other", "v0", "old-a")]
+    obj = config_map({"a": "1", "b": "1", "c": "1"}, managedFields=held)
+    assert applied(obj, config_map({"c": "1"}), "m", convert=convert)["data"] == {"a": "1", "c": "1"}
+    held = [entry("m", "v0", "old-a", "old-b", "old-c"), entry("other", "v1", "a")]
+    obj = config_map({"a": "1", "b": "1", "c": "1"}, managedFields=held)
+    assert applied(obj, config_map({"c": "1"}), "m", convert=convert)["data"] == {"a": "1", "c": "1"}
+
+
+# --- a field says otherwise than its type -------------------------------------------------------------------------
+
+
+def applied_volume(live: Object | None, claim: Object, manager: str, **options: Any) -> Object:
+    config = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"}, "spec": {"claimRef": claim}}
+    type = model().kind("", "v1", "PersistentVolume")
+    result, _ = apply(
+        type, live, config, manager=manager, api_version="v1", kind="PersistentVolume", now=FIRST, **options
+    )
+    return without_nulls(result)
+
+
+def test_the_claim_of_a_volume_is_shared_field_by_field() -> None:
+    bound = {"kind": "PersistentVolumeClaim", "namespace": "n", "name": "c", "uid": "u"}
+    obj = applied_volume(None, bound, "binder")
+    obj = applied_volume(obj, {"namespace": "n", "name": "c"}, "user")
+    assert obj["spec"]["claimRef"] == bound
+    obj = applied_volume(obj, {"namespace": "n", "name": "d"}, "user", force=True)
+    assert obj["spec"]["claimRef"] == {**bound, "name": "d"}
+    assert owned(obj) == {
+        "binder": {"f:spec": {"f:claimRef": {"f:kind": {}, "f:namespace": {}, "f:uid": {}}}},
+        "user": {"f:spec": {"f:claimRef": {"f:name": {}, "f:namespace": {}}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "path", "atomic"),
+    [
+        ("", "PersistentVolume", "spec.claimRef", False),
+        ("", "PersistentVolumeClaim", "status.allocatedResourceStatuses", False),
+        ("", "PersistentVolumeClaim", "spec.dataSource", True),
+        ("", "PersistentVolumeClaim", "spec.selector", True),
+        ("", "Pod", "spec.nodeSelector", True),
+        ("", "Service", "spec.selector", True),
+        ("", "Event", "involvedObject", True),
+        ("apps", "Deployment", "spec.selector", True),
+    ],
+)
+def test_structs_and_maps_that_are_one_value(group: str, kind: str, path: str, atomic: bool) -> None:
+    node = plan(model().kind(group, "v1", kind))
+    for name in path.split("."):
+        node = node.fields[name][1]
+    assert (node.kind == LEAF) is atomic

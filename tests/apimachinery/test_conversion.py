@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from apiserver_workers.apimachinery.conversion import convert
 
 PREFIX = "autoscaling.alpha.kubernetes.io/"
@@ -114,3 +115,37 @@ def test_events_have_two_vocabularies() -> None:
         "reportingController": "r",
     }
     assert convert(new, "", "v1") == event
+
+
+def object_metric(**target: str) -> dict[str, Any]:
+    metric = {"metric": {"name": "hits"}, "describedObject": {"kind": "Service", "name": "s", "apiVersion": "v1"}}
+    return {"type": "Object", "object": {**metric, "target": target}}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        object_metric(type="AverageValue", averageValue="10"),
+        object_metric(type="AverageValue", averageValue="10", value="3"),
+        object_metric(type="Value", value="3"),
+        {
+            "type": "External",
+            "external": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": "5"}},
+        },
+        {"type": "External", "external": {"metric": {"name": "m"}, "target": {"type": "Value", "value": "5"}}},
+        REQUESTS,
+        MEMORY,
+        {
+            "type": "ContainerResource",
+            "containerResource": {
+                "name": "cpu",
+                "container": "c",
+                "target": {"type": "AverageValue", "averageValue": "5m"},
+            },
+        },
+    ],
+)
+def test_every_kind_of_target_survives_the_way_through_v1(metric: dict[str, Any]) -> None:
+    obj = autoscaler("v2", metrics=[metric])
+    there_and_back = convert(convert(obj, "autoscaling", "v1"), "autoscaling", "v2")
+    assert there_and_back["spec"]["metrics"] == [metric]

@@ -172,3 +172,50 @@ def test_merging_twice_is_merging_once(live: Any, change: Any) -> None:
     once = patched(pod(containers=live), containers=change)
     again = patched(once, containers=change)
     assert again == once
+
+
+@pytest.mark.parametrize(
+    ("doc", "patch", "left"),
+    [
+        (
+            {"containers": [{"name": "a", "args": ["x", "y", "z", "y"]}]},
+            {"containers": [{"name": "a", "$deleteFromPrimitiveList/args": ["y"]}]},
+            {"containers": [{"name": "a", "args": ["x", "z"]}]},
+        ),
+        (
+            {"containers": [{"name": "a", "command": ["x"]}]},
+            {"containers": [{"name": "a", "$deleteFromPrimitiveList/command": ["y"]}]},
+            {"containers": [{"name": "a", "command": ["x"]}]},
+        ),
+        (
+            {"dnsConfig": {"nameservers": ["1.1.1.1", "8.8.8.8"], "searches": ["a"]}},
+            {
+                "dnsConfig": {
+                    "$deleteFromPrimitiveList/nameservers": ["1.1.1.1"],
+                    "$deleteFromPrimitiveList/searches": [],
+                }
+            },
+            {"dnsConfig": {"nameservers": ["8.8.8.8"], "searches": ["a"]}},
+        ),
+        (
+            {"securityContext": {"supplementalGroups": [1, 2, 3]}},
+            {"securityContext": {"$deleteFromPrimitiveList/supplementalGroups": [1, 3]}},
+            {"securityContext": {"supplementalGroups": [2]}},
+        ),
+        (
+            {"hostAliases": [{"ip": "1.1.1.1", "hostnames": ["a", "b"]}]},
+            {"hostAliases": [{"ip": "1.1.1.1", "$deleteFromPrimitiveList/hostnames": ["a"]}]},
+            {"hostAliases": [{"ip": "1.1.1.1", "hostnames": ["b"]}]},
+        ),
+        ({}, {"dnsConfig": {"nameservers": ["x"]}}, {"dnsConfig": {"nameservers": ["x"]}}),
+    ],
+)
+def test_items_are_deleted_from_lists_of_scalars_whatever_their_strategy(doc: Any, patch: Any, left: Any) -> None:
+    assert patched(pod(**doc), **patch)["spec"] == left
+
+
+def test_items_are_not_deleted_by_value_from_a_list_of_objects_without_a_merge_key() -> None:
+    doc = pod(tolerations=[{"key": "a"}])
+    with pytest.raises(ApiError) as caught:
+        patched(doc, **{"$deleteFromPrimitiveList/tolerations": [{"key": "a"}]})
+    assert caught.value.message == "cannot merge lists without merge key for type struct"

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import builtin_resources
 from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.job_status import count_indexes
@@ -109,12 +110,136 @@ def test_completions_of_an_indexed_job_follow_its_parallelism() -> None:
     ]
 
 
-def test_a_suspended_job_may_be_scheduled_elsewhere() -> None:
-    placed = {"nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}}}
-    moved = {**TEMPLATE, "spec": {**TEMPLATE["spec"], **placed}}
-    assert on_update(job(suspend=True), job(suspend=True, template=moved)) == []
-    assert len(on_update(job(), job(template=moved))) == 1
-    assert len(on_update(job({"startTime": "2026-01-01T00:00:00Z"}, suspend=True), job(template=moved))) == 1
+def template(
+    container: dict[str, Any] | None = None, labels: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """The jobs' template with changes."""
+    base: dict[str, Any] = dict(TEMPLATE["spec"])
+    changed = {**base, "containers": [{**CONTAINER, **(container or {})}], **spec}
+    return {"metadata": {"labels": {"a": "b", **(labels or {})}}, "spec": changed}
+
+
+PLACED = template(
+    labels={"c": "d"},
+    nodeSelector={"a": "b"},
+    tolerations=[{"key": "k", "operator": "Exists", "effect": "NoSchedule"}],
+    affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    schedulingGates=[{"name": "g"}],
+)
+SIZED = template({"resources": {"requests": {"cpu": "1"}}})
+BEGUN = {"startTime": "2026-01-01T00:00:00Z"}
+SUSPENDED = {**BEGUN, "conditions": true("Suspended")}
+
+
+@pytest.mark.parametrize("changed", [PLACED, SIZED], ids=["scheduling", "resources"])
+@pytest.mark.parametrize(
+    ("suspend", "status", "faults"),
+    [
+        (True, {}, 0),
+        (True, SUSPENDED, 0),
+        (True, BEGUN, 1),
+        (True, {**SUSPENDED, "active": 1}, 1),
+        (False, {}, 1),
+        (False, SUSPENDED, 1),
+    ],
+)
+def test_the_template_of_a_suspended_job_without_pods_may_change(
+    suspend: bool, status: dict[str, Any], changed: dict[str, Any], faults: int
+) -> None:
+    assert len(on_update(job(status, suspend=suspend), job(status, suspend=suspend, template=changed))) == faults
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        template({"image": "j"}),
+        template({"name": "d"}),
+        template(containers=[CONTAINER, {**CONTAINER, "name": "d"}]),
+        template(affinity={"podAffinity": {}}),
+        template(restartPolicy="OnFailure"),
+        template(resources={"requests": {"cpu": "1"}}),
+    ],
+)
+def test_the_rest_of_a_suspended_jobs_template_stays(changed: dict[str, Any]) -> None:
+    [fault] = on_update(job(suspend=True), job(suspend=True, template=changed))
+    assert fault.startswith("spec.template.spec: Invalid value: {")
+    assert fault.endswith("field is immutable")
+
+
+def test_an_affinity_of_nodes_alone_may_go() -> None:
+    assert on_update(job(suspend=True, template=PLACED), job(suspend=True, template=TEMPLATE)) == []
+    mixed = template(affinity={"nodeAffinity": {}, "podAffinity": {}})
+    assert len(on_update(job(suspend=True, template=mixed), job(suspend=True, template=TEMPLATE))) == 1
+
+
+@pytest.mark.parametrize(
+    ("gates", "changed", "status", "faults"),
+    [
+        ({"MutablePodResourcesForSuspendedJobs": False}, SIZED, {}, 1),
+        ({"MutablePodResourcesForSuspendedJobs": False}, PLACED, SUSPENDED, 0),
+        ({"MutableSchedulingDirectivesForSuspendedJobs": False}, PLACED, {}, 0),
+        ({"MutableSchedulingDirectivesForSuspendedJobs": False}, PLACED, SUSPENDED, 1),
+        ({"MutableSchedulingDirectivesForSuspendedJobs": False}, SIZED, SUSPENDED, 0),
+    ],
+)
+def test_gates_say_what_of_a_suspended_job_may_change(
+    gates: dict[str, bool], changed: dict[str, Any], status: dict[str, Any], faults: int
+) -> None:
+    feature_gates.use(gates)
+    try:
+        assert len(on_update(job(status, suspend=True), job(status, suspend=True, template=changed))) == faults
+    finally:
+        feature_gates.use({})
+
+
+def conditions(**statuses: str) -> list[dict[str, str]]:
+    return [{"type": kind, "status": status} for kind, status in statuses.items()]
+
+
+LATER = "2026-01-02T00:00:00Z"
+IMMUTABLE_START = "field is immutable for unsuspended job once set"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "suspend", "faults"),
+    [
+        (conditions(Suspended="True"), conditions(Suspended="False"), False, []),
+        (conditions(Suspended="True"), conditions(Suspended="False"), True, []),
+        (conditions(Suspended="True"), conditions(Suspended="True"), True, []),
+        (
+            conditions(Suspended="True"),
+            conditions(Suspended="True"),
+            False,
+            [f'status.startTime: Invalid value: "{LATER}": {IMMUTABLE_START}'],
+        ),
+        ([], conditions(Suspended="False"), False, [f'status.startTime: Invalid value: "{LATER}": {IMMUTABLE_START}']),
+        ([], [], False, [f'status.startTime: Invalid value: "{LATER}": {IMMUTABLE_START}']),
+    ],
+)
+def test_a_resumed_job_starts_anew(old: Any, new: Any, suspend: bool, faults: list[str]) -> None:
+    before = {**BEGUN, "conditions": old}
+    assert status(before, {"startTime": LATER, "conditions": new}, suspend=suspend) == faults
+
+
+def test_the_start_of_a_running_job_stays() -> None:
+    assert status(BEGUN, {}) == [f"status.startTime: Invalid value: null: {IMMUTABLE_START}"]
+    assert status({}, BEGUN) == []
+    resumed = {"conditions": conditions(Suspended="False")}
+    assert status({**BEGUN, "conditions": true("Suspended")}, resumed) == []
+
+
+def test_a_job_that_has_nothing_to_do_ends_without_a_start() -> None:
+    ended = {"conditions": true("Complete", "SuccessCriteriaMet"), "completionTime": LATER}
+    assert status({}, ended, suspend=True, completions=0) == []
+    assert status({}, ended, suspend=True) == [
+        "status.startTime: Required value: startTime is required for finished job"
+    ]
+
+
+def test_the_counter_of_an_elastic_indexed_job_may_shrink() -> None:
+    assert status({"succeeded": 2}, {"succeeded": 1}, completionMode="Indexed") == []
+    assert len(status({"succeeded": 2}, {"succeeded": 1})) == 1
+    assert len(status({"failed": 2}, {"failed": 1}, completionMode="Indexed")) == 1
 
 
 def test_a_job_completes_with_all_that_belongs_to_it() -> None:

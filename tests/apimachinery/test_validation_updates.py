@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
 from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.certificates import validate_signer_name
@@ -91,7 +92,7 @@ def test_an_entry_of_a_drivers_node_never_changes() -> None:
         for node in ("a", "b")
     )
     (error,) = validate_update(info_of("storage.k8s.io", "CSINode"), new, old)
-    assert error.field == "CSINodeDriver"
+    assert error.field == "spec.drivers"
     assert error.body == (
         'Invalid value: {"Name":"d.example","NodeID":"b","TopologyKeys":null,"Allocatable":null}: field is immutable'
     )
@@ -216,3 +217,117 @@ def test_some_pods_are_never_resized() -> None:
     assert resized(windows, windows) == ["[]: Forbidden: windows pods cannot be resized"]
     errors = validate_update(info_of("", "Pod"), static, static, subresource="ephemeralcontainers")
     assert [e.body for e in errors] == ["Forbidden: static pods do not support ephemeral containers"]
+
+
+def sized(cpu: str, **more: Any) -> dict[str, Any]:
+    """Resources that request that much cpu."""
+    return {"requests": {"cpu": cpu}, **more}
+
+
+def with_init(cpu: str, **more: Any) -> dict[str, Any]:
+    init = {
+        "name": "i", "image": "i", "imagePullPolicy": "Always", "terminationMessagePolicy": "File",
+        "resources": sized(cpu), **more,
+    }  # fmt: skip
+    return pod(sized("1"), spec={"initContainers": [init]})
+
+
+ONLY = "only cpu and memory resources"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        (with_init("1"), with_init("2"), []),
+        (with_init("1", restartPolicy="Always"), with_init("2", restartPolicy="Always"), []),
+        (
+            with_init("1", restartPolicy="Always"),
+            with_init("2", restartPolicy="Always", image="j"),
+            [f"spec.initContainers[0]: Forbidden: {ONLY} for init or sidecar containers are mutable"],
+        ),
+        (
+            with_init("1", resizePolicy=[{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]),
+            with_init("2", resizePolicy=[{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]),
+            [
+                "spec.initContainers[0]: Forbidden: "
+                "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+            ],
+        ),
+        (pod(sized("1")), pod(sized("1"), spec={"tolerations": [{"operator": "Exists"}]}), [f"spec: Forbidden: {ONLY} are mutable"]),
+        (pod(sized("1"), spec={"resources": sized("2")}), pod(sized("1"), spec={"resources": sized("3")}), []),
+        (
+            pod(sized("1"), spec={"resources": sized("2")}),
+            pod(sized("1")),
+            ["spec.resources: Forbidden: pod-level resources cannot be removed"],
+        ),
+        (
+            pod(sized("1"), spec={"resources": {"requests": {"cpu": "2", "memory": "1"}}}),
+            pod(sized("1"), spec={"resources": sized("2")}),
+            ["spec.resources.requests: Forbidden: pod-level resource requests cannot be removed"],
+        ),
+        (
+            pod(sized("1")),
+            with_init("1"),
+            ["spec.initContainers: Forbidden: initContainers may not be added or removed on resize"],
+        ),
+        (with_init("1"), with_init("1", name="j"),
+         ["spec.initContainers[0].name: Forbidden: initContainers may not be renamed or reordered on resize"]),
+    ],
+)  # fmt: skip
+def test_what_a_resize_may_change(old: dict[str, Any], new: dict[str, Any], faults: list[str]) -> None:
+    assert resized(old, new) == faults
+
+
+def test_pods_with_claims_of_node_resources_are_not_resized() -> None:
+    old = {**pod(sized("1")), "status": {"nodeAllocatableResourceClaimStatuses": [{}]}}
+    assert resized(old, pod(sized("2"))) == [
+        "spec: Forbidden: pods with node allocatable resource claims cannot be resized"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gate", "old", "new", "fault"),
+    [
+        (
+            "InPlacePodVerticalScalingInitContainers",
+            with_init("1"),
+            with_init("2"),
+            "spec: Forbidden: resources for non-sidecar init containers are immutable",
+        ),
+        (
+            "InPlacePodLevelResourcesVerticalScaling",
+            pod(sized("1"), spec={"resources": sized("2")}),
+            pod(sized("1"), spec={"resources": sized("3")}),
+            "[]: Forbidden: resize of pods with pod-level resources is forbidden when "
+            "InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled",
+        ),
+    ],
+)
+def test_gates_of_resizing(gate: str, old: dict[str, Any], new: dict[str, Any], fault: str) -> None:
+    feature_gates.use({gate: False})
+    try:
+        assert resized(old, new) == [fault]
+    finally:
+        feature_gates.use({})
+
+
+@pytest.mark.parametrize(
+    ("node", "was", "now", "gate", "allowed"),
+    [
+        ("n", "", "m", True, False),
+        ("n", "m", "m", True, True),
+        ("n", "m", "", True, True),
+        ("", "", "m", True, True),
+        ("n", "", "m", False, True),
+    ],
+)
+def test_a_pod_with_a_node_is_promised_no_other(node: str, was: str, now: str, gate: bool, allowed: bool) -> None:
+    old = pod(spec={"nodeName": node} if node else {})
+    before, after = ({**old, "status": {"nominatedNodeName": name} if name else {}} for name in (was, now))
+    feature_gates.use({"ClearingNominatedNodeNameAfterBinding": gate})
+    try:
+        errors = validate_update(info_of("", "Pod"), after, before, subresource="status")
+    finally:
+        feature_gates.use({})
+    assert (errors == []) is allowed
+    assert all(e.body == "Forbidden: may not be set on pods that are already bound to a node" for e in errors)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.apiserver_supervisor.test_master import alive
 from tests.e2e.kubectl import FOUND, needs_kubectl
 from tests.ha.control_plane import RunningControlPlane
 from tests.running import COMMAND, wait_for
+from tests.supervisor.test_master import alive
 
 pytestmark = pytest.mark.e2e
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"

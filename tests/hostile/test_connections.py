@@ -89,15 +89,13 @@ def test_requests_sent_ahead_wait_until_answers_are_read(server: RunningServer) 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(get(b"/openapi/v2", ADMIN) * 250)
         time.sleep(1)
-        ended = ask(server, get(b"/version"))[0]
-        assert ended == 200
-        status, _, _, _ = read_answer(client)
-        assert status == 200
+        assert ask(server, get(b"/version"))[0] == 200
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_heads_that_never_end_have_only_so_much_room(server: RunningServer) -> None:
     with bystanders_unharmed(server, growth=80 * MIB):
-        clients = [connect(server) for _ in range(80)]
+        clients = [connect(server) for _ in range(50)]
         for client in clients:
             try:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"x" * 900_000)

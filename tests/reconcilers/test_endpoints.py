@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver_supervisor.test_master import SMALL
 from tests.etcd_view import Change, EtcdView, ips, slice_ips
 from tests.reconcilers.members import EtcdCluster
 from tests.running import RunningServer, wait_for
 from tests.storage.etcd_process import EtcdProcess
+from tests.supervisor.test_master import SMALL
 
 pytestmark = [pytest.mark.e2e]
 ENDPOINTS, SLICE = "services/endpoints/default/kubernetes", "endpointslices/default/kubernetes"

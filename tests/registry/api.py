@@ -58,10 +58,12 @@ class Api:
 
     def request(
         self, method: str, path: str, body: Any = None, *, type: str = "", accept: str = "", agent: str = "test/1",
-        **query: Any,
+        encoding: str = "", **query: Any,
     ) -> Request:  # fmt: skip
         raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         headers = {"user-agent": agent, "content-type": type, "accept": accept}
+        if encoding:
+            headers["accept-encoding"] = encoding
         query_string = urlencode(query, doseq=True)
         return Request(method, path, query_string, headers, raw, user=ADMIN)
 

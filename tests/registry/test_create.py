@@ -129,3 +129,45 @@ async def test_exact_duplicates_among_owners_are_dropped_with_a_warning(etcd: Et
         created = await api.create("a", metadata={"ownerReferences": [owner, owner]})
         assert created.obj["metadata"]["ownerReferences"] == [owner]
         assert created.warnings[0].endswith("duplicate UID(s) observed: 1")
+
+
+@pytest.mark.parametrize("version", ["v1", "-1", "+5", "0x5", "1.5", " 5", "99999999999999999999", "0", "00"])
+async def test_a_version_that_storage_cannot_have_given_is_dropped(etcd: EtcdProcess, root: str, version: str) -> None:
+    async with running(etcd, root) as api:
+        created = await api.create("a", metadata={"resourceVersion": version})
+        assert created.status == 201
+        assert created.version not in (version, "")
+        assert (await api.call("GET", f"{CONFIG_MAPS}/a")).body == created.body
+
+
+@pytest.mark.parametrize("version", ["1", "05", "18446744073709551615"])
+async def test_a_version_that_storage_can_have_given_is_refused(etcd: EtcdProcess, root: str, version: str) -> None:
+    async with running(etcd, root) as api:
+        created = await api.create("a", metadata={"resourceVersion": version})
+        assert (created.status, created.message) == (
+            500,
+            "resourceVersion should not be set on objects to be created",
+        )
+
+
+async def test_what_follows_the_name_follows_a_generated_one(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        label = "kubernetes.io/metadata.name"
+        created = await api.call(
+            "POST", "/api/v1/namespaces", {"metadata": {"generateName": "n-", "labels": {"a": "b"}}}
+        )
+        metadata = created.obj["metadata"]
+        assert metadata["labels"] == {"a": "b", label: metadata["name"]}
+        dry = await api.call("POST", "/api/v1/namespaces", {"metadata": {"generateName": "n-"}}, dryRun="All")
+        assert dry.obj["metadata"]["labels"] == {label: dry.obj["metadata"]["name"]}
+        changed = await api.merge(f"/api/v1/namespaces/{metadata['name']}", {"metadata": {"labels": {label: "x"}}})
+        assert changed.obj["metadata"]["labels"][label] == metadata["name"]
+        pod = {"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}
+        made = await api.call(
+            "POST",
+            "/apis/batch/v1/namespaces/default/jobs",
+            {"metadata": {"generateName": "j-"}, "spec": {"template": pod}},
+        )
+        job = made.obj
+        assert job["metadata"]["labels"]["job-name"] == job["metadata"]["name"]
+        assert job["spec"]["template"]["metadata"]["labels"]["batch.kubernetes.io/job-name"] == job["metadata"]["name"]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery import feature_gates, types
 from apiserver_workers.apimachinery.resources import ResourceInfo, catalogue
-from apiserver_workers.registry.strategies.disabled_fields import FIELDS, POD_SPEC, POD_STATUS, Path, disabled_fields
+from apiserver_workers.registry.strategies.disabled_fields import (
+    FIELDS,
+    POD_SPEC,
+    POD_STATUS,
+    Path,
+    disabled_fields,
+    drop_disabled,
+)
 
 from tests.registry.api import running
 from tests.storage.etcd_process import EtcdProcess
@@ -85,8 +93,30 @@ def test_each_entry_names_a_gate_and_fields_that_exist() -> None:
 def _leads_to_a_field(info: ResourceInfo, path: Path) -> bool:
     kind = types.model().find(info.group, info.version, info.kind)
     for step in path.steps:
-        field = kind.fields.get(step.removesuffix("[]")) if kind else None
-        if field is None or (field.form == "list") != step.endswith("[]"):
+        field = kind.fields.get(step.rstrip("[]{}")) if kind else None
+        if field is None or step.removeprefix(field.name) != {"list": "[]", "map": "{}"}.get(field.form, ""):
             return False
         kind = field.element.type if field.element else field.type
     return kind is not None and path.field in kind.fields
+
+
+def test_what_a_slice_has_of_devices_with_parts_lists_and_policies_is_dropped_and_kept() -> None:
+    feature_gates.use(
+        dict.fromkeys(("DRAListTypeAttributes", "DRAPartitionableDevices", "DRAConsumableCapacity"), False)
+    )
+    about = next(info for info in catalogue().values() if info.resource == "resourceslices" and info.version == "v1")
+    device = {
+        "name": "d",
+        "nodeName": "n",
+        "attributes": {"a": {"ints": [1]}, "b": {"int": 1}},
+        "capacity": {"c": {"value": "1", "requestPolicy": {"default": "1"}}},
+        "allowMultipleAllocations": True,
+    }
+    spec = {"perDeviceNodeSelection": True, "sharedCounters": [], "devices": [device]}
+    sent = {"spec": copy.deepcopy(spec)}
+    drop_disabled(disabled_fields(about), sent, None)
+    rest = {"name": "d", "attributes": {"a": {}, "b": {"int": 1}}, "capacity": {"c": {"value": "1"}}}
+    assert sent == {"spec": {"devices": [rest]}}
+    again = {"spec": copy.deepcopy(spec)}
+    drop_disabled(disabled_fields(about), again, {"spec": spec})
+    assert again == {"spec": spec}

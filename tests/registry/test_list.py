@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from apiserver_workers.registry import continue_token
 from apiserver_workers.registry.options import ListOptions
+from apiserver_workers.server.endpoints.negotiation import JSON
 
 from tests.registry.api import CONFIG_MAPS, Answer, Api, running
 from tests.storage.etcd_process import EtcdProcess
@@ -193,3 +194,75 @@ async def test_pages_from_etcd_hold_the_entries_that_the_cache_has_read_already(
         await api.merge(f"{CONFIG_MAPS}/c3", {"data": {"new": "yes"}})
         again = await store.list("default", ListOptions(limit=2, continue_token=page.continue_token))
         assert "data" not in again.entries[1].obj
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        (CONFIG_MAPS, {"limit": 10}, ["c0", "c1", "c2"]),
+        ("/api/v1/configmaps", {"limit": 10}, ["c0", "c1", "c2"]),
+        (CONFIG_MAPS, {"limit": 2}, ["c0", "c1"]),
+        (CONFIG_MAPS, {"limit": 10, "labelSelector": "odd=0"}, ["c0", "c2"]),
+        (CONFIG_MAPS, {"limit": 10, "fieldSelector": "metadata.name=c1"}, ["c1"]),
+        (CONFIG_MAPS, {"limit": 10, "resourceVersionMatch": "NotOlderThan"}, ["c0", "c2", "c3"]),
+        (CONFIG_MAPS, {}, ["c0", "c2", "c3"]),
+        (CONFIG_MAPS, {"limit": 0}, ["c0", "c2", "c3"]),
+    ],
+)
+async def test_a_revision_with_a_limit_and_no_rule_is_meant_exactly(
+    etcd: EtcdProcess, root: str, path: str, query: Any, expected: list[str]
+) -> None:
+    async with running(etcd, root) as api:
+        await make(api, 3)
+        then = (await api.call("GET", CONFIG_MAPS)).version
+        await api.call("DELETE", f"{CONFIG_MAPS}/c1")
+        await api.create("c3")
+        await api.call("GET", CONFIG_MAPS)  # now the cache has it
+        answer = await api.call("GET", path, resourceVersion=then, **query)
+        assert names(answer) == expected
+        if expected[-1] != "c3":
+            assert answer.version == then
+        table = await api.call("GET", path, resourceVersion=then, accept=f"{JSON};as=Table;g=meta.k8s.io;v=v1", **query)
+        assert [row["cells"][0] for row in table.obj["rows"]] == expected
+        then_all = await api.call("GET", path, resourceVersion="0", limit=1)
+        assert names(then_all) == ["c0", "c2", "c3"]
+
+
+async def test_the_pages_of_an_exact_revision_stay_at_it(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        await make(api, 3)
+        then = (await api.call("GET", CONFIG_MAPS)).version
+        await api.call("DELETE", f"{CONFIG_MAPS}/c2")
+        first = await api.call("GET", CONFIG_MAPS, resourceVersion=then, limit=2)
+        assert first.obj["metadata"]["remainingItemCount"] == 1
+        rest = await api.call("GET", CONFIG_MAPS, limit=2, **{"continue": first.obj["metadata"]["continue"]})
+        assert (names(rest), rest.version) == (["c2"], then)
+
+
+async def test_a_limited_list_of_a_compacted_or_future_revision(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        then = (await api.create("a")).version
+        await api.backend.storage.compact(int((await api.create("b")).version))
+        gone = await api.call("GET", CONFIG_MAPS, resourceVersion=then, limit=5)
+        assert (gone.status, gone.obj["reason"]) == (410, "Expired")
+        future = await api.call("GET", CONFIG_MAPS, resourceVersion=10**9, limit=5)
+        assert (future.status, future.obj["reason"]) == (504, "Timeout")
+        assert "Too large resource version: 1000000000" in future.message
+
+
+async def test_what_a_row_holds_is_asked_of_tables_alone(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        await make(api, 1)
+        table = f"{JSON};as=Table;g=meta.k8s.io;v=v1"
+        for path in (CONFIG_MAPS, f"{CONFIG_MAPS}/c0"):
+            answer = await api.call("GET", path, accept=table, includeObject="all")
+            assert (answer.status, answer.message) == (
+                400,
+                'Unable to convert to Table as requested: includeObject: Invalid value: "all": '
+                "must be 'Metadata', 'Object', 'None', or empty",
+            )
+            assert (await api.call("GET", path, includeObject="all")).status == 200
+        watch = await api.call("GET", CONFIG_MAPS, accept=table, includeObject="all", watch="1")
+        assert watch.status == 400
+        plain = await api.call("GET", CONFIG_MAPS, includeObject="all", watch="1", timeoutSeconds=1)
+        assert plain.status == 200

@@ -40,7 +40,14 @@ async def test_paths_and_methods(
 
 async def test_what_no_server_knows_reaches_the_end_of_the_chain(etcd: EtcdProcess, root: str) -> None:
     async with running(etcd, root) as api:
-        for path in ("/golden", "/apis/golden.example.com/v1/things"):
+        for path in (
+            "/golden",
+            "/apis/golden.example.com/v1/things",
+            "//api/v1/namespaces",
+            "///api/v1/nodes",
+            "//apis/apps/v1/deployments",
+            "//",
+        ):
             answer = await api.call("GET", path)
             assert (answer.status, answer.body) == (404, b"404 page not found\n")
 

@@ -228,3 +228,45 @@ async def test_the_cached_object_is_not_changed_by_a_patch_that_fails(etcd: Etcd
         entry = store.cache.get(store.key("default", "a"))
         assert entry is not None
         assert entry.obj == created.obj
+
+
+STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@pytest.mark.parametrize(
+    ("patch", "query", "message"),
+    [
+        (
+            {"metadata": {"labels": "invalid"}},
+            {},
+            '"map[metadata:map[labels:invalid]]": cannot restore map from string',
+        ),
+        ({"data": ["x"]}, {}, '"map[data:[x]]": cannot restore map from slice'),
+        (
+            {"data": {"k": 1}, "immutable": True},
+            {},
+            '"map[data:map[k:1] immutable:true]": cannot convert int64 to string',
+        ),
+        (
+            {"metadata": {"labels": "l"}, "bogus": 1},
+            {"fieldValidation": "Strict"},
+            '"map[bogus:1 metadata:map[labels:l]]": cannot restore map from string',
+        ),
+    ],
+)
+async def test_a_strategic_patch_of_a_wrong_type_is_shown_as_go_prints_it(
+    etcd: EtcdProcess, root: str, patch: object, query: dict[str, str], message: str
+) -> None:
+    async with running(etcd, root) as api:
+        await api.create("a")
+        answer = await api.call("PATCH", A, patch, type=STRATEGIC, **query)
+        assert (answer.status, answer.message) == (422, f' "" is invalid: patch: Invalid value: {message}')
+
+
+async def test_a_merge_patch_of_a_wrong_type_shows_the_document(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        await api.create("a")
+        answer = await api.merge(A, {"data": "x"})
+        assert answer.status == 422
+        assert 'Invalid value: "{' in answer.message
+        assert "json: cannot unmarshal string into Go struct field ConfigMap.data" in answer.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -109,14 +110,38 @@ async def test_a_compacted_revision_is_told_in_the_stream(etcd: EtcdProcess, roo
             assert (error["type"], error["object"]["code"], error["object"]["reason"]) == ("ERROR", 410, "Expired")
 
 
-async def test_a_watch_may_start_in_the_future(etcd: EtcdProcess, root: str) -> None:
+@pytest.mark.parametrize("path", [CONFIG_MAPS, "/api/v1/configmaps", "/api/v1/watch/namespaces/default/configmaps/d"])
+async def test_a_watch_may_start_in_the_future(etcd: EtcdProcess, root: str, path: str) -> None:
     async with running(etcd, root) as api:
         now = int((await api.create("a")).version)
-        opening = asyncio.create_task(api.watch(CONFIG_MAPS, resourceVersion=now + 2))
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(1):  # at once: nothing is waited for
+            watch = await api.watch(path, resourceVersion=now + 2)
         for name in "bcd":
             await api.create(name)
-        assert await take(await opening, 1) == [("ADDED", "d")]
+        assert await take(watch, 1) == [("ADDED", "d")]
+
+
+async def test_a_future_revision_with_initial_events_is_refused_in_the_stream(
+    etcd: EtcdProcess, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(etcd, root) as api:
+        now = (await api.create("a")).version
+        cache = api.backend.registry.store("", "configmaps").cache
+        monkeypatch.setattr(type(cache), "at_least", functools.partialmethod(type(cache).at_least, timeout=0.05))
+        [error] = [event async for event in await api.watch(CONFIG_MAPS, **INITIAL, resourceVersion=10**9)]
+        assert error["type"] == "ERROR"
+        status = error["object"]
+        assert (status["code"], status["reason"]) == (504, "Timeout")
+        assert status["message"] == f"Timeout: Too large resource version: 1000000000, current: {now}"
+        assert status["details"]["causes"] == [
+            {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        ]
+
+
+async def test_a_revision_that_is_no_number_is_refused_before_the_stream(etcd: EtcdProcess, root: str) -> None:
+    async with running(etcd, root) as api:
+        answer = await api.call("GET", CONFIG_MAPS, watch="1", resourceVersion="x")
+        assert answer.status == 500
 
 
 async def test_frames_are_made_once_for_all_watchers_of_a_form(

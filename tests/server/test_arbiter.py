@@ -359,6 +359,4 @@ def test_every_request_is_logged_when_asked_for(group):
     worker = group.ready()
     group.ask("/x?y=%22")
     log = group.log.read_text()
-    assert re.search(
-        rf' {worker} I apiserver.http: "HTTP" verb="GET" URI="/x\?y=%22" latency="[0-9.]+ms" .* resp=200', log
-    )
+    assert re.search(rf' {worker} core \S+\] "HTTP" verb="GET" URI="/x\?y=%22" latency="[0-9.]+ms" .* resp=200', log)

@@ -16,7 +16,7 @@ from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
 from apiserver_workers.apimachinery.types import model
-from apiserver_workers.server.http.messages import JSON, Request
+from apiserver_workers.server.http.messages import JSON, Request, Response
 from apiserver_workers.server.openapi.documents import OpenAPIDocument
 from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
 from apiserver_workers.server.openapi.protobuf import encode
@@ -343,3 +343,44 @@ def test_v3_is_json_or_protobuf(endpoints: OpenAPIEndpoints) -> None:
     status, _, body, given = answer(endpoints, asked("/openapi/v3/apis/batch/v1", accept=accept))
     assert (status, given) == (200, accept)
     assert body[:7] == b"\x0a\x053.0.0"
+
+
+def answered(path: str, query: str = "", method: str = "GET", **headers: str) -> Response:
+    endpoints = OpenAPIEndpoints(RESOURCES, model(), version="1.36")
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return asyncio.run(endpoints.routes()[path](Request(method, path, query, named)))
+
+
+def test_the_index_names_each_document_by_its_own_hash() -> None:
+    endpoints = OpenAPIEndpoints(RESOURCES, model(), version="1.36")
+    routes = endpoints.routes()
+    index = orjson.loads(endpoints._index)["paths"]
+    assert {"api/v1", "apis/apps/v1", "apis/events.k8s.io/v1"} <= index.keys()
+    for entry in index.values():
+        path, _, query = entry["serverRelativeURL"].partition("?")
+        # who has the document already is told so, without a redirection
+        digest = query.removeprefix("hash=")
+        request = Request("GET", path, query, {"if-none-match": f'"{digest}"', "accept-encoding": "gzip"})
+        if path == "/openapi/v3/api/v1":
+            assert asyncio.run(routes[path](request)).status == 304
+        assert endpoints._hash(path.removeprefix("/openapi/v3/")) == digest
+
+
+def test_documents_are_served_as_content() -> None:
+    path = "/openapi/v3/apis/apps/v1"
+    whole = answered(path)
+    headers = dict(whole.headers)
+    tag, date = headers["Etag"], headers["Last-Modified"]
+    assert orjson.loads(whole.body)["info"] == {"title": "Kubernetes", "version": "1.36"}
+    assert answered(path, method="HEAD").status == 200
+    for condition in (tag, f"W/{tag}", f'"x", {tag}', "*", f'W/"x",W/{tag}'):
+        unchanged = answered(path, if_none_match=condition)
+        assert (unchanged.status, dict(unchanged.headers)["Etag"]) == (304, tag)
+    assert answered(path, if_none_match='"x"').status == 200
+    assert answered(path, if_modified_since=date).status in (200, 304)  # it is made anew for each answer here
+    part = answered(path, range="bytes=0-9")
+    assert (part.status, part.body) == (206, whole.body[:10])
+    assert answered(path, range="bytes=99999999-").status == 416
+    with pytest.raises(ApiError) as refused:
+        answered(path, method="POST")
+    assert refused.value.code == 405

@@ -255,3 +255,20 @@ def test_without_profiling_there_is_nothing_to_look_into(tmp_path) -> None:
         )
         assert by_debug_socket(OpenServer(server, 0, debug), "GET", "/debug/pprof/heap")[0] == 200
     assert not debug.exists()
+
+
+@pytest.mark.parametrize("kind", ["healthz", "livez", "readyz"])
+def test_health_names_what_upstream_names(server: RunningServer, kind: str) -> None:
+    code, told = server.request("GET", f"/{kind}?verbose")
+    assert code == 200
+    checks = {line[3:].removesuffix(" ok") for line in told.decode().splitlines() if line.startswith("[+]")}
+    assert {
+        "autoregister-completion",
+        "poststarthook/apiservice-discovery-controller",
+        "poststarthook/apiservice-openapi-controller",
+        "poststarthook/apiservice-openapiv3-controller",
+        "poststarthook/apiservice-registration-controller",
+        "poststarthook/kube-apiserver-autoregistration",
+        "poststarthook/start-kube-aggregator-informers",
+    } <= checks
+    assert server.request("GET", f"/{kind}/autoregister-completion") == (200, b"ok")

@@ -95,7 +95,7 @@ def test_an_eviction_is_counted(cluster: Cluster, app: str) -> None:
     assert told["details"]["causes"] == [
         {
             "reason": "DisruptionBudget",
-            "message": f"The disruption budget {name} needs 1 healthy pods and has 2 currently",
+            "message": f"The disruption budget {name} does not allow evicting pods currently",
         }
     ]
     assert "retryAfterSeconds" not in told["details"] and there(cluster.server, second)

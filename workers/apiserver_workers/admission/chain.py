@@ -23,6 +23,7 @@ from apiserver_workers.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver_workers.admission.node_restriction import NodeRestriction
 from apiserver_workers.admission.node_taint import TaintNodesByCondition
 from apiserver_workers.admission.plugin import Pending, Plugin
+from apiserver_workers.admission.pod_resize_validator import PodResizeValidator
 from apiserver_workers.admission.pod_security import PodSecurity
 from apiserver_workers.admission.pod_topology_labels import PodTopologyLabels
 from apiserver_workers.admission.priority import Priority
@@ -57,6 +58,7 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (CertificateSubjectRestriction, ON),
     (DefaultIngressClass, ON),
     (PodTopologyLabels, ON),
+    (PodResizeValidator, ON),
     (ResourceQuota, ON),
 )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from apiserver_workers.admission.plugin import PODS, Object, Plugin, forbidden, own_spec
 from apiserver_workers.apimachinery import quantity
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.validation.field import shown
+from apiserver_workers.apimachinery.validation.names import is_path_segment
 from apiserver_workers.registry.attributes import CREATE, Attributes
 
 OTHER_OVERHEAD = "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
@@ -47,6 +50,9 @@ class RuntimeClass(Plugin):
         if name is None:
             return None
         found = self.lister("runtimeclasses").get(name)
+        if found is None and (faults := is_path_segment(name)):
+            # A request for the class cannot be made.
+            raise ApiError(500, "", f"invalid resource name {shown(name)}: [{' '.join(faults)}]")
         if found is None:
             raise forbidden(attributes, f'pod rejected: RuntimeClass "{name}" not found')
         return found

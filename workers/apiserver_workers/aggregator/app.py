@@ -45,6 +45,17 @@ STOPPING = "stopping"  # a file in the run folder: the server is about to stop
 OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 
 
+REGISTRATION = "apiregistration.k8s.io"
+# Upstream's post-start hooks of what a front does once it has started: it follows, registers and describes groups.
+BOOT_CHECKS = (
+    "start-kube-aggregator-informers",
+    "apiservice-registration-controller",
+    "apiservice-discovery-controller",
+    "apiservice-openapi-controller",
+    "apiservice-openapiv3-controller",
+)
+
+
 class AggregatorServer:
     """One front worker (server.app.App)."""
 
@@ -77,14 +88,12 @@ class AggregatorServer:
         )
         self._version = version_info(config)
         self._groups = {info.group: info.server for info in served}
+        self._local_services = sorted({f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION})
         model = types.model()
         self.kinds = BuiltinKinds(model)
         kinds = tuple(map(self.kinds.of, served))
         self._openapi = OpenAPIEndpoints(
-            lambda: kinds,
-            model,
-            version=self._version["gitVersion"],
-            sources=[DelegateOpenAPI(self.extensions)],
+            lambda: kinds, model, version=emulated_minor(config), sources=[DelegateOpenAPI(self.extensions)]
         )
         self.kinds.preload(self.resources)
         version = self._version
@@ -123,7 +132,7 @@ class AggregatorServer:
         """A request that has passed all filters."""
         info = request.info
         assert info is not None
-        if info.is_resource_request:
+        if info.is_resource_request and not request.path.startswith("//"):
             server = self._groups.get(info.api_group)
             if server == "core":
                 return await self.core.handle(request)
@@ -136,7 +145,13 @@ class AggregatorServer:
         return await self.server.handle(request)
 
     def _boot_checks(self) -> dict[str, str]:
-        return {"start-kube-aggregator-informers": "" if self._started else "not finished"}
+        return dict.fromkeys(BOOT_CHECKS, "" if self._started else "not finished")
+
+    def _missing_services(self) -> str:
+        """The check autoregister-completion: every group version that is served here has its APIService."""
+        store = self.backend.registry.store(REGISTRATION, "apiservices")
+        missing = [name for name in self._local_services if store.cache.get(store.key("", name)) is None]
+        return f"missing APIService: [{' '.join(missing)}]" if missing else ""
 
     def _mount(self) -> None:
         choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
@@ -160,6 +175,8 @@ class AggregatorServer:
         stopping, looping = Path(self.config.run_dir) / STOPPING, Path(self.config.run_dir) / CRASH_LOOPS
         self.backend.add_checks(self.health)
         self.health.add("loopback-serving-certificate", loopback_check(self.config.loopback_certificate), kinds=LIVE)
+        if REGISTRATION in self._groups:
+            self.health.add("autoregister-completion", self._missing_services)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
         self.health.add_group(lambda: crash_loops(looping), kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))

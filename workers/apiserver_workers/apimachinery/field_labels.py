@@ -135,7 +135,7 @@ SELECTABLE: dict[tuple[str, str], Selectable] = {
     ),
     ("resource.k8s.io", "ResourceSlice"): Selectable(
         {**NAME_ONLY, **_paths("spec.nodeName", "spec.driver")},
-        "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {0}",
+        "field label not supported for {1}, Kind=ResourceSlice: {0}",
     ),
 }  # fmt: skip
 METADATA_ONLY = Selectable()
@@ -145,6 +145,12 @@ _GETTERS = {**_EVENT_FIELDS, **METADATA}
 def selectable(info: ResourceInfo) -> Selectable:
     """What the field selectors of a built-in resource may name."""
     return SELECTABLE.get((info.group, info.kind), METADATA_ONLY)
+
+
+def selectable_fields(info: ResourceInfo) -> tuple[str, ...]:
+    """The fields that selectors of a resource may name."""
+    known = selectable(info)
+    return (*known.fields, *known.names)
 
 
 def as_text(value: Any) -> str:

@@ -39,3 +39,32 @@ def plain(value: Any) -> str:
 def cannot_unmarshal(value: Any, into: str) -> str:
     """encoding/json's message for a JSON value that does not fit the Go type `into`."""
     return f"json: cannot unmarshal {JSON_NAMES[value.__class__]} into Go {into}"
+
+
+def quoted(text: str) -> str:
+    """A string as %q prints it: what cannot be printed is escaped, and nothing else but the quotes and the backslash."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}

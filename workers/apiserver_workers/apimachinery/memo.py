@@ -53,9 +53,10 @@ class Kept(dict[K, V]):
         size = self._size(key, value)
         if size > self._longest:
             return
-        self._free -= ENTRY + self._expansion * size
-        if self._free < 0:
+        cost = ENTRY + self._expansion * size
+        if self._free < cost:
             self._drop_older_half()
+        self._free -= cost
         self[key] = value
 
     def clear(self) -> None:

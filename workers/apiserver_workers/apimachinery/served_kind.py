@@ -69,7 +69,16 @@ class Conversion(Protocol):
         ...
 
 
-def no_warnings(*objects: Object) -> list[str]:
+def joined(own: Faults, others: FaultsToCome) -> FaultsToCome:
+    """What a strategy finds itself, before what a validation finds, now or later."""
+    return own + others if isinstance(others, list) else _after(own, others)
+
+
+async def _after(own: Faults, others: Awaitable[Faults]) -> Faults:
+    return own + await others
+
+
+def no_warnings(*_: object) -> list[str]:
     """Of a kind that never warns."""
     return []
 
@@ -95,7 +104,7 @@ class ServedKind:
     validate_create: Callable[[Object], FaultsToCome]
     validate_update: Callable[[Object, Object, str], FaultsToCome]  # new, old, subresource
     warn_on_create: Callable[[Object], list[str]] = no_warnings
-    warn_on_update: Callable[[Object, Object], list[str]] = no_warnings
+    warn_on_update: Callable[[Object, Object, str], list[str]] = no_warnings  # new, old, subresource
 
     columns: Sequence[Object]
     rows: Callable[[Iterable[Object], float], list[Object] | None]  # objects, Unix time; None is null in the answer

@@ -88,7 +88,10 @@ def _merge_member(schema: Schema, merged: Object, name: str, value: Any) -> None
         merged[name] = value if strategy == "replace" else merge_object(below, live, value)
     elif isinstance(value, list):
         strategy, key, below = lookup(schema, name)
-        merged[name] = merge_list(below, live, value, key, deletes=deletes) if strategy == "merge" else value
+        # items can be deleted from every list, whatever its strategy
+        if strategy == "merge" or deletes:
+            value = merge_list(below, live, value, key, deletes=deletes)
+        merged[name] = value
     else:
         merged[name] = value
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from apiserver_workers.apimachinery.errors import ApiError, forbidden
 from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.registry.attributes import Question
 
 if TYPE_CHECKING:
     from apiserver_workers.server.http.messages import Request
@@ -152,3 +153,24 @@ def forbidden_error(attributes: Attributes, reason: str) -> ApiError:
     if not resource:
         error.details = {}
     return error
+
+
+class Rights:
+    """Answers what strategies ask about rights (registry.attributes.Permits)."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def __call__(self, question: Question) -> str:
+        attributes = Attributes(
+            question.user,
+            question.verb,
+            namespace=question.namespace,
+            api_group=question.group,
+            api_version=question.version,
+            resource=question.resource,
+            subresource=question.subresource,
+            name=question.name,
+        )
+        permitted, reason = await allowed(self._authorizer, attributes)
+        return "" if permitted else forbidden_error(attributes, reason).message

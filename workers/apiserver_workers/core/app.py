@@ -11,6 +11,7 @@ from apiserver_workers.apimachinery.resources import ResourceInfo, stored_prefix
 from apiserver_workers.apimachinery.validation import capabilities
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
+from apiserver_workers.authorization.attributes import Rights
 from apiserver_workers.authorization.escalation import EscalationGuard
 from apiserver_workers.authorization.union import ServerAuthorizer, server_authorizer
 from apiserver_workers.core import virtual
@@ -63,6 +64,7 @@ class CoreServer:
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
+        backend.registry.permits = Rights(self.authorizer)
         reviews = Reviews(self.authenticator, self.authorizer)
         self.tokens = token_endpoint(config, backend.registry)
         self.connect = ConnectEndpoints(config, backend.registry, self.authorizer)

@@ -42,7 +42,7 @@ class TokenEndpoint:
 
     async def create(self, request: Request, accounts: Served) -> Response:
         """The request with its token. Raises ApiError: 400, 404, 409, 422."""
-        output = output_of(request)
+        output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
         view = accounts.bodies["token"]
         asked = await decode_object(request, view, options.field_validation)

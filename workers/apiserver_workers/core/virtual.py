@@ -44,7 +44,7 @@ class ReviewEndpoint:
     async def create(self, request: Request, view: View) -> Response:
         info = request.info
         assert info is not None
-        output = output_of(request)
+        output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
         obj = await decode_object(request, view, options.field_validation)
         match_namespace(obj["metadata"], info.namespace)

@@ -61,6 +61,28 @@ class Attributes:
         return await self.in_version(obj, self.stored.info.group_version)
 
 
+@dataclass(slots=True)
+class Question:
+    """A right that a strategy asks about: may this user do that to a resource, or to a subresource that is only a right?"""
+
+    user: UserInfo
+    verb: str
+    group: str
+    version: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+class Permits(Protocol):
+    """Whoever decides about rights."""
+
+    async def __call__(self, question: Question) -> str:
+        """Why it is not permitted, in the words of a 403; "" if it is."""
+        ...
+
+
 class Admission(Protocol):
     """The chain: both raise ApiError to refuse the write."""
 

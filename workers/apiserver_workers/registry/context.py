@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.user import UserInfo
 
@@ -15,6 +16,8 @@ class Context:
 
     `kind` is the kind in the version of the request, None where that is the stored one. `options` is the request's
     CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
+    `faults` are those that the strategy found before its validation, while it could still wait for others.
+    `applies`: the write is a server-side apply, which must not lose its managedFields.
     """
 
     user: UserInfo
@@ -25,3 +28,5 @@ class Context:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     kind: ServedKind | None = None
+    applies: bool = False
+    faults: list[FieldError] = field(default_factory=list)

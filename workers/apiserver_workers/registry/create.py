@@ -9,11 +9,11 @@ from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.names import generate_name, new_uid
 from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
-from apiserver_workers.registry.interpret import interpret
+from apiserver_workers.registry.interpret import interpret, parse_revision
 from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
-from apiserver_workers.storage.interface import KeyExists, StorageError
+from apiserver_workers.storage.interface import KeyExists, StorageError, TooLarge
 
 if TYPE_CHECKING:
     from apiserver_workers.registry.store import Store
@@ -91,7 +91,7 @@ async def before_create(store: Store, obj: Object, context: Context) -> None:
 async def _insert(store: Store, obj: Object, context: Context) -> Result:
     metadata = obj["metadata"]
     given = metadata.pop("resourceVersion", "")
-    if given not in ("", "0") and not context.dry_run:  # upstream's storage refuses it, which a dry run does not reach
+    if _is_revision(given) and not context.dry_run:  # upstream's storage refuses it, which a dry run does not reach
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     key = store.key(metadata.get("namespace", ""), metadata["name"])
     value = codec.encode(obj)
@@ -104,7 +104,12 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
             obj["metadata"] = {**metadata, "resourceVersion": given}
             obj["metadata"] = {key: obj["metadata"][key] for key in METADATA_ORDER if key in obj["metadata"]}
             return Result(codec.encode(obj))
-        revision = await store.storage.create(key, value, ttl=store.strategy.ttl(obj))
+        ttl = store.strategy.ttl(obj)
+        try:
+            revision = await store.storage.create(key, value, ttl=ttl)
+        except TooLarge as error:
+            value = without_managers(obj, context, error)
+            revision = await store.storage.create(key, value, ttl=ttl)
     except KeyExists:
         raise await _already_exists(store, key, metadata) from None
     except StorageError as error:
@@ -112,9 +117,24 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
     return stored(value, revision)
 
 
+def without_managers(obj: Object, context: Context, error: TooLarge) -> bytes:
+    """An object that etcd has called too large, without its managedFields. Raises the error again if they must stay."""
+    if context.applies or obj["metadata"].pop("managedFields", None) is None:
+        raise error
+    return codec.encode(obj)
+
+
+def _is_revision(text: str) -> bool:
+    """Whether that is a number that storage could have given; what is none is dropped without a word."""
+    try:
+        return parse_revision(text) != 0
+    except ValueError:
+        return False
+
+
 async def _already_exists(store: Store, key: str, metadata: Object) -> ApiError:
     info, name = store.info, metadata["name"]
-    error = errors.already_exists(info.resource, info.group, name)
+    error = errors.already_exists(info.resource, store.group, name)
     if metadata.get("generateName"):
         error.message += ", the server was not able to generate a unique name for the object"
         error.details = {**(error.details or {}), "retryAfterSeconds": 1}

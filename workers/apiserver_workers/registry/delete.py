@@ -37,12 +37,16 @@ class Deleted(Result):
 
 async def delete(store: Store, context: Context, options: DeleteOptions) -> tuple[Result, bool]:
     """Delete the object `context.name`; (the object or a Status, whether it is gone). Raises ApiError."""
+    context.warnings += store.strategy.warnings_on_delete(options)
+    return await _delete(store, context, options)
+
+
+async def _delete(store: Store, context: Context, options: DeleteOptions) -> tuple[Result, bool]:
     key = store.key_of_request(context.namespace, context.name)
     entry, newest = store.cache.get(key), False
     if entry is None or context.dry_run or "deletionTimestamp" in entry.obj["metadata"]:
         # Nothing may have to be written, so only the newest state will do.
         entry, newest = await store.latest(key), True
-    context.warnings += store.strategy.warnings_on_delete(entry.obj if entry else {}, options)
     while entry is not None:
         try:
             return await _attempt(store, key, entry, context, options)
@@ -183,7 +187,7 @@ def _finished(store: Store, deleted: Result) -> Result:
     if store.strategy.traits.returns_deleted:
         return deleted
     metadata, info = deleted.obj["metadata"], store.info
-    details = {"name": metadata["name"], "group": info.group, "kind": info.resource, "uid": metadata.get("uid", "")}
+    details = {"name": metadata["name"], "group": store.group, "kind": info.resource, "uid": metadata.get("uid", "")}
     details = {key: value for key, value in details.items() if value}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
     return Deleted(codec.encode(status), status)
@@ -194,6 +198,7 @@ async def delete_collection(store: Store, context: Context, options: DeleteOptio
 
     Raises ApiError: that of the first deletion that fails, after which none is begun.
     """
+    context.warnings += store.strategy.warnings_on_delete(options)
     page = await store.list(context.namespace, selection)
     entries = store.cache.list(page.prefix) if page.prefix else page.entries
     waiting = iter(entries)
@@ -221,7 +226,7 @@ async def _delete_one(store: Store, entry: Entry, context: Context, options: Del
     one = copy.copy(context)
     one.namespace, one.name = metadata.get("namespace", ""), metadata["name"]
     try:
-        await delete(store, one, options)
+        await _delete(store, one, options)
     except ApiError as error:
         if error.code != 404:
             raise

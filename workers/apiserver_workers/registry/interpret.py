@@ -46,7 +46,7 @@ def interpret(error: StorageError, info: ResourceInfo, verb: str, revision: int 
             return errors.server_timeout(info.resource, info.group, verb, 1)
         case Unavailable():
             return errors.timeout("request did not complete within the allotted timeout", 0)
-    return errors.internal_error(str(error))
+    return ApiError(500, "", str(error))
 
 
 def too_large_resource_version(asked: int, current: int) -> ApiError:

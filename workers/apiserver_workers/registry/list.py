@@ -60,7 +60,7 @@ async def list_page(store: Store, namespace: str, options: ListOptions) -> Page:
     selects = selection(store, options)
     if options.continue_token:
         return await _continued(store, prefix, options, selects)
-    if options.resource_version_match == "Exact":
+    if _is_exact(options):
         revision = _revision(options.resource_version)
         return await _from_etcd(store, prefix, options, selects, start=prefix, revision=revision)
     if not store.cached or not await _catch_up(store, options.resource_version):
@@ -68,12 +68,18 @@ async def list_page(store: Store, namespace: str, options: ListOptions) -> Page:
     return _from_cache(store, prefix, options, selects)
 
 
+def _is_exact(options: ListOptions) -> bool:
+    """Whether the list is to be that of one revision. With a limit, a revision without a match rule is meant so, as it
+    was before there were rules."""
+    if options.resource_version_match:
+        return options.resource_version_match == "Exact"
+    return options.limit > 0 and options.resource_version not in ("", "0")
+
+
 async def _uncached(store: Store, prefix: str, options: ListOptions, selects: Selects | None) -> Page:
-    """The newest state from etcd. With a limit, a revision without a rule is meant exactly, as it was before there were
-    rules."""
+    """The newest state from etcd."""
     revision = _revision(options.resource_version)
-    exact = revision if options.limit > 0 and not options.resource_version_match else 0
-    page = await _from_etcd(store, prefix, options, selects, start=prefix, revision=exact)
+    page = await _from_etcd(store, prefix, options, selects, start=prefix, revision=0)
     if page.revision < revision:
         raise too_large_resource_version(revision, page.revision)
     return page

@@ -8,7 +8,7 @@ from typing import Any
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
-from apiserver_workers.registry.attributes import Admission
+from apiserver_workers.registry.attributes import Admission, Permits
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies import strategy_for
 from apiserver_workers.registry.strategies.base import Strategy
@@ -22,6 +22,8 @@ class Registry:
     `settings` are the completed options that strategies read (service ranges, event TTL, ...). `admission` makes the chain
     that every store is given: its plugins look things up in this registry, once there are requests.
     """
+
+    permits: Permits | None = None  # None: nobody is asked, everything is permitted
 
     def __init__(
         self,
@@ -47,11 +49,15 @@ class Registry:
         return found if found is not None else self.store_of(self.kinds.stored(group, name))
 
     def store_of(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy] = strategy_for) -> Store:
-        """The store behind a served kind: that of the version that is stored. It takes the place of a store that the
-        resource had with another kind. Raises KeyError unless the cache follows the resource (WatchCache.add)."""
+        """The store behind a served kind: that of the version that is stored, as seen from the served group. It takes the
+        place of a store that the resource had with another kind. Raises KeyError unless the cache follows the resource
+        (WatchCache.add)."""
+        group = kind.info.group
         kind = kind.stored_kind
         found = self._stores.get((kind.info.group, kind.info.resource))
-        return found if found is not None and found.kind is kind else self._make(kind, strategy(kind, self))
+        if found is None or found.kind is not kind:
+            found = self._make(kind, strategy(kind, self))
+        return found if group == kind.info.group else found.seen_from(group)
 
     def _make(self, kind: ServedKind, strategy: Strategy) -> Store:
         info = kind.info

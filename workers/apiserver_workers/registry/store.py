@@ -6,6 +6,7 @@ trusted to be current before a write: every write compares the modification revi
 
 from __future__ import annotations
 
+import copy
 import weakref
 from typing import Any
 
@@ -57,6 +58,7 @@ class Store:
     ) -> None:
         self.kind = kind
         self.info = info = kind.info
+        self.group = info.group
         self.storage = storage
         self.cache = cache
         self.strategy = strategy
@@ -75,6 +77,12 @@ class Store:
     delete = deletion.delete
     delete_collection = deletion.delete_collection
     watch = watching.watch
+
+    def seen_from(self, group: str) -> Store:
+        """The same store for requests of another group, which errors name."""
+        view = copy.copy(self)
+        view.group = group
+        return view
 
     def key(self, namespace: str, name: str) -> str:
         """An object's key. A request for a Namespace has the namespace too, which is no part of its key."""
@@ -127,10 +135,10 @@ class Store:
         return True
 
     def not_found(self, name: str) -> ApiError:
-        return errors.not_found(self.info.resource, self.info.group, name)
+        return errors.not_found(self.info.resource, self.group, name)
 
     def conflict(self, name: str, why: str) -> ApiError:
-        return errors.conflict(self.info.resource, self.info.group, name, why)
+        return errors.conflict(self.info.resource, self.group, name, why)
 
     def attributes(
         self, operation: str, context: Context, obj: dict[str, Any] | None, old: dict[str, Any] | None
@@ -154,7 +162,8 @@ class Store:
 
 def _no_path_segment(namespace: str, name: str) -> ApiError:
     """What the key functions of upstream's Store say of a name or namespace that cannot be part of a key."""
-    parameter, text = ("Namespace", namespace) if namespace in DOTS else ("Name", name)
+    named = name in DOTS or "%" in name or "/" in name
+    parameter, text = ("Name", name) if named else ("Namespace", namespace)
     if text in DOTS:
         faults = [f"may not be '{text}'"]
     else:

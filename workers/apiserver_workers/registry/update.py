@@ -14,11 +14,11 @@ from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError, FieldError
 from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.context import Context
-from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields
+from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields, without_managers
 from apiserver_workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
 from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
-from apiserver_workers.storage.interface import Entry, Mismatch, StorageError
+from apiserver_workers.storage.interface import Entry, Mismatch, StorageError, TooLarge
 
 if TYPE_CHECKING:
     from apiserver_workers.registry.store import Store
@@ -185,7 +185,12 @@ async def _write(store: Store, key: str, new: Object, current: Current, context:
         return Result(entry.body, entry.obj)
     if context.dry_run:
         return stored(value, entry.mod_revision)
-    revision = await store.storage.update(key, value, entry.mod_revision, ttl=store.strategy.ttl(new))
+    ttl = store.strategy.ttl(new)
+    try:
+        revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
+    except TooLarge as error:
+        value = without_managers(new, context, error)
+        revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
     return stored(value, revision)
 
 

@@ -49,7 +49,8 @@ async def _open(store: Store, namespace: str, options: ListOptions) -> Watch:
         if not options.resource_version:
             await store.cache.fresh()
         if since and not options.send_initial_events:
-            return Watch((), await _subscribe(store, prefix, since), since, selects, False)
+            # A watch may begin in the future: it is silent until then.
+            return Watch((), await store.cache.watch(prefix, since), since, selects, False)
         if since:
             await store.cache.at_least(since)
         return await _from_now(store, prefix, options, selects)
@@ -101,11 +102,3 @@ async def _from_now(store: Store, prefix: str, options: ListOptions, selects: Se
     subscription = await cache.watch(prefix, revision)
     bookmark = bool(options.send_initial_events) and options.allow_bookmarks
     return Watch(initial, subscription, revision, selects, bookmark)
-
-
-async def _subscribe(store: Store, prefix: str, since: int) -> Subscription:
-    """A watch may start in the future: it stays silent until then."""
-    try:
-        return await store.cache.watch(prefix, since)
-    except FutureRevision as error:
-        return await store.cache.watch(prefix, error.current)

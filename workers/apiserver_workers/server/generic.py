@@ -13,6 +13,7 @@ from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.deprecation import warn
+from apiserver_workers.server.endpoints.compression import compressed
 from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
 from apiserver_workers.server.endpoints.respond import error_response
 from apiserver_workers.server.endpoints.routes import Route, Routes
@@ -51,6 +52,8 @@ class GenericAPIServer:
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Errors become Status objects in the media type that the request accepts."""
+        if request.path.startswith("//"):
+            return await self.delegate(request)  # filters see an API's path there, the router does not
         info = request.info
         if info is None:
             info = request.info = request_info(request.method, request.path, request.raw_query)
@@ -76,7 +79,8 @@ class GenericAPIServer:
             warn(request, view.kind, info)
         if view.json_only:
             refuse_protobuf(request)
-        return await route(request, view)
+        response = await route(request, view)
+        return await compressed(request, response) if "accept-encoding" in request.headers else response
 
     def _below(self, path: str) -> Handler | None:
         """The handler of the longest prefix that is the path or a folder above it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver_workers.storage import etcdrpc_pb2 as rpc
-from apiserver_workers.storage.interface import Compacted, FutureRevision, StorageError, Unavailable
+from apiserver_workers.storage.interface import Compacted, FutureRevision, StorageError, TooLarge, Unavailable
 from apiserver_workers.storage.transport.channel import Method
 from apiserver_workers.storage.transport.streams import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE, RpcError
 
@@ -21,6 +21,9 @@ WATCH: Method[rpc.WatchResponse] = Method(
 
 COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 FUTURE_REVISION = "etcdserver: mvcc: required revision is a future revision"
+TOO_LARGE = "etcdserver: request is too large"
+TOO_LONG = "grpc: received message larger than max"
+TOO_LONG_UNSENT = "rpc error: code = ResourceExhausted desc = trying to send message larger than max"
 LEASE_NOT_FOUND = "etcdserver: requested lease not found"
 
 _UNKNOWN_OUTCOME = (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE)
@@ -34,6 +37,11 @@ def translate(error: RpcError) -> StorageError:
         return FutureRevision(0)
     if error.code in _UNKNOWN_OUTCOME:
         return Unavailable(error.message)
+    if error.message == TOO_LARGE:
+        return TooLarge(error.message)
+    if error.message.startswith(TOO_LONG):
+        # etcd's own client does not even send what the server's transport refuses
+        return TooLarge(f"{TOO_LONG_UNSENT}{error.message.removeprefix(TOO_LONG)}")
     return StorageError(error.message)
 
 

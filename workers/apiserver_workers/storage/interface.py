@@ -97,6 +97,10 @@ class FutureRevision(StorageError):
         self.current = current
 
 
+class TooLarge(StorageError):
+    """create, update: etcd does not take a value of that size; the message is etcd's."""
+
+
 class Unavailable(StorageError):
     """etcd did not answer within the deadline, or has no leader. Whether a write took place is unknown."""
 
@@ -212,8 +216,8 @@ class ResourceCache(Protocol):
         ...
 
     async def watch(self, key_prefix: str, since: int) -> Subscription:
-        """All events after revision `since`, from memory, or from etcd's history if older. Raises Compacted,
-        FutureRevision (if `since` is beyond what etcd has; waits up to 3 s for it)."""
+        """All events after revision `since`, from memory, or from etcd's history if older; silent until that revision
+        if it is still to come. Raises Compacted."""
         ...
 
 

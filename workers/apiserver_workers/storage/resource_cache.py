@@ -60,9 +60,7 @@ class EtcdResourceCache:
         return self._entries.bodies(key_prefix)
 
     async def watch(self, key_prefix: str, since: int) -> CacheSubscription:
-        """All events after revision `since`. Raises Compacted, FutureRevision, Unavailable."""
-        if since > self.revision:
-            await self.at_least(since)
+        """All events after revision `since`, or from now on where that is still to come. Raises Compacted, Unavailable."""
         if self._window:
             await self._check_window(since)
         subscription = CacheSubscription(self, key_prefix, since)

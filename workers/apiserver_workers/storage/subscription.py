@@ -23,7 +23,7 @@ Replay = AsyncGenerator[tuple[list[Event], int], None]
 
 
 class CacheSubscription:
-    """Events of `prefix` after `since` (interface.py: Subscription)."""
+    """Events of `prefix` after `since`, which may be a revision to come (interface.py: Subscription)."""
 
     __slots__ = (
         "__weakref__",

@@ -65,9 +65,9 @@ class PodEvaluator(Evaluator):
     """Pods use compute resources, and count only while they live."""
 
     def handles(self, attributes: Attributes) -> bool:
-        if attributes.subresource == "resize":
-            return attributes.operation == UPDATE
-        return super().handles(attributes)
+        if attributes.operation == CREATE:
+            return not attributes.subresource
+        return attributes.subresource == "resize" or (not attributes.subresource and _changes_scope(attributes))
 
     def matching(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in POD_NAMES or _is_prefixed(name)]
@@ -98,11 +98,12 @@ class PodEvaluator(Evaluator):
 
     def unmet(self, names: Collection[str], obj: Object) -> str:
         spec = obj["spec"]
-        whole = _said(spec)
+        if _said(spec) > {"pods"}:
+            return ""  # what the pod says as a whole, its containers need not say
         missing: dict[str, set[str]] = {}
         for field in ("containers", "initContainers"):
             for container in spec.get(field) or ():
-                for name in (REQUIRED & set(names)) - _said(container) - whole:
+                for name in (REQUIRED & set(names)) - _said(container):
                     missing.setdefault(name, set()).add(container["name"])
         if not missing:
             return ""
@@ -174,6 +175,9 @@ class ClaimEvaluator(Evaluator):
 class ResourceClaimEvaluator(Evaluator):
     """Resource claims use devices of a class: as many as they could at most be given."""
 
+    def handles(self, attributes: Attributes) -> bool:
+        return attributes.operation in (CREATE, UPDATE) and not attributes.subresource
+
     def matching(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self.names or name.endswith(DEVICE_CLASS_SUFFIX)]
 
@@ -234,6 +238,12 @@ def _is_prefixed(name: str) -> bool:
 def _has_deadline(pod: Object) -> bool:
     deadline = pod["spec"].get("activeDeadlineSeconds")
     return deadline is not None and deadline >= 0
+
+
+def _changes_scope(attributes: Attributes) -> bool:
+    """Whether an update moves the pod between the scopes Terminating and NotTerminating."""
+    assert attributes.obj is not None and attributes.old_obj is not None
+    return _has_deadline(attributes.obj) != _has_deadline(attributes.old_obj)
 
 
 def _is_alive(pod: Object) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiserver_workers.apimachinery.apply.fields import Fields, canonical, union
+from apiserver_workers.apimachinery.apply.fields import Fields, canonical, in_text_order, union
 
 Entry = dict[str, Any]
 
@@ -37,7 +37,7 @@ def new_entry(
     if time:
         entry["time"] = time
     entry["fieldsType"] = "FieldsV1"
-    entry["fieldsV1"] = fields
+    entry["fieldsV1"] = in_text_order(fields)
     if subresource:
         entry["subresource"] = subresource
     return entry

@@ -151,6 +151,38 @@ def element_text(name: str) -> str:
     return f"[={text}]" if kind == "v:" else f"[{text}]"
 
 
+def in_text_order(fields: Fields) -> Fields:
+    """The set with its elements in the order in which upstream writes them (fieldpath.PathElement.Compare).
+
+    Names of fields stand first, then keys of items, values and indexes; clients compare the text.
+    """
+    ordered = sorted(fields)
+    if ordered and ordered[-1] > LAST_FIELD:
+        ordered.sort(key=_element_order)
+    return {name: in_text_order(below) if (below := fields[name]) else below for name in ordered}
+
+
+LAST_FIELD = "f;"  # behind every "f:..."
+_KINDS = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}
+# The order of values of different kinds (value.Compare).
+_VALUE_KINDS: dict[type, int] = {int: 0, float: 0, str: 1, bool: 2, list: 3, dict: 4, type(None): 5}
+
+
+def _element_order(name: str) -> tuple[int, Any]:
+    kind = _KINDS[name[0]]
+    if kind < 2:
+        return kind, name
+    value = orjson.loads(name[2:])
+    if kind == 2:
+        return kind, [(key, _value_order(value[key])) for key in sorted(value)]
+    return kind, _value_order(value)
+
+
+def _value_order(value: Any) -> tuple[int, Any]:
+    kind = _VALUE_KINDS[value.__class__]
+    return kind, value if kind < 3 else orjson.dumps(value)
+
+
 def canonical(fields: Any) -> Fields:
     """A set that came from outside, checked and with its elements in the form that we write.
 

@@ -24,9 +24,9 @@ from apiserver_workers.apimachinery.apply.entries import (
     is_reset,
     new_entry,
 )
-from apiserver_workers.apimachinery.apply.fields import Fields, difference, intersection, union
+from apiserver_workers.apimachinery.apply.fields import Fields, difference, field_set, intersection, union
 from apiserver_workers.apimachinery.apply.last_applied import LAST_APPLIED, client_side_applied, set_last_applied
-from apiserver_workers.apimachinery.apply.plan import KeyMissing, owned_plan, plan, zero
+from apiserver_workers.apimachinery.apply.plan import UNOWNED, UNOWNED_METADATA, KeyMissing, plan, zero
 from apiserver_workers.apimachinery.apply.reset import Reset
 from apiserver_workers.apimachinery.apply.tracking import Converter, Update, without_entries
 from apiserver_workers.apimachinery.apply.typed import TypedError, check, merge, remove, with_named_fields
@@ -40,7 +40,10 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 MAX_MANAGER_LENGTH = 128
 
 NO_FIELDS: Fields = {}
-METADATA: Fields = {"f:metadata": {}}
+# What an applier names and does not own; not even the metadata as such.
+UNOWNED_FIELDS = field_set(
+    *((name,) for name in (*UNOWNED, "metadata")), *(("metadata", name) for name in UNOWNED_METADATA)
+)
 
 
 def manager_from_user_agent(user_agent: str) -> str:
@@ -106,14 +109,15 @@ def _claimed(
     entries: list[Entry], mine: Fields, manager: str, api_version: str, now: str, subresource: str
 ) -> list[Entry]:
     """The entries with one more, or a larger one, for the manager that changed the fields `mine`."""
-    entry = new_entry(manager, UPDATE, api_version, mine, time=now, subresource=subresource)
-    who = identity(entry)
+    who = (manager, UPDATE, api_version, subresource)
     result = []
+    fields: Fields | None = mine
     for other in entries:
         if identity(other) == who:
-            entry["fieldsV1"] = union(mine, other["fieldsV1"])
+            fields = union(fields, other["fieldsV1"])
         else:
             result.append(other)
+    entry = new_entry(manager, UPDATE, api_version, fields or mine, time=now, subresource=subresource)
     result.append(entry)
     return result
 
@@ -243,15 +247,13 @@ class _Apply:
 
     def run(self, *, force: bool) -> Object:
         """The merged object. Raises Conflicts unless forced. Leaves the remaining entries of others in `others`."""
-        fields = to_field_set(owned_plan(self.type), self.patch)
-        # a configuration without any metadata still has the struct, which nobody owns as such
-        fields = difference(fields, METADATA)
-        self.fields = self.reset(fields) if self.reset is not None else fields
+        configured = self._reset(to_field_set(plan(self.type), self.patch))
+        self.fields = difference(configured, UNOWNED_FIELDS)
         others = [entry for entry in self.entries if identity(entry) != self.who]
         last = next((entry for entry in self.entries if identity(entry) == self.who), None)
         merged = merge(plan(self.type), self.live, self.patch)
         if last is not None:
-            merged = self._prune(merged, last, others)
+            merged = self._prune(merged, last, others, configured)
         update = Update(self.type, self.live, merged, self.version, reset=self.reset, convert=self.convert)
         if not force:
             found = find_conflicts(update, others)
@@ -270,34 +272,68 @@ class _Apply:
         mine = new_entry(manager, operation, self.version, self.fields, time=time, subresource=subresource)
         return [*self.others, mine]
 
-    def _prune(self, merged: Object, last: Entry, others: list[Entry]) -> Object:
-        """The object without what this manager applied last time but not now, unless somebody else owns it."""
+    def _reset(self, fields: Fields | None) -> Fields | None:
+        """The fields without those that this resource or subresource resets."""
+        return self.reset(fields) if self.reset is not None else fields
+
+    def _prune(self, merged: Object, last: Entry, others: list[Entry], configured: Fields | None) -> Object:
+        """The object without what this manager applied last time but not now, unless somebody else owns it.
+
+        `configured` is all that the configuration names, `metadata.name` and the like among it: nobody owns those
+        fields, but the structs around them are kept for their sake.
+        """
         version = last["apiVersion"]
-        type, versioned = self.type, merged
-        if version != self.version:
-            converted = self.convert(merged, version) if self.convert else None
-            if converted is None:
-                return merged
-            type, versioned = converted
-        elif difference(last["fieldsV1"], self.fields) is None:
+        if version == self.version and difference(last["fieldsV1"], self.fields) is None:
             return merged
-        managed = self.fields if version == self.version else None
-        for entry in others:
-            if entry["apiVersion"] == version:
-                managed = union(managed, entry["fieldsV1"])
+        found = self._converted(merged, self.version, version)
+        if found is None:
+            return merged
+        type, versioned = found
         node = plan(type)
         before = with_named_fields(node, last["fieldsV1"])
-        everything = with_named_fields(node, to_field_set(node, versioned))
         pruned = remove(node, versioned, before)
-        kept = with_named_fields(node, to_field_set(node, pruned))
-        kept = union(kept, with_named_fields(node, managed))
-        pruned = remove(node, versioned, difference(everything, kept))
-        kept = with_named_fields(node, to_field_set(node, pruned))
-        pruned = remove(node, versioned, intersection(difference(everything, kept), before))
-        if version == self.version:
-            return pruned
-        back = self.convert(pruned, self.version) if self.convert else None
-        return back[1] if back else merged
+        kept = self._with_owned_items(versioned, pruned, version, self._managed(others, configured))
+        left = with_named_fields(node, to_field_set(node, kept))
+        everything = with_named_fields(node, to_field_set(node, versioned))
+        pruned = remove(node, versioned, intersection(difference(everything, left), before))
+        back = self._converted(pruned, version, self.version)
+        return back[1] if back is not None else merged
+
+    def _converted(self, obj: Object, have: str, wanted: str) -> tuple[Type, Object] | None:
+        """An object of version `have` in version `wanted`, with its type; None when the kind has no such version."""
+        if have == wanted == self.version:
+            return self.type, obj
+        return self.convert(obj, wanted) if self.convert is not None else None
+
+    def _managed(self, others: list[Entry], configured: Fields | None) -> dict[str, Fields | None]:
+        """What is owned after this apply, by version."""
+        managed = {self.version: configured}
+        for entry in others:
+            version = entry["apiVersion"]
+            managed[version] = union(managed.get(version), entry["fieldsV1"])
+        return managed
+
+    def _with_owned_items(
+        self, merged: Object, pruned: Object, first: str, managed: dict[str, Fields | None]
+    ) -> Object:
+        """`pruned`, an object of version `first` like `merged`, with what of `merged` somebody owns in any version.
+
+        That version comes first: what is pruned in it may be needed for the conversion to others.
+        """
+        for version in (first, *(version for version in managed if version != first)):
+            fuller = self._converted(merged, first, version)
+            sparser = self._converted(pruned, first, version)
+            if fuller is None or sparser is None:
+                continue
+            type, whole = fuller
+            node = plan(type)
+            everything = with_named_fields(node, to_field_set(node, whole))
+            kept = with_named_fields(node, to_field_set(node, sparser[1]))
+            owned = with_named_fields(node, managed.get(version))
+            restored = remove(node, whole, difference(everything, union(kept, owned)))
+            back = self._converted(restored, version, first)
+            pruned = back[1] if back is not None else pruned
+        return pruned
 
 
 # --- writes that change nothing -----------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ LEAF, STRUCT, MAP, KEYED, SET, DEDUCED = range(6)
 
 # Keys of lists that have a default although they may be left out of the object.
 KEY_DEFAULTS = {"protocol": "TCP"}
+# Keys that may be left out by omitempty and have their zero value as default in the schema nevertheless.
+DEFAULTED_KEYS = {"LocalObjectReference": ("name",)}
 
 # Fields of the root object that nobody owns (stripmeta.go); managedFields would describe itself.
 UNOWNED = ("apiVersion", "kind")
@@ -47,10 +49,11 @@ class Node:
 
     `kind` is one of the constants above, `form` the scalar's form (for messages about wrong types). A struct has
     `fields`: JSON name -> (name in FieldsV1, node); a map, a list and a set have `element`; a keyed list has `keys`
-    with their defaults (None: no default).
+    with their defaults (None: no default). `inner` is the node of a list's items, or of an object itself, that is owned
+    as a whole: for checks alone.
     """
 
-    __slots__ = ("element", "fields", "form", "keys", "kind")
+    __slots__ = ("element", "fields", "form", "inner", "keys", "kind")
 
     def __init__(self, kind: int, form: str = "") -> None:
         self.kind = kind
@@ -58,6 +61,7 @@ class Node:
         self.fields: dict[str, tuple[str, Node]] = {}
         self.element: Node = self
         self.keys: tuple[tuple[str, Any, bool], ...] = ()
+        self.inner: Node | None = None
 
     def child(self, name: str) -> tuple[str, Node] | None:
         """Name in FieldsV1 and node of a member of an object, or None when the type does not declare it."""
@@ -125,6 +129,7 @@ class _Struct(Node):
         self.form = "object"
         self.element = self
         self.keys = ()
+        self.inner = None
         self.type = type
         self._fields: dict[str, tuple[str, Node]] | None = None
 
@@ -138,14 +143,13 @@ class _Struct(Node):
 def node_of(field: Field) -> Node:
     """The node of a field's value."""
     if field.form == "object" and field.type is not None:
-        atomic = "atomic" in (field.map_type, field.type.map_type)
-        return Node(LEAF, "object") if atomic else _struct(field.type)
+        # what the field says of itself wins over what its type says
+        atomic = (field.map_type or field.type.map_type) == "atomic"
+        return _atomic("object", _struct(field.type)) if atomic else _struct(field.type)
     if field.form == "map" and field.element is not None:
-        if field.map_type == "atomic":
-            return Node(LEAF, "object")
         node = Node(MAP, "object")
         node.element = node_of(field.element)
-        return node
+        return _atomic("object", node) if field.map_type == "atomic" else node
     if field.form == "list" and field.element is not None:
         return _list(field, field.element)
     if field.form == "raw" and field.map_type == "granular":
@@ -165,8 +169,15 @@ def _list(field: Field, element: Field) -> Node:
     elif list_type == "set":
         node = Node(SET, "list")
     else:
-        return Node(LEAF, "list")
+        return _atomic("list", node_of(element))
     node.element = node_of(element)
+    return node
+
+
+def _atomic(form: str, inner: Node) -> Node:
+    """A list or object that is owned as a whole."""
+    node = Node(LEAF, form)
+    node.inner = inner
     return node
 
 
@@ -177,6 +188,8 @@ def _key(type: Type, name: str) -> tuple[str, Any, bool]:
         return name, KEY_DEFAULTS[name], True
     if field is None or field.pointer:
         return name, None, field is not None
+    if field.omitempty and name not in DEFAULTED_KEYS.get(type.name.rpartition(".")[2], ()):
+        return name, None, False
     return name, ZEROS.get(field.form), False
 
 

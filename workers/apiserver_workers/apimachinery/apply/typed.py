@@ -58,10 +58,21 @@ def _check(node: Node, value: Any, path: str, errors: list[str]) -> None:
             _check_members(node, value, path, errors)
         elif node.kind in (KEYED, SET):
             _check_items(node, value, path, errors)
+        elif node.inner is not None:
+            _check_atomic(node.inner, value, path, errors)
     elif node.form in EXPECTED:
         what, classes = EXPECTED[node.form]
         if value.__class__ not in classes:
             errors.append(_at(path, f"expected {what}, got {_shown(what, value)}"))
+
+
+def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None:
+    """What is owned as a whole is checked as deeply as all else."""
+    if isinstance(value, dict):
+        _check(inner, value, path, errors)
+        return
+    for number, item in enumerate(value):
+        _check(inner, item, f"{path}[{number}]", errors)
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from .failures import Failure
 from .text import go_type, show
-from .values import INT_MAX, MISSING, NONE, Optional, UInt, View, find, is_list, is_map, type_name
+from .values import INT_MAX, MISSING, NONE, Fields, Optional, UInt, View, find, is_list, is_map, type_name
 from .views import ListView, Shape
 
 Frame = list[Any]
@@ -331,7 +331,7 @@ def qualify(frame: Frame, value: Any, qualifiers: tuple[Qualifier, ...]) -> Any:
             key = _key(frame, qualifier)
             value = look(value, key)
             if value is MISSING:
-                return NONE
+                return False if qualifiers[-1].test else NONE
             frame[0] += 1
         else:
             frame[0] += 1
@@ -387,7 +387,7 @@ def present(container: Any, key: str) -> bool:
 
 
 def _member(container: Any, key: Any) -> Any:
-    if is_map(container) or hasattr(container, "find"):
+    if is_map(container) or type(container) is Fields:
         return find(container, key)
     return MISSING
 

@@ -16,7 +16,7 @@ from typing import Any
 from .attributes import Closure, Frame
 from .equality import equal, not_equal
 from .failures import CostExceeded, Failure, TooLong, no_such_overload
-from .library.row import Runtime
+from .library.row import Runtime, is_of_result
 from .values import MISSING, Opaque, Optional, size_for_cost
 
 
@@ -143,26 +143,27 @@ _ORDERS = {"_<_": _less, "_<=_": _less_equals, "_>_": _greater, "_>=_": _greater
 
 
 def _unary(function: Callable[..., Any], argument: Closure, price: Runtime) -> Closure:
+    later = is_of_result(price)
+
     def run(frame: Frame) -> Any:
         try:
             value = argument(frame)
         except Failure as failure:
             frame[0] += price((failure,), failure)
             raise
-        try:
-            result = function(value)
-        except Failure as failure:
-            frame[0] += price((value,), failure)
-            raise
-        frame[0] += price((value,), result)
+        if later:
+            return _call_and_charge(frame, function, (value,), price)
+        frame[0] += price((value,), None)
         if frame[0] > frame[1]:
             over(frame)
-        return result
+        return function(value)
 
     return run
 
 
 def _binary(function: Callable[..., Any], left: Closure, right: Closure, price: Runtime) -> Closure:
+    later = is_of_result(price)
+
     def run(frame: Frame) -> Any:
         first = attempt(left, frame)
         second = attempt(right, frame)
@@ -170,17 +171,27 @@ def _binary(function: Callable[..., Any], left: Closure, right: Closure, price: 
         if fault is not None:
             frame[0] += price((first, second), fault)
             raise fault
-        try:
-            result = function(first, second)
-        except Failure as failure:
-            frame[0] += price((first, second), failure)
-            raise
-        frame[0] += price((first, second), result)
+        if later:
+            return _call_and_charge(frame, function, (first, second), price)
+        frame[0] += price((first, second), None)
         if frame[0] > frame[1]:
             over(frame)
-        return result
+        return function(first, second)
 
     return run
+
+
+def _call_and_charge(frame: Frame, function: Callable[..., Any], values: Sequence[Any], price: Runtime) -> Any:
+    """A call whose price depends on the result."""
+    try:
+        result = function(*values)
+    except Failure as failure:
+        frame[0] += price(values, failure)
+        raise
+    frame[0] += price(values, result)
+    if frame[0] > frame[1]:
+        over(frame)
+    return result
 
 
 def _fault(first: Any, second: Any) -> Failure | None:
@@ -191,11 +202,8 @@ def _fault(first: Any, second: Any) -> Failure | None:
 
 def _many(function: Callable[..., Any], args: tuple[Closure, ...], price: int | Runtime) -> Closure:
     last = len(args) - 1
-
-    def charge(frame: Frame, values: list[Any], result: Any) -> None:
-        frame[0] += price if isinstance(price, int) else price(values, result)
-        if frame[0] > frame[1]:
-            over(frame)
+    cost: Runtime = _constantly(price) if isinstance(price, int) else price
+    later = is_of_result(cost)
 
     def run(frame: Frame) -> Any:
         values: list[Any] = []
@@ -204,17 +212,20 @@ def _many(function: Callable[..., Any], args: tuple[Closure, ...], price: int | 
                 values.append(argument(frame))
             except Failure as failure:
                 if position == last:
-                    charge(frame, [*values, failure], failure)
+                    frame[0] += cost([*values, failure], failure)
                 raise
-        try:
-            result = function(*values)
-        except Failure as failure:
-            charge(frame, values, failure)
-            raise
-        charge(frame, values, result)
-        return result
+        if later:
+            return _call_and_charge(frame, function, values, cost)
+        frame[0] += cost(values, None)
+        if frame[0] > frame[1]:
+            over(frame)
+        return function(*values)
 
     return run
+
+
+def _constantly(price: int) -> Runtime:
+    return lambda _args, _result: price
 
 
 # equality

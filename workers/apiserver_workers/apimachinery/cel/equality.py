@@ -13,7 +13,6 @@ from .values import (
     UINT_MAX,
     Duration,
     KeyedMap,
-    Opaque,
     Optional,
     Timestamp,
     TypeValue,
@@ -160,7 +159,7 @@ def compare(left: Any, right: Any, function: str = "") -> int:
 def _compare_ordered_numbers(left: Any, right: Any) -> int:
     if type(right) not in _NUMBERS:
         raise no_such_overload()
-    if type(left) is float and math.isnan(left) or type(right) is float and math.isnan(right):
+    if (type(left) is float and math.isnan(left)) or (type(right) is float and math.isnan(right)):
         raise Failure("NaN values cannot be ordered")
     return _compare_numbers(left, right)
 
@@ -217,17 +216,3 @@ def _found(element: Any, item: Any) -> bool:
         return equal(element, item)
     except Failure:
         return False
-
-
-__all__ = [
-    "Opaque",
-    "compare",
-    "contains",
-    "equal",
-    "greater",
-    "greater_equals",
-    "is_comparable",
-    "less",
-    "less_equals",
-    "not_equal",
-]

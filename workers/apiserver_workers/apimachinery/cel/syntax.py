@@ -109,7 +109,7 @@ class _Walk:
             self.rule(part)
         elif isinstance(part, Opt):
             self._enter(part.state)
-            if self._stream.la() in part.first():
+            if self._stream.la() in part.starts:
                 self._part(part.body, rule)
         elif isinstance(part, Block):
             self._block(part, rule)
@@ -129,7 +129,7 @@ class _Walk:
     def _continues(self, loop: Star | Plus, rule: Ref) -> bool:
         if loop.decide:
             return self._decisions.continues(loop.decide, rule.precedence)
-        return self._stream.la() in loop.first()
+        return self._stream.la() in loop.starts
 
     def _block(self, block: Block, rule: Ref) -> None:
         self._enter(block.state)
@@ -145,7 +145,7 @@ class _Walk:
 
     def _first_alternative(self, block: Block) -> int:
         for index, alternative in enumerate(block.alternatives):
-            if self._stream.la() in alternative.first():
+            if self._stream.la() in alternative.starts:
                 return index
         current = self._stream.current
         raise NoAlternative(current, current)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .lexer import BYTES, ESCAPED_IDENT, FLOAT, IDENT, INT, STRING, UINT, Token
 from .parser import Parser, Syntax, SyntaxFailure, TooDeep
-from .syntax_grammar import RULES, Tokens
+from .syntax_grammar import END, MEMBER_STARTS, OPT_EXPR_STARTS, OPT_FIELD_STARTS, Tokens
 from .syntax_tokens import Stream
 
 _RELATIONS = frozenset({"<", "<=", ">=", ">", "==", "!=", "in"})
@@ -54,7 +54,7 @@ class Decisions:
             return current in (".", "[")
         if decision == "minus":
             return self._another_minus()
-        following = RULES["optField" if decision == "next field" else "optExpr"].first()
+        following = OPT_FIELD_STARTS if decision == "next field" else OPT_EXPR_STARTS
         return current == "," and self._stream.la(2) in following
 
     def choose(self, decision: str) -> int:
@@ -65,12 +65,11 @@ class Decisions:
         return NoAlternative(self._stream.current, self._stream.peek(distance))
 
     def _another_minus(self) -> bool:
-        members = RULES["member"].first()
         if self._stream.la() != "-":
-            if self._stream.la() in members:
+            if self._stream.la() in MEMBER_STARTS:
                 return False
             raise self._fail(1)
-        if self._stream.la(2) == "-" or self._stream.la(2) in members:
+        if self._stream.la(2) == "-" or self._stream.la(2) in MEMBER_STARTS:
             return True
         raise self._fail(2)
 
@@ -91,16 +90,15 @@ class Decisions:
         current = self._stream.la()
         if current == "!":
             return 1
-        members = RULES["member"].first()
         if current != "-":
-            if current in members:
+            if current in MEMBER_STARTS:
                 return 0
             raise self._fail(1)
         following = self._stream.la(2)
         if following in _SIGNED:
             self._look_beyond_number()
             return 0
-        if following == "-" or following in members:
+        if following == "-" or following in MEMBER_STARTS:
             return 2
         raise self._fail(2)
 
@@ -120,7 +118,7 @@ class Decisions:
         self._looked_at += parser.position - stream.index
         following = stream.tokens[parser.position]
         allowed = _RELATIONS | _PRODUCTS | _SUMS | {"&&", "||", "?"}
-        if following.type not in self._expected_after(frozenset({"<end>"})) | allowed:
+        if following.type not in self._expected_after(frozenset({END})) | allowed:
             raise NoAlternative(stream.current, following)
 
     def _primary(self) -> int:

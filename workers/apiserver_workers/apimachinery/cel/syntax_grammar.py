@@ -80,6 +80,7 @@ class Seq:
     """Parts one after another."""
 
     parts: Sequence[Part]
+    starts: Tokens = _NONE
 
     def first(self) -> Tokens:
         found: Tokens = _NONE
@@ -90,6 +91,7 @@ class Seq:
         return found | {END}
 
     def resolve(self, after: Tokens) -> None:
+        self.starts = self.first()
         for part in reversed(self.parts):
             part.resolve(after)
             after = part.first() | (after if isinstance(part, (Opt, Star)) else _NONE)
@@ -97,16 +99,18 @@ class Seq:
 
 @dataclass(eq=False, slots=True)
 class Opt:
-    """A part that may be missing."""
+    """A part that may be missing. `starts` are the tokens that it may start with."""
 
     body: Seq
     state: State = field(default_factory=State)
+    starts: Tokens = _NONE
 
     def first(self) -> Tokens:
         return self.body.first()
 
     def resolve(self, after: Tokens) -> None:
-        self.state.next = self.first() | after
+        self.starts = self.first()
+        self.state.next = self.starts | after
         self.body.resolve(after)
 
 
@@ -118,12 +122,14 @@ class Star:
     decide: str = ""
     state: State = field(default_factory=State)
     back: State = field(default_factory=State)
+    starts: Tokens = _NONE
 
     def first(self) -> Tokens:
         return self.body.first()
 
     def resolve(self, after: Tokens) -> None:
-        self.state.next = self.first() | after
+        self.starts = self.first()
+        self.state.next = self.starts | after
         self.back.next = self.state.next
         self.body.resolve(self.state.next)
 
@@ -136,13 +142,15 @@ class Plus:
     decide: str = ""
     state: State = field(default_factory=State)
     back: State = field(default_factory=State)
+    starts: Tokens = _NONE
 
     def first(self) -> Tokens:
         return self.body.first()
 
     def resolve(self, after: Tokens) -> None:
-        self.state.next = self.first()
-        self.back.next = self.first() | after
+        self.starts = self.first()
+        self.state.next = self.starts
+        self.back.next = self.starts | after
         self.body.resolve(self.back.next)
 
 
@@ -153,6 +161,7 @@ class Block:
     alternatives: Sequence[Seq]
     decide: str = ""
     state: State = field(default_factory=State)
+    starts: Tokens = _NONE
 
     def first(self) -> Tokens:
         found: Tokens = _NONE
@@ -161,7 +170,8 @@ class Block:
         return found
 
     def resolve(self, after: Tokens) -> None:
-        self.state.next = self.first()
+        self.starts = self.first()
+        self.state.next = self.starts
         for alternative in self.alternatives:
             alternative.resolve(after)
 
@@ -293,3 +303,7 @@ RULES: dict[str, Part] = {
 }
 for _rule in RULES.values():
     _rule.resolve(frozenset({END}))
+
+OPT_EXPR_STARTS = RULES["optExpr"].first()
+OPT_FIELD_STARTS = RULES["optField"].first()
+MEMBER_STARTS = RULES["member"].first()

@@ -206,11 +206,18 @@ def _to_object(type: Type, read: Body, *, repeats_matter: bool) -> tuple[dict[st
     suspect = repeats_matter and read.text and jsontext.may_repeat_keys(read.text, value)
     if obj is not None and not unknown and not suspect:
         return obj, read.repeated
-    document = jsontext.load_pairs(read.text) if suspect else value
-    found = explain(type, document if isinstance(document, Pairs) else value)
+    # What has no text of its own, such as a patched value, is a Go map upstream, whose keys are sorted when it is written.
+    document = jsontext.load_pairs(read.text) if suspect else value if repeats_matter else _in_key_order(value)
+    found = explain(type, document if isinstance(document, Pairs | dict) else value)
     if obj is None or found.error:
         raise DecodeError(found.error or "json: cannot unmarshal the object")
     return obj, read.repeated + found.strict
+
+
+def _in_key_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_key_order(value[name]) for name in sorted(value)}
+    return [_in_key_order(item) for item in value] if isinstance(value, list) else value
 
 
 def summary(body: bytes) -> str:

@@ -7,17 +7,23 @@ decodes by itself (times, quantities) ends the walk at once. Unknown and repeate
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from apiserver_workers.apimachinery import quantity, times
 from apiserver_workers.apimachinery.codec.jsontext import Pairs
-from apiserver_workers.apimachinery.codec.normal import INT_LIMITS, base64_error
+from apiserver_workers.apimachinery.codec.normal import INT_LIMITS, base64_error, is_byte
 from apiserver_workers.apimachinery.types import Field, Type
 
 # Upstream stops counting there.
 _MOST_STRICT_ERRORS = 100
 
+# Facts of the Go source that schemas do not tell: types with names of their own, and embedded structs.
+GO_TYPES = Path(__file__).parent.parent / "data" / "go_types.json"
 _GO_TYPES = {"boolean": "bool", "number": "float64", "bytes": "[]uint8", "string": "string", "raw": "interface {}"}
 
 
@@ -68,7 +74,8 @@ def _object(type: Type, value: Any, path: str, names: tuple[str, ...], found: Ex
             found.repeated(here)
         seen.add(key)
         if item is not None:
-            _Walk(type.short_name, (*names, key), found).value(member, item, here)
+            inner = (*names, *embedded_in(type.name, key), key)
+            _Walk(type.short_name, inner, found).value(member, item, here, named_type(type.name, key))
 
 
 class _Walk:
@@ -79,34 +86,44 @@ class _Walk:
         self.found = found
         self.go_field = f"{struct}.{'.'.join(names)}"
 
-    def value(self, member: Field, value: Any, path: str) -> None:
+    def value(self, member: Field, value: Any, path: str, named: str = "") -> None:
+        """`named` is the Go type of the field if names of types other than structs are part of it."""
         if member.form in _OWN_DECODERS:
             _OWN_DECODERS[member.form](self, value)
         elif member.form == "object" and member.type is not None:
-            if self._is(value, (dict, Pairs), member):
+            if self._is(value, (dict, Pairs), member, named):
                 _object(member.type, value, path, self.names, self.found)
         elif member.form == "list" and member.element is not None:
-            if self._is(value, (list,), member):
+            if self._is(value, (list,), member, named):
                 for index, item in enumerate(value):
                     if item is not None:
-                        self.value(member.element, item, f"{path}[{index}]")
+                        self.value(member.element, item, f"{path}[{index}]", _inner_type(named))
         elif member.form == "map" and member.element is not None:
-            if self._is(value, (dict, Pairs), member):
-                self._map(member.element, value, path)
+            if self._is(value, (dict, Pairs), member, named):
+                self._map(member.element, value, path, _inner_type(named))
+        elif member.form == "bytes" and isinstance(value, list):
+            self._byte_list(value)
         elif member.form in _SCALARS:
-            self._scalar(member, value)
+            self._scalar(member, value, named)
 
-    def _map(self, element: Field, value: Any, path: str) -> None:
+    def _map(self, element: Field, value: Any, path: str, named: str) -> None:
         seen = set()
         for key, item in _items(value):
             if key in seen:
                 self.found.repeated(f"{path}.{key}")
             seen.add(key)
             if item is not None:
-                self.value(element, item, f"{path}.{key}")
+                self.value(element, item, f"{path}.{key}", named)
 
-    def _scalar(self, member: Field, value: Any) -> None:
-        if not self._is(value, _SCALARS[member.form], member):
+    def _byte_list(self, value: list[Any]) -> None:
+        """Bytes may be a list of numbers."""
+        for item in value:
+            if item is not None and not is_byte(item):
+                kind = f"number {item}" if json_kind(item) == "number" else json_kind(item)
+                self.found.wrong(self.mismatch(kind, "uint8"))
+
+    def _scalar(self, member: Field, value: Any, named: str) -> None:
+        if not self._is(value, _SCALARS[member.form], member, named):
             return
         if member.form == "bytes":
             offset = base64_error(value)
@@ -117,14 +134,37 @@ class _Walk:
             if value.__class__ is float or not low <= value <= high:
                 self.found.wrong(self.mismatch(f"number {value}", go_type(member)))
 
-    def _is(self, value: Any, classes: tuple[type, ...], member: Field) -> bool:
+    def _is(self, value: Any, classes: tuple[type, ...], member: Field, named: str) -> bool:
         if value.__class__ in classes:
             return True
-        self.found.wrong(self.mismatch(json_kind(value), go_type(member)))
+        self.found.wrong(self.mismatch(json_kind(value), named or go_type(member)))
         return False
 
     def mismatch(self, kind: str, go_type: str) -> str:
         return f"json: cannot unmarshal {kind} into Go struct field {self.go_field} of type {go_type}"
+
+
+@functools.cache
+def _go_names() -> dict[str, dict[str, dict[str, str]]]:
+    facts: dict[str, dict[str, dict[str, str]]] = orjson.loads(GO_TYPES.read_bytes())
+    return facts
+
+
+def named_type(definition: str, field: str) -> str:
+    """The Go type of a field that has a name of its own (`[]v1.FinalizerName`), "" of all others."""
+    return _go_names().get(definition, {}).get("types", {}).get(field, "")
+
+
+def embedded_in(definition: str, field: str) -> list[str]:
+    """The embedded structs that a field lies in, which are part of its path in messages."""
+    chain = _go_names().get(definition, {}).get("embedded", {}).get(field, "")
+    return chain.split(".") if chain else []
+
+
+def _inner_type(named: str) -> str:
+    """The Go type of the elements of a list or map."""
+    opening, _, element = named.partition("]")
+    return element.removeprefix("*") if opening in ("[", "map[string") or opening.startswith("map[") else ""
 
 
 def _items(value: Any) -> Iterable[tuple[str, Any]]:
@@ -143,7 +183,7 @@ def json_kind(value: Any) -> str:
 
 
 def go_type(member: Field) -> str:
-    """The Go type of a field, as far as the facts tell it (named strings and maps are not among them)."""
+    """The Go type of a field that has no named string, list or map in it."""
     if member.form == "object" and member.type is not None:
         return member.type.go_name
     if member.form == "integer":

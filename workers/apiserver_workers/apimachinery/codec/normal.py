@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver_workers.apimachinery import quantity, times
-from apiserver_workers.apimachinery.types import Field, Type, once_per_type
+from apiserver_workers.apimachinery.types import Field, Type
 
 # (value, names of unknown fields seen) -> the value as Go writes it, None: left out.
 Step = Callable[[Any, list[str]], Any]
@@ -44,9 +44,16 @@ def normalise(type: Type, obj: dict[str, Any], unknown: list[str] | None = None)
     return plan(type)(obj, [] if unknown is None else unknown)
 
 
-@once_per_type
-def plan(type: Type) -> Step:
-    """The step for objects of that type, compiled once."""
+def plan(type: Type, *, own: bool = False) -> Step:
+    """The step for objects of that type, compiled once; `own`: a kind reaches them by structs alone."""
+    own = own or type.is_object
+    step: Step | None = type.compiled.get((plan, own))
+    if step is None:
+        step = type.compiled[plan, own] = _object(type, own)
+    return step
+
+
+def _object(type: Type, own: bool) -> Step:
     table: dict[str, Step] = {}
     always: list[tuple[str, Any]] = []
     compiled = False
@@ -55,9 +62,7 @@ def plan(type: Type) -> Step:
         # On first use, because types are recursive.
         nonlocal compiled
         for name, member in type.fields.items():
-            table[name] = field_step(member)
-            if type.is_object and member.form == "list" and not member.omitempty:
-                table[name] = _keeping_empty(table[name])
+            table[name] = _own_step(member) if own else field_step(member)
             if is_always_written(member):
                 always.append((name, _zero(member)))
         compiled = True
@@ -115,6 +120,14 @@ def field_step(member: Field) -> Step:
         return _schema_union(member)
     dropped = member.omitempty and not member.pointer
     return _scalar(member.form, dropped=dropped)
+
+
+def _own_step(member: Field) -> Step:
+    """The step for a field of a kind's own structs."""
+    if member.form == "object" and member.type is not None:
+        return plan(member.type, own=True)
+    step = field_step(member)
+    return _keeping_empty(step) if member.form == "list" and not member.omitempty else step
 
 
 def _scalar(form: str, *, dropped: bool) -> Step:
@@ -176,7 +189,7 @@ def _list(member: Field, element: Field) -> Step:
 
 
 def _keeping_empty(step: Step) -> Step:
-    """A list of a kind's own that Go always writes: an empty one is told from none until it is stored."""
+    """A list of a kind or its spec that Go always writes: an empty one is told from none until it is stored."""
 
     def run(value: Any, unknown: list[str]) -> Any:
         return [] if value == [] else step(value, unknown)
@@ -200,7 +213,13 @@ def _map(member: Field, element: Field) -> Step:
     return run
 
 
+def is_byte(value: Any) -> bool:
+    return value.__class__ is int and 0 <= value < 256
+
+
 def _bytes(value: Any, unknown: list[str]) -> str:
+    if value.__class__ is list:
+        return _bytes_of_numbers(value)
     if value.__class__ is not str:
         raise Mismatch
     try:
@@ -208,6 +227,14 @@ def _bytes(value: Any, unknown: list[str]) -> str:
     except ValueError:
         data = lenient_base64(value)
     return binascii.b2a_base64(data, newline=False).decode()
+
+
+def _bytes_of_numbers(value: list[Any]) -> str:
+    """Go takes a list of numbers, too; null leaves a zero."""
+    numbers = [0 if item is None else item for item in value]
+    if not all(map(is_byte, numbers)):
+        raise Mismatch
+    return binascii.b2a_base64(bytes(numbers), newline=False).decode()
 
 
 def _bytes_or_drop(value: Any, unknown: list[str]) -> str | None:

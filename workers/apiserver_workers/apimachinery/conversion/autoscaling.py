@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from apiserver_workers.apimachinery import quantity
 from apiserver_workers.apimachinery.codec.normal import Mismatch, normalise
 from apiserver_workers.apimachinery.types import Type, TypeModel
 
@@ -149,11 +150,17 @@ def _to_v2(metric: dict[str, Any], key: str, names: dict[str, dict[str, str]]) -
                 "selector": flat.get("metricSelector") or flat.get("selector"),
             }
         values = {mine: flat[theirs] for mine, theirs in names[source].items() if flat.get(theirs) is not None}
+        if source == "object" and key == "target" and "averageValue" in values and _is_zero(values.get("value", "0")):
+            values.pop("value", None)  # version 1 cannot leave it out
         if key == "target":
             values["type"] = _target_type(source, values)
         body[key] = values
         out[source] = body
     return out
+
+
+def _is_zero(amount: str) -> bool:
+    return quantity.parse(amount).nano == 0
 
 
 def _target_type(source: str, values: dict[str, Any]) -> str:

@@ -33,18 +33,15 @@ def agree_on_pod_cidrs(node: dict[str, Any]) -> None:
 
 
 def agree_on_pod_addresses(pod: dict[str, Any]) -> None:
-    """Convert_v1_PodStatus_To_core_PodStatus: podIP and hostIP are the first of podIPs and hostIPs."""
+    """Convert_v1_PodStatus_To_core_PodStatus: podIP is the first of podIPs."""
     status = pod.get("status")
     if not status:
         return
-    for one, many in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
-        if one in status or many in status:
-            first = status.get(one)
-            listed = status.get(many) or []
-            if first and (not listed or listed[0].get("ip") != first):
-                status[many] = [{"ip": first}]
-            elif listed and not first:
-                status[one] = listed[0].get("ip", "")
+    first, listed = status.get("podIP"), status.get("podIPs") or []
+    if first and (not listed or listed[0].get("ip") != first):
+        status["podIPs"] = [{"ip": first}]
+    elif listed and not first:
+        status["podIP"] = listed[0].get("ip", "")
 
 
 def _agree(holder: dict[str, Any], one: str, many: str) -> None:

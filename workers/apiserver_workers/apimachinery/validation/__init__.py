@@ -13,6 +13,7 @@ from apiserver_workers.apimachinery.validation.field import Errors
 from apiserver_workers.apimachinery.validation.kinds import DEFAULT, kind_validation
 from apiserver_workers.apimachinery.validation.meta import (
     validate_contents,
+    validate_finalizers,
     validate_object_meta,
     validate_object_meta_update,
     validate_standard_finalizers,
@@ -22,8 +23,6 @@ from apiserver_workers.apimachinery.validation.rules import KindValidation
 
 __all__ = ["validate_create", "validate_update"]
 
-STATUS_METADATA = "U*"
-
 
 def validate_create(info: ResourceInfo, obj: dict[str, Any]) -> Errors:
     """The faults of a new, defaulted object; empty when it may be stored."""
@@ -32,7 +31,8 @@ def validate_create(info: ResourceInfo, obj: dict[str, Any]) -> Errors:
     errors: Errors = []
     if rules.name is not None:
         errors += validate_object_meta(metadata, namespaced=info.namespaced, check_name=rules.name)
-        errors += validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
+        if not rules.any_finalizer:
+            errors += validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
     if rules.create is not None:
         errors += rules.create(obj)
     if rules.name is None and not errors:
@@ -44,22 +44,24 @@ def validate_update(info: ResourceInfo, new: dict[str, Any], old: dict[str, Any]
     """The faults of replacing `old` by `new` (`subresource`: status, scale, ... or the object itself).
 
     rest.BeforeUpdate looks at the metadata once as a new object's and once as an update's; then the kind's rules do, in
-    a way of their own (`KindValidation.metadata`). The name cannot differ from the stored one, so it is not looked at.
+    steps of their own (`KindValidation`). The name cannot differ from the stored one, so it is not looked at.
     """
     rules = _rules(info)
     metadata = new["metadata"]
     contents = validate_contents(metadata)
-    changed = validate_object_meta_update(metadata, old["metadata"])
+    created = contents + validate_finalizers(metadata.get("finalizers"), "metadata.finalizers")
+    updated = validate_object_meta_update(metadata, old["metadata"]) + contents
     finalizers = validate_standard_finalizers(metadata.get("finalizers"), "metadata.finalizers")
-    errors = contents + changed + contents
+    found = {"m": created, "M": created + finalizers, "u": updated, "U": updated + finalizers}
+    errors = created + updated
     check = rules.updates.get(subresource)
-    for step in STATUS_METADATA if subresource and subresource != "scale" else rules.metadata:
-        if step == "U":
-            errors += changed + contents + finalizers
-        elif step == "M":
-            errors += contents + finalizers
-        elif check is not None:
+    for step in rules.status if subresource and subresource != "scale" else rules.metadata:
+        if step in found:
+            errors += found[step]
+        elif step == "*" and check is not None:
             errors += check(new, old)
+        elif step == "C" and rules.create is not None:
+            errors += rules.create(new)
     return errors
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.jsonpaths import jsonpath_fault
 from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.conditions import validate_conditions
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -34,13 +36,41 @@ Object = dict[str, Any]
 
 REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 ACTIONS = ("Audit", "Deny", "Warn")
-MOST_ANNOTATIONS = 20
+MOST_ANNOTATIONS, LONGEST_VALUE = 20, 5 * 1024
+MUTATING_OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
+# Words of CEL's grammar that name no variable.
+RESERVED = frozenset(
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
+)
 NOTHING_TO_DO = "validations or auditAnnotations must contain at least one item"
 
 
-def validate_validating_policy(obj: Object) -> Errors:
+def validate_validating_policy(obj: Object, old: Object | None = None) -> Errors:
+    """A policy, or (with `old`) an update of one, whose conditions are looked at only if they differ."""
     spec = section(obj, "spec")
-    errors = _validate_matching(spec)
+    errors = _validate_matching(spec, old)
     validations, annotations = spec.get("validations"), spec.get("auditAnnotations") or []
     if not validations and not annotations:
         return [*errors, required("spec.validations", NOTHING_TO_DO), required("spec.auditAnnotations", NOTHING_TO_DO)]
@@ -59,7 +89,7 @@ def validate_validating_policy(obj: Object) -> Errors:
     return errors
 
 
-def _validate_matching(spec: Object) -> Errors:
+def _validate_matching(spec: Object, old: Object | None, *, mutating: bool = False) -> Errors:
     """What validating and mutating policies have in common: on which requests they act."""
     policy = spec.get("failurePolicy")
     errors: Errors = []
@@ -76,15 +106,29 @@ def _validate_matching(spec: Object) -> Errors:
         errors += _validate_match_resources(constraints, "spec.matchConstraints")
         if not constraints.get("resourceRules"):
             errors.append(required("spec.matchConstraints.resourceRules"))
-    errors += validate_match_conditions(spec.get("matchConditions"), "spec.matchConditions")
+        if mutating:
+            errors += _validate_mutating_operations(constraints, "spec.matchConstraints")
+    if old is None or not _same_conditions(spec, section(old, "spec")):
+        errors += validate_match_conditions(spec.get("matchConditions"), "spec.matchConditions")
     for path, variable in each("spec.variables", spec.get("variables")):
-        name = variable.get("name", "")
-        if not name.strip():
-            errors.append(required(f"{path}.name", "name is not specified"))
-        elif names.is_c_identifier(name):
-            errors.append(invalid(f"{path}.name", name, "name is not a valid CEL identifier"))
-        if not variable.get("expression", "").strip():
-            errors.append(required(f"{path}.expression", "expression is not specified"))
+        errors += _validate_variable(variable, path)
+    return errors
+
+
+def _same_conditions(spec: Object, before: Object) -> bool:
+    conditions = spec.get("matchConditions") or [], before.get("matchConditions") or []
+    return spec.get("paramKind") == before.get("paramKind") and conditions[0] == conditions[1]
+
+
+def _validate_variable(variable: Object, path: str) -> Errors:
+    name = variable.get("name", "")
+    errors: Errors = []
+    if not name.strip():
+        errors.append(required(f"{path}.name", "name is not specified"))
+    elif name in RESERVED or names.is_c_identifier(name):
+        errors.append(invalid(f"{path}.name", name, "must be a valid CEL identifier"))
+    if not variable.get("expression", "").strip():
+        errors.append(required(f"{path}.expression", "expression is not specified"))
     return errors
 
 
@@ -149,7 +193,7 @@ def _validate_validation(validation: Object, path: str) -> Errors:
     if expression and not expression.strip():
         errors.append(invalid(f"{path}.messageExpression", expression, "must be non-empty if specified"))
     if message and not message.strip():
-        errors.append(invalid(f"{path}.message", message, "message must be non-empty if specified"))
+        errors.append(invalid(f"{path}.message", message, "must be non-empty if specified"))
     elif any(end in message.strip() for end in "\r\n"):
         errors.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     reason = validation.get("reason")
@@ -159,11 +203,35 @@ def _validate_validation(validation: Object, path: str) -> Errors:
 
 
 def _validate_annotation(annotation: Object, policy: str, path: str) -> Errors:
-    full = f"{policy}/{annotation.get('key', '')}" if policy else annotation.get("key", "")
-    errors = [invalid(f"{path}.key", full, fault) for fault in names.is_qualified_name(full)]
-    if not annotation.get("valueExpression", "").strip():
-        errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+    name, at = annotation.get("key", ""), f"{path}.key"
+    if policy:
+        full = f"{policy}/{name}"
+        errors = [invalid(at, full, fault) for fault in names.is_qualified_name(full)]
+    else:
+        errors = [invalid(at, name, "requires metadata.name be non-empty")]
+    value, at = annotation.get("valueExpression", "").strip(), f"{path}.valueExpression"
+    if not value:
+        errors.append(required(at, "valueExpression is not specified"))
+    elif names.byte_length(value) > LONGEST_VALUE:
+        errors.append(required(at, f"must not exceed {LONGEST_VALUE} bytes in length"))
     return errors
+
+
+def _validating_policy_status(new: Object, old: Object) -> Errors:
+    status, path = section(new, "status"), "status.typeChecking.expressionWarnings"
+    errors: Errors = []
+    for at, warning in each(path, section(status, "typeChecking").get("expressionWarnings")):
+        if not warning.get("warning"):
+            errors.append(required(f"{at}.warning"))
+        errors += _validate_field_reference(warning.get("fieldRef", "").strip(), f"{at}.fieldRef")
+    return errors + validate_conditions(status.get("conditions"), "status.conditions")
+
+
+def _validate_field_reference(reference: str, path: str) -> Errors:
+    if not reference:
+        return [required(path)]
+    fault = jsonpath_fault(f"{{{reference}}}")
+    return [invalid(path, reference, f"invalid JSONPath: {fault}")] if fault else []
 
 
 def validate_binding(obj: Object) -> Errors:
@@ -195,15 +263,16 @@ def _validate_param_ref(reference: Object, path: str) -> Errors:
             errors.append(forbidden(f"{path}.selector", text))
     if not name and selector is None:
         errors.append(required(path, "one of name or selector must be specified"))
-    return errors + one_of(action, ("Allow", "Deny"), f"{path}.parameterNotFoundAction", needed=True)
+    return errors + one_of(action, ("Deny", "Allow"), f"{path}.parameterNotFoundAction", needed=True)
 
 
 # Mutating policies
 
 
-def validate_mutating_policy(obj: Object) -> Errors:
+def validate_mutating_policy(obj: Object, old: Object | None = None) -> Errors:
+    """A policy, or (with `old`) an update of one, whose conditions are looked at only if they differ."""
     spec = section(obj, "spec")
-    errors = _validate_matching(spec)
+    errors = _validate_matching(spec, old, mutating=True)
     if not spec.get("mutations"):
         errors.append(required("spec.mutations", "mutations must contain at least one item"))
     for path, mutation in each("spec.mutations", spec.get("mutations")):
@@ -212,16 +281,34 @@ def validate_mutating_policy(obj: Object) -> Errors:
     return errors + one_of(policy, ("IfNeeded", "Never"), "spec.reinvocationPolicy", needed=True)
 
 
+def _validate_mutating_operations(match: Object, path: str) -> Errors:
+    """Nothing is left of what is deleted that could be changed."""
+    operations = [one for rule in match.get("resourceRules") or () for one in rule.get("operations") or ()]
+    at = f"{path}.resourceRules.operations"
+    return [not_supported(at, one, MUTATING_OPERATIONS) for one in operations if one not in MUTATING_OPERATIONS]
+
+
+def validate_mutating_binding(obj: Object) -> Errors:
+    errors = validate_binding(obj)
+    match = section(obj, "spec").get("matchResources")
+    return errors if match is None else errors + _validate_mutating_operations(match, "spec.matchResources")
+
+
 def _validate_mutation(mutation: Object, path: str) -> Errors:
     kind = mutation.get("patchType", "")
     if kind not in PATCH_TYPES:
         return one_of(kind, PATCH_TYPES, f"{path}.patchType", needed=True)
-    field = PATCH_TYPES[kind]
-    if (patch := mutation.get(field)) is None:
-        return [required(f"{path}.{field}", f"must be specified when patchType is {kind}")]
-    if not patch.get("expression", "").strip():
-        return [required(f"{path}.{field}.expression", "expression is not specified")]
-    return []
+    errors: Errors = []
+    for other, field in PATCH_TYPES.items():
+        patch, at = mutation.get(field), f"{path}.{field}"
+        if other != kind:
+            if patch is not None:
+                errors.append(invalid(at, f"{{{field}}}", f"must not be specified when patchType is {kind}"))
+        elif patch is None:
+            errors.insert(0, required(at, f"must be specified when patchType is {kind}"))
+        elif not patch.get("expression", "").strip():
+            errors.insert(0, required(f"{at}.expression"))
+    return errors
 
 
 # A mutation's type -> the field that says what it does.
@@ -247,17 +334,19 @@ def validate_validating_binding(obj: Object) -> Errors:
 
 KINDS = {
     (GROUP, "MutatingAdmissionPolicy"): KindValidation(
-        metadata="M*", create=validate_mutating_policy, updates={"": lambda new, old: validate_mutating_policy(new)}
+        metadata="m*", any_finalizer=True, create=validate_mutating_policy, updates={"": validate_mutating_policy}
     ),
     (GROUP, "MutatingAdmissionPolicyBinding"): KindValidation(
-        metadata="M*", create=validate_binding, updates={"": lambda new, old: validate_binding(new)}
+        metadata="mC", any_finalizer=True, create=validate_mutating_binding
     ),
     (GROUP, "ValidatingAdmissionPolicy"): KindValidation(
-        metadata="M*", create=validate_validating_policy, updates={"": lambda new, old: validate_validating_policy(new)}
+        metadata="m*",
+        status="*",
+        any_finalizer=True,
+        create=validate_validating_policy,
+        updates={"": validate_validating_policy, "status": _validating_policy_status},
     ),
     (GROUP, "ValidatingAdmissionPolicyBinding"): KindValidation(
-        metadata="M*",
-        create=validate_validating_binding,
-        updates={"": lambda new, old: validate_validating_binding(new)},
+        metadata="mC", any_finalizer=True, create=validate_validating_binding
     ),
 }

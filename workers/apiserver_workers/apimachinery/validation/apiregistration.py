@@ -6,9 +6,10 @@ import base64
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.field import Errors, invalid, required
+from apiserver_workers.apimachinery.validation.field import Errors, each, invalid, not_supported, required, section
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 
+STATUSES = ("True", "False", "Unknown")
 MAX_GROUP_PRIORITY, MAX_VERSION_PRIORITY = 20000, 1000
 
 
@@ -58,11 +59,21 @@ def _validate_remote(spec: dict[str, Any]) -> Errors:
     return errors
 
 
+def _status_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    return [
+        not_supported(f"{at}.status", condition.get("status", ""), STATUSES)
+        for at, condition in each("status.conditions", section(new, "status").get("conditions"))
+        if condition.get("status") not in STATUSES
+    ]
+
+
 KINDS = {
     ("apiregistration.k8s.io", "APIService"): KindValidation(
         name=names.is_path_segment,
-        metadata="UM*",
+        metadata="umC",
+        status="u*",
+        any_finalizer=True,
         create=validate_api_service,
-        updates={"": lambda new, old: validate_api_service(new)},
+        updates={"status": _status_update},
     ),
 }

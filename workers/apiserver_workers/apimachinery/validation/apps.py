@@ -10,6 +10,7 @@ from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
+    each,
     forbidden,
     invalid,
     not_supported,
@@ -18,9 +19,11 @@ from apiserver_workers.apimachinery.validation.field import (
     unchanged,
 )
 from apiserver_workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from apiserver_workers.apimachinery.validation.pod_annotations import validate_pod_annotations
 from apiserver_workers.apimachinery.validation.pod_spec import validate_pod_template
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.selectors import is_empty, validate_label_selector
+from apiserver_workers.apimachinery.validation.volumes_claims import validate_claim_spec
 
 GROUP = "apps"
 RETENTION = ("Retain", "Delete")
@@ -38,7 +41,14 @@ STATEFUL_SET_FORBIDDEN = (
     "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
 )
 STATUS_COUNTS = {
-    "ReplicaSet": ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"),
+    "ReplicaSet": (
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ),
     "Deployment": (
         "observedGeneration",
         "replicas",
@@ -46,6 +56,7 @@ STATUS_COUNTS = {
         "readyReplicas",
         "availableReplicas",
         "unavailableReplicas",
+        "terminatingReplicas",
     ),
     "DaemonSet": (
         "currentNumberScheduled",
@@ -61,18 +72,20 @@ STATUS_COUNTS = {
 }
 
 
-def validate_selected_template(
-    spec: dict[str, Any], path: str, *, kind: str, selector: dict[str, Any] | None, selector_usable: bool = True
-) -> Errors:
-    """A workload's template: its labels are selected, its pod spec is valid and restarts always."""
-    template, at = spec.get("template") or {}, f"{path}.template"
-    errors: Errors = []
+def validate_selected_template(spec: dict[str, Any]) -> Errors:
+    """ValidatePodTemplateSpecForReplicaSet: labels are selected, the pod spec is valid and restarts always."""
+    template, path = spec.get("template") or {}, "spec.template"
+    errors = validate_template_labels(template, spec.get("selector"), path)
+    errors += validate_pod_template(template, path)
+    return errors + validate_restarting_pod(template, path, "ReplicaSet")
+
+
+def validate_template_labels(template: dict[str, Any], selector: dict[str, Any] | None, path: str) -> Errors:
+    """A workload selects its own pods; `selector` is one without faults."""
     labels = section(template, "metadata").get("labels")
-    if selector_usable and not label_selector_matches(selector, labels or {}):
-        text = "`selector` does not match template `labels`"
-        errors.append(invalid(f"{at}.metadata.labels", labels, text))
-    errors += validate_pod_template(template, at)
-    return errors + validate_restarting_pod(template, at, kind)
+    if label_selector_matches(selector, labels or {}):
+        return []
+    return [invalid(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")]
 
 
 def validate_restarting_pod(template: dict[str, Any], path: str, kind: str) -> Errors:
@@ -131,7 +144,7 @@ def validate_deployment(obj: dict[str, Any]) -> Errors:
     faults, usable = _validate_selector(spec, empty=empty, broken="invalid label selector")
     errors += faults
     if usable:
-        errors += validate_selected_template(spec, "spec", kind="ReplicaSet", selector=spec.get("selector"))
+        errors += validate_selected_template(spec)
     errors += _validate_deployment_strategy(spec.get("strategy") or {})
     ready, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds")
     errors += at_least_zero(ready, "spec.minReadySeconds")
@@ -253,7 +266,7 @@ def validate_replica_set(obj: dict[str, Any]) -> Errors:
     faults, usable = _validate_selector(spec, empty=empty, broken="invalid label selector")
     errors += faults
     if usable:
-        errors += validate_selected_template(spec, "spec", kind="ReplicaSet", selector=spec.get("selector"))
+        errors += validate_selected_template(spec)
     return errors
 
 
@@ -273,10 +286,13 @@ def validate_daemon_set(obj: dict[str, Any]) -> Errors:
     spec = section(obj, "spec")
     selector = spec.get("selector")
     errors = validate_label_selector(selector, "spec.selector")
-    usable = not errors
+    template = spec.get("template") or {}
+    if not errors:
+        errors += validate_template_labels(template, selector, "spec.template")
     if selector is not None and is_empty(selector):
         errors.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
-    errors += validate_selected_template(spec, "spec", kind="DaemonSet", selector=selector, selector_usable=usable)
+    errors += validate_pod_template(template, "spec.template")
+    errors += validate_restarting_pod(template, "spec.template", "DaemonSet")
     errors += at_least_zero(spec.get("minReadySeconds"), "spec.minReadySeconds")
     errors += _validate_daemon_strategy(spec.get("updateStrategy") or {})
     return errors + at_least_zero(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit")
@@ -317,7 +333,12 @@ def _daemon_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 def validate_stateful_set(obj: dict[str, Any]) -> Errors:
-    spec = section(obj, "spec")
+    """ValidateStatefulSet."""
+    return _validate_stateful_spec(section(obj, "spec"), new=True, check_template=True)
+
+
+def _validate_stateful_spec(spec: dict[str, Any], *, new: bool, check_template: bool) -> Errors:
+    """ValidateStatefulSetSpec; what can never change is checked in a `new` set only."""
     errors: Errors = []
     policy, path = spec.get("podManagementPolicy", ""), "spec.podManagementPolicy"
     if not policy:
@@ -326,38 +347,52 @@ def validate_stateful_set(obj: dict[str, Any]) -> Errors:
         errors.append(invalid(path, policy, "must be 'OrderedReady' or 'Parallel'"))
     errors += _validate_stateful_strategy(spec.get("updateStrategy") or {})
     errors += _validate_retention(spec.get("persistentVolumeClaimRetentionPolicy"))
-    for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+    for at, claim in each("spec.volumeClaimTemplates", spec.get("volumeClaimTemplates") if new else ()):
+        errors += validate_claim_spec(section(claim, "spec"), f"{at}.spec")
+    for field in ("replicas", "minReadySeconds"):
         errors += at_least_zero(spec.get(field), f"spec.{field}")
     errors += at_least_zero(section(spec, "ordinals").get("start"), "spec.ordinals.start")
+    if (name := spec.get("serviceName")) and new:
+        errors += [invalid("spec.serviceName", name, fault) for fault in names.is_dns1123_label(name)]
     empty = "empty selector is invalid for statefulset"
     faults, usable = _validate_selector(spec, empty=empty, broken="")
     errors += faults
-    if name := spec.get("serviceName"):
-        errors += [invalid("spec.serviceName", name, fault) for fault in names.is_dns1123_subdomain(name)]
-    template, selector = spec.get("template") or {}, spec.get("selector")
     if usable:
-        labels = section(template, "metadata").get("labels")
-        if not label_selector_matches(selector, labels or {}):
-            text = "`selector` does not match template `labels`"
-            errors.append(invalid("spec.template.metadata.labels", labels, text))
-        errors += _validate_stateful_template(template, spec.get("volumeClaimTemplates") or [], "spec.template")
-    return errors + validate_restarting_pod(template, "spec.template", "StatefulSet")
+        errors += _validate_stateful_template(spec, "spec.template", check_pod=check_template)
+    return errors + validate_restarting_pod(spec.get("template") or {}, "spec.template", "StatefulSet")
 
 
-def _validate_stateful_template(template: dict[str, Any], claims: list[dict[str, Any]], path: str) -> Errors:
-    """ValidatePodTemplateSpecForStatefulSet: containers may mount what the claim templates will make.
+def _validate_stateful_template(spec: dict[str, Any], path: str, *, check_pod: bool) -> Errors:
+    """ValidatePodTemplateSpecForStatefulSet, of the template as the controller completes it for each pod.
 
     Labels and annotations are looked at twice, as upstream does, so that clients see the same causes.
     """
-    meta, pod = section(template, "metadata"), section(template, "spec")
-    errors = validate_labels(meta.get("labels"), f"{path}.labels")
-    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
-    own = {volume.get("name") for volume in pod.get("volumes") or ()}
-    made = [section(claim, "metadata").get("name", "") for claim in claims]
-    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in made if name not in own]
-    if volumes:
-        template = {**template, "spec": {**pod, "volumes": [*(pod.get("volumes") or ()), *volumes]}}
-    return errors + validate_pod_template(template, path)
+    template = spec.get("template") or {}
+    errors = validate_template_labels(template, spec.get("selector"), path)
+    pod = _completed_pod(section(template, "spec"), spec.get("volumeClaimTemplates") or [])
+    if check_pod:
+        errors += validate_pod_template(template | {"spec": pod}, path)
+    meta = section(template, "metadata")
+    annotations = meta.get("annotations")
+    errors += validate_labels(meta.get("labels"), f"{path}.labels")
+    errors += validate_annotations(annotations, f"{path}.annotations")
+    if annotations:
+        errors += validate_pod_annotations(annotations, pod, f"{path}.annotations")
+    return errors
+
+
+def _completed_pod(pod: dict[str, Any], claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """The pod spec without the names that the controller replaces, with a volume for each claim that it makes."""
+    pod = {name: value for name, value in pod.items() if name not in ("hostname", "subdomain")}
+    made = {section(claim, "metadata").get("name", "") for claim in claims}
+    if made:
+        volumes = [_claimed(name) for name in sorted(made)]
+        pod["volumes"] = volumes + [volume for volume in pod.get("volumes") or () if volume.get("name") not in made]
+    return pod
+
+
+def _claimed(name: str) -> dict[str, Any]:
+    return {"name": name, "persistentVolumeClaim": {"claimName": name}}
 
 
 def _validate_stateful_strategy(strategy: dict[str, Any]) -> Errors:
@@ -392,7 +427,9 @@ def _validate_retention(policy: dict[str, Any] | None) -> Errors:
 
 
 def _stateful_set_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    errors = validate_stateful_set(new)
+    """ValidateStatefulSetUpdate: the template of a set that was not valid before is not looked at."""
+    was_valid = not _validate_stateful_spec(section(old, "spec"), new=False, check_template=True)
+    errors = _validate_stateful_spec(section(new, "spec"), new=False, check_template=was_valid)
     fields = section(new, "spec").keys() | section(old, "spec").keys()
     fixed = fields - set(STATEFUL_SET_MUTABLE)
     if any(section(new, "spec").get(field) != section(old, "spec").get(field) for field in fixed):
@@ -412,13 +449,18 @@ def _stateful_set_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 def validate_controller_revision(obj: dict[str, Any]) -> Errors:
-    return ([] if obj.get("data") is not None else [required("data", "data is mandatory")]) + at_least_zero(
-        obj.get("revision"), "revision"
-    )
+    """ValidateControllerRevisionCreate."""
+    errors = at_least_zero(obj.get("revision"), "revision")
+    data = obj.get("data")
+    if data is None:
+        errors.append(required("data", "data is mandatory"))
+    elif not isinstance(data, dict):
+        errors.append(required("data", "data must be a valid JSON object"))
+    return errors
 
 
 def _controller_revision_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    return validate_controller_revision(new) + unchanged(new.get("data"), old.get("data"), "data")
+    return at_least_zero(new.get("revision"), "revision") + unchanged(new.get("data"), old.get("data"), "data")
 
 
 def _scaled(update: Any, status: Any, create: Any, name: names.Checker = names.is_dns1123_subdomain) -> KindValidation:

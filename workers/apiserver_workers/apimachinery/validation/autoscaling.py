@@ -17,6 +17,7 @@ from apiserver_workers.apimachinery.validation.field import (
     required,
     section,
 )
+from apiserver_workers.apimachinery.validation.resource_lists import validate_container_resource_name
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 
 Object = dict[str, Any]
@@ -29,20 +30,16 @@ NO_TARGET = "must set either a target value for metric or a per-pod target"
 
 
 def validate_autoscaler(obj: Object) -> Errors:
-    return _validate_spec(section(obj, "spec"), lowest=_lowest(), group_needed=True)
+    """ValidateHorizontalPodAutoscaler."""
+    return _validate_spec(section(obj, "spec"), None)
 
 
 def _autoscaler_update(new: Object, old: Object) -> Errors:
-    """What an old object got away with, its new form may keep."""
-    before = section(old, "spec")
-    group_needed = not _version_fault(section(before, "scaleTargetRef"), group_needed=True)
-    return _validate_spec(
-        section(new, "spec"), lowest=0 if before.get("minReplicas") == 0 else _lowest(), group_needed=group_needed
-    )
+    return _validate_spec(section(new, "spec"), section(old, "spec"))
 
 
-def _lowest() -> int:
-    return 0 if feature_gates.enabled("HPAScaleToZero") else 1
+def _lowest(was: Object) -> int:
+    return 0 if was.get("minReplicas") == 0 or feature_gates.enabled("HPAScaleToZero") else 1
 
 
 def _autoscaler_status_update(new: Object, old: Object) -> Errors:
@@ -53,19 +50,25 @@ def _autoscaler_status_update(new: Object, old: Object) -> Errors:
     return errors
 
 
-def _validate_spec(spec: Object, *, lowest: int, group_needed: bool) -> Errors:
+def _validate_spec(spec: Object, was: Object | None) -> Errors:
+    """validateHorizontalPodAutoscalerSpec; what the replaced spec `was` got away with, the new one may keep."""
     errors: Errors = []
+    lowest = _lowest(was or {})
     low, high = spec.get("minReplicas"), spec.get("maxReplicas") or 0
     if low is not None and low < lowest:
         errors.append(invalid("spec.minReplicas", low, f"must be greater than or equal to {lowest}"))
-    if high < 1:
+    if high == 0:
         errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
+    elif high < 0:
+        errors.append(invalid("spec.maxReplicas", high, "must be greater than or equal to 1"))
     if low is not None and high < low:
         errors.append(invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"))
-    errors += _validate_reference(section(spec, "scaleTargetRef"), "spec.scaleTargetRef", group_needed=group_needed)
+    target = section(spec, "scaleTargetRef")
+    errors += _validate_reference(target, "spec.scaleTargetRef", _target_version_fault(target, was))
     metrics = spec.get("metrics") or []
+    lenient = any(_described_fault(metric) for metric in (was or {}).get("metrics") or ())
     for path, metric in each("spec.metrics", metrics):
-        errors += _validate_metric(metric, path)
+        errors += _validate_metric(metric, path, "" if lenient else _described_fault(metric))
     if low == 0 and not any(metric.get("type") in ("Object", "External") for metric in metrics):
         text = "must specify at least one Object or External metric to support scaling to zero replicas"
         errors.append(forbidden("spec.metrics", text))
@@ -75,7 +78,23 @@ def _validate_spec(spec: Object, *, lowest: int, group_needed: bool) -> Errors:
     return errors
 
 
-def _validate_reference(reference: Object, path: str, *, group_needed: bool) -> Errors:
+def _target_version_fault(target: Object, was: Object | None) -> str:
+    """What is wrong with the version of what is scaled; a reference that stays is not looked at."""
+    if was is not None:
+        before = section(was, "scaleTargetRef")
+        if all(before.get(field, "") == target.get(field, "") for field in ("apiVersion", "kind")):
+            return ""
+    return _version_fault(target, group_needed=target.get("kind") != "ReplicationController")
+
+
+def _described_fault(metric: Object) -> str:
+    """What is wrong with the version of an object that a metric describes."""
+    if metric.get("object") is None:
+        return ""
+    return _version_fault(section(metric, "object", "describedObject"), group_needed=False)
+
+
+def _validate_reference(reference: Object, path: str, version_fault: str) -> Errors:
     """ValidateCrossVersionObjectReference."""
     errors: Errors = []
     for field in ("kind", "name"):
@@ -84,8 +103,8 @@ def _validate_reference(reference: Object, path: str, *, group_needed: bool) -> 
             errors.append(required(f"{path}.{field}"))
         else:
             errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_path_segment(value)]
-    if fault := _version_fault(reference, group_needed=group_needed):
-        errors.append(invalid(f"{path}.apiVersion", reference.get("apiVersion", ""), fault))
+    if version_fault:
+        errors.append(invalid(f"{path}.apiVersion", reference.get("apiVersion", ""), version_fault))
     return errors
 
 
@@ -93,15 +112,14 @@ def _version_fault(reference: Object, *, group_needed: bool) -> str:
     version = reference.get("apiVersion", "")
     if version.count("/") > 1:
         return f"unexpected GroupVersion string: {version}"
-    core = reference.get("kind") == "ReplicationController" and version == "v1"
     grouped = bool(version.rpartition("/")[0])
-    return "apiVersion must specify API group" if group_needed and not grouped and not core else ""
+    return "apiVersion must specify API group" if group_needed and not grouped else ""
 
 
 # metrics
 
 
-def _validate_metric(metric: Object, path: str) -> Errors:
+def _validate_metric(metric: Object, path: str, version_fault: str) -> Errors:
     errors: Errors = []
     kind, at = metric.get("type", ""), f"{path}.type"
     if not kind:
@@ -109,6 +127,9 @@ def _validate_metric(metric: Object, path: str) -> Errors:
     unknown = [] if kind in SOURCE_OF_TYPE else [not_supported(at, kind, SOURCE_OF_TYPE)]
     errors += unknown
     present = [field for field in SOURCES if metric.get(field) is not None]
+    if present and present[0] == "object":
+        described = section(metric, "object", "describedObject")
+        errors += _validate_reference(described, f"{path}.object.describedObject", version_fault)
     if present:
         errors += SOURCES[present[0]](metric[present[0]], f"{path}.{present[0]}")
     expected = SOURCE_OF_TYPE.get(kind, "")
@@ -123,11 +144,10 @@ def _validate_metric(metric: Object, path: str) -> Errors:
 
 
 def _object(source: Object, path: str) -> Errors:
-    errors = _validate_reference(section(source, "describedObject"), f"{path}.describedObject", group_needed=False)
-    errors += _validate_named_target(source, path)
+    errors = _validate_named_target(source, path)
     target = section(source, "target")
     if target.get("value") is None and target.get("averageValue") is None:
-        errors.append(required(f"{path}.target.averageValue", NO_TARGET))
+        errors.append(required(f"{path}.target.averageValue", "must set either a target value or averageValue"))
     return errors
 
 
@@ -144,8 +164,7 @@ def _external(source: Object, path: str) -> Errors:
 
 def _pods(source: Object, path: str) -> Errors:
     errors = _validate_named_target(source, path)
-    average = section(source, "target").get("averageValue")
-    if average is None or not _positive(average):
+    if section(source, "target").get("averageValue") is None:
         errors.append(required(f"{path}.target.averageValue", "must specify a positive target averageValue"))
     return errors
 
@@ -156,8 +175,15 @@ def _resource(source: Object, path: str) -> Errors:
 
 
 def _container_resource(source: Object, path: str) -> Errors:
-    errors = [] if source.get("name") else [required(f"{path}.name", "must specify a resource name")]
-    if not source.get("container"):
+    name, container = source.get("name"), source.get("container")
+    errors: Errors = []
+    if name:
+        errors += validate_container_resource_name(name, f"{path}.name")
+    else:
+        errors.append(required(f"{path}.name", "must specify a resource name"))
+    if container:
+        errors += [invalid(f"{path}.container", container, fault) for fault in names.is_dns1123_label(container)]
+    else:
         errors.append(required(f"{path}.container", "must specify a container"))
     return errors + _validate_utilization(section(source, "target"), f"{path}.target")
 

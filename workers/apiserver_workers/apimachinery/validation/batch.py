@@ -10,7 +10,6 @@ from apiserver_workers.apimachinery.label_selectors import label_selector_matche
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.cron import schedule_fault
 from apiserver_workers.apimachinery.validation.field import (
-    IMMUTABLE,
     Errors,
     at_least_zero,
     duplicate,
@@ -29,6 +28,7 @@ from apiserver_workers.apimachinery.validation.field import (
     unchanged,
 )
 from apiserver_workers.apimachinery.validation.job_status import count_indexes, validate_job_status
+from apiserver_workers.apimachinery.validation.job_template import validate_template_update
 from apiserver_workers.apimachinery.validation.networking import validate_domain_prefixed_path
 from apiserver_workers.apimachinery.validation.pod_spec import validate_pod_template
 from apiserver_workers.apimachinery.validation.rules import KindValidation
@@ -47,11 +47,13 @@ UID_LABEL, OLD_UID_LABEL = "batch.kubernetes.io/controller-uid", "controller-uid
 NAME_LABEL, OLD_NAME_LABEL = "batch.kubernetes.io/job-name", "job-name"
 
 
-def validate_job(job: Object) -> Errors:
-    """ValidateJob, after the selector was generated."""
+def validate_job(job: Object, old: Object | None = None) -> Errors:
+    """ValidateJob, after the selector was generated; a job of old may lack the labels that came later."""
     spec = section(job, "spec")
-    errors = _validate_generated_selector(job, spec)
-    errors += validate_job_spec(spec, "spec")
+    held = section(old or {}, "spec", "template", "metadata").get("labels") or {}
+    prefixed = old is None or (NAME_LABEL in held and UID_LABEL in held)
+    errors = _validate_generated_selector(job, spec, prefixed)
+    errors += validate_job_spec(spec, "spec", was=section(old or {}, "spec"))
     if spec.get("completionMode") == "Indexed" and (completions := spec.get("completions") or 0) > 0:
         # The pods' host names are made of the job's name and the index.
         own = job["metadata"].get("name", "")
@@ -62,26 +64,30 @@ def validate_job(job: Object) -> Errors:
     return errors
 
 
-def _validate_generated_selector(job: Object, spec: Object) -> Errors:
+def _validate_generated_selector(job: Object, spec: Object, prefixed: bool) -> Errors:
     """validateGeneratedSelector: labels and selector are those that the server makes."""
     if spec.get("manualSelector") or spec.get("selector") is None:
         return []
     uid, name = job["metadata"].get("uid", ""), job["metadata"].get("name", "")
     labels = section(spec, "template", "metadata").get("labels") or {}
-    errors: Errors = []
-    for label, expected in ((OLD_UID_LABEL, uid), (UID_LABEL, uid), (OLD_NAME_LABEL, name), (NAME_LABEL, name)):
+    expected_labels = {OLD_UID_LABEL: uid, OLD_NAME_LABEL: name}
+    if prefixed:
+        expected_labels |= {UID_LABEL: uid, NAME_LABEL: name}
+    errors: Errors = [] if uid else [required("metadata.uid")]
+    for label, expected in expected_labels.items():
         at = key("spec.template.metadata.labels", label)
         if label not in labels:
             errors.append(required(at, f"must be '{expected}'"))
         elif labels[label] != expected:
             errors.append(invalid(at, labels, f"must be '{expected}'"))
-    if not label_selector_matches(spec["selector"], {UID_LABEL: uid, OLD_UID_LABEL: uid}):
+    usable = not validate_label_selector(spec["selector"], "")
+    if usable and not label_selector_matches(spec["selector"], expected_labels):
         errors.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
     return errors
 
 
-def validate_job_spec(spec: Object, path: str, *, in_template: bool = False) -> Errors:
-    """ValidateJobSpec; a job template (of a CronJob) has no selector yet."""
+def validate_job_spec(spec: Object, path: str, *, in_template: bool = False, was: Object | None = None) -> Errors:
+    """ValidateJobSpec; a job template (of a CronJob) has no selector yet, and `was` is the spec that is replaced."""
     errors = _validate_numbers(spec, path)
     if (manager := spec.get("managedBy")) is not None:
         errors += validate_domain_prefixed_path(manager, f"{path}.managedBy")
@@ -100,9 +106,8 @@ def validate_job_spec(spec: Object, path: str, *, in_template: bool = False) -> 
         choices = REPLACEMENT if spec.get("podFailurePolicy") is None else REPLACEMENT[:1]
         if replacement not in choices:
             errors.append(not_supported(f"{path}.podReplacementPolicy", replacement, choices))
-    if not in_template:
-        errors += _validate_selector(spec, path)
-    return errors + _validate_template(spec, path)
+    errors += _validate_template(spec, path)
+    return errors if in_template else errors + _validate_selector(spec, path, was or {})
 
 
 def _validate_numbers(spec: Object, path: str) -> Errors:
@@ -277,13 +282,15 @@ def _validate_success_rule(rule: Object, completions: int, path: str) -> Errors:
     return errors
 
 
-def _validate_selector(spec: Object, path: str) -> Errors:
+def _validate_selector(spec: Object, path: str, was: Object) -> Errors:
+    """The selector is there and selects the pods; values that it had before its rules were strict are let through."""
     selector = spec.get("selector")
-    errors = (
-        [required(f"{path}.selector")] if selector is None else validate_label_selector(selector, f"{path}.selector")
-    )
+    faults = validate_label_selector(selector, f"{path}.selector")
+    errors = [required(f"{path}.selector")] if selector is None else faults
+    if faults and was and validate_label_selector(was.get("selector"), ""):
+        errors = validate_label_selector(selector, f"{path}.selector", check_values=False)
     labels = section(spec, "template", "metadata").get("labels")
-    if not label_selector_matches(selector, labels or {}):
+    if not faults and not label_selector_matches(selector, labels or {}):
         text = "`selector` does not match template `labels`"
         errors.append(invalid(f"{path}.template.metadata.labels", labels, text))
     return errors
@@ -303,8 +310,9 @@ def _validate_template(spec: Object, path: str) -> Errors:
 
 
 def _job_update(new: Object, old: Object) -> Errors:
+    """ValidateJobUpdate."""
     spec, was = section(new, "spec"), section(old, "spec")
-    errors = validate_job_spec(spec, "spec")
+    errors = validate_job_spec(spec, "spec", was=was)
     completions = spec.get("completions"), was.get("completions")
     if spec.get("completionMode") != "Indexed":
         errors += unchanged(*completions, "spec.completions")
@@ -312,7 +320,7 @@ def _job_update(new: Object, old: Object) -> Errors:
         text = "can only be modified in tandem with spec.parallelism"
         errors.append(invalid("spec.completions", completions[0], text))
     errors += unchanged(spec.get("selector"), was.get("selector"), "spec.selector")
-    errors += _template_unchanged(spec, old)
+    errors += validate_template_update(new, old)
     for field in (
         "completionMode",
         "podFailurePolicy",
@@ -322,32 +330,6 @@ def _job_update(new: Object, old: Object) -> Errors:
     ):
         errors += unchanged(spec.get(field), was.get(field), f"spec.{field}")
     return errors
-
-
-# What a suspended job's template may change, besides where it prefers nodes.
-MUTABLE_METADATA = ("labels", "annotations")
-MUTABLE_SPEC = ("nodeSelector", "tolerations", "schedulingGates")
-
-
-def _template_unchanged(spec: Object, old: Object) -> Errors:
-    """Only where the pods of a job that waits suspended and never ran are scheduled may change."""
-    was = section(old, "spec")
-    now, before = spec.get("template") or {}, was.get("template") or {}
-    compared = now, before
-    if was.get("suspend") and section(old, "status").get("startTime") is None:
-        compared = _without_scheduling(now, before), _without_scheduling(before, now)
-    return [] if compared[0] == compared[1] else [invalid("spec.template", now, IMMUTABLE)]
-
-
-def _without_scheduling(template: Object, other: Object) -> Object:
-    meta = {name: value for name, value in section(template, "metadata").items() if name not in MUTABLE_METADATA}
-    spec = {name: value for name, value in section(template, "spec").items() if name not in MUTABLE_SPEC}
-    affinity, others = spec.get("affinity"), section(other, "spec").get("affinity")
-    if affinity is not None:
-        rest = {name: value for name, value in affinity.items() if name != "nodeAffinity"}
-        # An affinity that only prefers nodes may come and go.
-        spec["affinity"] = rest if rest or others is not None else None
-    return {"metadata": meta, "spec": {name: value for name, value in spec.items() if value is not None}}
 
 
 # CronJob
@@ -423,6 +405,8 @@ def _validate_time_zone(zone: str) -> Errors:
 
 
 KINDS = {
-    (GROUP, "Job"): KindValidation(create=validate_job, updates={"": _job_update, "status": validate_job_status}),
+    (GROUP, "Job"): KindValidation(
+        metadata="MCU*", create=validate_job, updates={"": _job_update, "status": validate_job_status}
+    ),
     (GROUP, "CronJob"): KindValidation(create=validate_cron_job, updates={"": _validate_cron_job}),
 }

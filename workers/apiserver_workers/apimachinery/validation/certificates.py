@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from cryptography import x509
@@ -33,6 +35,8 @@ LONGEST_DOMAIN, LONGEST_SIGNER = 253, 253 + 1 + 63 + 1 + 253
 BEGIN = b"-----BEGIN "
 PEM_BLOCK = re.compile(rb"-----BEGIN ([^-\n]+)-----[ \t\r]*\n(.*?)-----END \1-----", re.DOTALL)
 DECISIONS = ("Approved", "Denied", "Failed")
+OPPOSITE = {"Approved": "Denied", "Denied": "Approved"}
+CONDITIONS = "status.conditions"
 USAGES = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
     "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
@@ -58,7 +62,7 @@ def validate_signing_request(obj: Object) -> Errors:
     if seconds is not None and seconds < SHORTEST_EXPIRATION:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         errors.append(invalid("spec.expirationSeconds", seconds, text))
-    return errors + _validate_conditions(section(obj, "status").get("conditions"), "status.conditions")
+    return errors + _validate_conditions(section(obj, "status").get("conditions"))
 
 
 def _request_fault(request: bytes) -> str:
@@ -114,62 +118,61 @@ def _validate_segment(segment: str, path: str, check: names.Checker) -> Errors:
     return []
 
 
-def _validate_conditions(conditions: list[Object] | None, path: str) -> Errors:
+def _validate_conditions(conditions: list[Object] | None, lenient: Collection[str] = ()) -> Errors:
+    """`lenient`: the faults that the stored request has already, and may keep."""
     errors: Errors = []
     seen: set[str] = set()
-    for at, condition in each(path, conditions):
+    for at, condition in each(CONDITIONS, conditions):
         kind, status = condition.get("type", ""), condition.get("status", "")
-        if not kind:
+        if not kind and "empty" not in lenient:
             errors.append(required(f"{at}.type"))
         allowed = ("True",) if kind in DECISIONS else ("False", "True", "Unknown")
         if not status:
             errors.append(required(f"{at}.status"))
         elif status not in allowed:
             errors.append(not_supported(f"{at}.status", status, allowed))
-        if (kind == "Approved" and "Denied" in seen) or (kind == "Denied" and "Approved" in seen):
-            text = "Approved and Denied conditions are mutually exclusive"
-            errors.append(invalid(f"{at}.type", kind, text))
-        if kind in seen:
+        if OPPOSITE.get(kind) in seen and "both" not in lenient:
+            errors.append(invalid(CONDITIONS, kind, "Approved and Denied conditions are mutually exclusive"))
+        if kind in seen and "duplicate" not in lenient:
             errors.append(duplicate(f"{at}.type", kind))
         seen.add(kind)
     return errors
 
 
-def _request_update(new: Object, old: Object) -> Errors:
-    """No update, of whichever part, takes back a decision."""
-    return [
-        forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
-        for kind in DECISIONS
-        if len(_of_type(new, kind)) < len(_of_type(old, kind))
-    ]
+def _faults_of(request: Object) -> set[str]:
+    """What is wrong with the conditions of a stored request."""
+    kinds = [one.get("type", "") for one in section(request, "status").get("conditions") or ()]
+    faults = {
+        "empty": "" in kinds,
+        "both": {"Approved", "Denied"} <= set(kinds),
+        "duplicate": len(set(kinds)) < len(kinds),
+    }
+    return {fault for fault, so in faults.items() if so}
+
+
+def _request_update(new: Object, old: Object, *, decides: bool = False, signs: bool = False) -> Errors:
+    """An update of whichever part: only the approval `decides`, only the signer `signs`, and no decision is taken back.
+
+    The spec is the stored one, so it is not looked at again.
+    """
+    before, after = (section(obj, "status").get("certificate") for obj in (old, new))
+    errors = _validate_conditions(section(new, "status").get("conditions"), _faults_of(old))
+    if after and after != before and (fault := _certificate_fault(base64.b64decode(after))):
+        errors.append(invalid("status.certificate", "<certificate data>", fault))
+    more = {kind: len(_of_type(new, kind)) - len(_of_type(old, kind)) for kind in DECISIONS}
+    taken = [kind for kind in DECISIONS if more[kind] < 0]
+    given = [] if decides else [kind for kind in OPPOSITE if more[kind] > 0]
+    errors += [forbidden(CONDITIONS, f'updates may not remove a condition of type "{kind}"') for kind in taken]
+    errors += [forbidden(CONDITIONS, f'updates may not add a condition of type "{kind}"') for kind in given]
+    if after != before and not signs:
+        errors.append(forbidden("status.certificate", "updates may not set certificate content"))
+    elif after != before and before:
+        errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
+    return errors
 
 
 def _of_type(obj: Object, kind: str) -> list[Object]:
     return [one for one in section(obj, "status").get("conditions") or () if one.get("type") == kind]
-
-
-def _request_approval(new: Object, old: Object) -> Errors:
-    return _validate_changed_status(new, old) + _request_update(new, old)
-
-
-def _validate_changed_status(new: Object, old: Object) -> Errors:
-    before, after = (section(obj, "status").get("certificate") for obj in (old, new))
-    errors = _validate_conditions(section(new, "status").get("conditions"), "status.conditions")
-    if after and after != before and (fault := _certificate_fault(base64.b64decode(after))):
-        errors.append(invalid("status.certificate", "<certificate data>", fault))
-    return errors
-
-
-def _request_status(new: Object, old: Object) -> Errors:
-    """The signer's part: the certificate, once, and that it failed. It decides nothing."""
-    errors = _request_approval(new, old)
-    for kind in ("Approved", "Denied"):
-        if len(_of_type(new, kind)) > len(_of_type(old, kind)):
-            errors.append(forbidden("status.conditions", f'updates may not add a condition of type "{kind}"'))
-    before, after = (section(obj, "status").get("certificate") for obj in (old, new))
-    if before and before != after:
-        errors.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
-    return errors
 
 
 def _certificate_fault(data: bytes) -> str:
@@ -191,7 +194,12 @@ KINDS = {
     ("certificates.k8s.io", "CertificateSigningRequest"): KindValidation(
         name=names.anything,
         metadata="M*U",
+        status="M*U",
         create=validate_signing_request,
-        updates={"": _request_update, "approval": _request_approval, "status": _request_status},
+        updates={
+            "": _request_update,
+            "approval": partial(_request_update, decides=True),
+            "status": partial(_request_update, signs=True),
+        },
     ),
 }

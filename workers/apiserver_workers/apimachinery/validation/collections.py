@@ -35,14 +35,16 @@ def validate_set(
     return errors
 
 
-def validate_map(entries: Mapping[str, Any] | None, limit: int, name: Check, check: Check, path: str) -> Errors:
-    """Names and values of a map; names are blamed on the map, values on their entry."""
+def validate_map(
+    entries: Mapping[str, Any] | None, limit: int, name: Check, check: Check, path: str, *, longest_name: int
+) -> Errors:
+    """Names and values of a map; names are blamed on the map, values on their entry, whose path has a short name."""
     found = entries or {}
     if 0 <= limit < len(found):
         return [too_many(path, len(found), limit)]
     errors: Errors = []
     for entry, value in sorted(found.items()):
-        errors += name(entry, path) + check(value, key(path, entry))
+        errors += name(entry, path) + check(value, key(path, shortened(entry, longest_name)))
     return errors
 
 
@@ -54,3 +56,11 @@ def one_name(item: dict[str, Any]) -> str:
 def itself(item: str) -> str:
     """The key of plain strings."""
     return item
+
+
+def shortened(name: str, longest: int) -> str:
+    """truncateIfTooLong: the ends of a long name."""
+    if len(name) <= longest:
+        return name
+    rest = longest - len("...")
+    return f"{name[: (rest + 1) // 2]}...{name[len(name) - rest // 2 :]}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
-    at_least_zero,
     duplicate,
     each,
     invalid,
@@ -21,6 +19,10 @@ STATUSES = ("False", "True", "Unknown")
 LONGEST_REASON, LONGEST_MESSAGE = 1024, 32 * 1024
 REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 REASON_TEXT = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'"  # fmt: skip
+
+is_condition_reason = names.pattern_checker(
+    REASON, REASON_TEXT, "my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"
+)
 
 
 def validate_conditions(conditions: list[dict[str, Any]] | None, path: str) -> Errors:
@@ -41,18 +43,17 @@ def _validate_condition(condition: dict[str, Any], path: str) -> Errors:
     errors = [invalid(f"{path}.type", kind, fault) for fault in names.is_qualified_name(kind)]
     if status not in STATUSES:
         errors.append(not_supported(f"{path}.status", status, STATUSES))
-    errors += at_least_zero(condition.get("observedGeneration"), f"{path}.observedGeneration")
+    generation = condition.get("observedGeneration") or 0
+    if generation < 0:
+        errors.append(invalid(f"{path}.observedGeneration", generation, "must be greater than or equal to zero"))
     if not condition.get("lastTransitionTime"):
-        errors.append(required(f"{path}.lastTransitionTime", "must be set"))
+        errors.append(required(f"{path}.lastTransitionTime"))
     if not reason:
-        errors.append(required(f"{path}.reason", "must be set"))
-    elif len(reason) > LONGEST_REASON:
-        errors.append(too_long(f"{path}.reason", LONGEST_REASON))
-    elif not re.fullmatch(REASON, reason):
-        text = names.regex_error(
-            REASON_TEXT, REASON, "my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"
-        )
-        errors.append(invalid(f"{path}.reason", reason, text))
-    if len(condition.get("message") or "") > LONGEST_MESSAGE:
+        errors.append(required(f"{path}.reason"))
+    else:
+        errors += [invalid(f"{path}.reason", reason, fault) for fault in is_condition_reason(reason)]
+        if names.byte_length(reason) > LONGEST_REASON:
+            errors.append(too_long(f"{path}.reason", LONGEST_REASON))
+    if names.byte_length(condition.get("message") or "") > LONGEST_MESSAGE:
         errors.append(too_long(f"{path}.message", LONGEST_MESSAGE))
     return errors

@@ -177,8 +177,8 @@ def validate_replication_controller(obj: Object) -> Errors:
     template = spec.get("template")
     if template is None:
         return [*errors, required("spec.template")]
-    labels = section(template, "metadata").get("labels") or {}
-    if selector and any(labels.get(name) != value for name, value in selector.items()):
+    labels = section(template, "metadata").get("labels")
+    if selector and any((labels or {}).get(name) != value for name, value in selector.items()):
         text = "`selector` does not match template `labels`"
         errors.append(invalid("spec.template.metadata.labels", labels, text))
     errors += validate_pod_template(template, "spec.template")

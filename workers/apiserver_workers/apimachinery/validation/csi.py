@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
+    IMMUTABLE,
     Errors,
+    at_least_zero,
     duplicate,
     each,
     forbidden,
@@ -27,11 +30,12 @@ Object = dict[str, Any]
 GROUP = "storage.k8s.io"
 
 GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
-LIFECYCLE_MODES = ("Ephemeral", "Persistent")
+LIFECYCLE_MODES = ("Persistent", "Ephemeral")
 SHORTEST_TOKEN, LONGEST_TOKEN = 600, 2**32
 SHORTEST_PERIOD = 10
-LONGEST_NODE_ID = 192
+LONGEST_NODE_ID = 256
 LONGEST_MESSAGE, MOST_METADATA = 1024, 256 * 1024
+LARGEST_CODE = 2**31 - 1
 
 
 # CSIDriver
@@ -50,27 +54,29 @@ def validate_driver(obj: Object) -> Errors:
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in LIFECYCLE_MODES:
             errors.append(not_supported("spec.volumeLifecycleModes", mode, LIFECYCLE_MODES))
-    if spec.get("seLinuxMount") is None:
+    if spec.get("seLinuxMount") is None and feature_gates.enabled("SELinuxMountReadWriteOncePod"):
         errors.append(required("spec.seLinuxMount"))
     period = spec.get("nodeAllocatableUpdatePeriodSeconds")
     if period is not None and period < SHORTEST_PERIOD:
         text = f"must be greater than or equal to {SHORTEST_PERIOD} seconds"
         errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, text))
+    in_secrets = spec.get("serviceAccountTokenInSecrets")
+    if in_secrets is not None and not spec.get("tokenRequests"):
+        text = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        errors.append(invalid("spec.serviceAccountTokenInSecrets", in_secrets, text))
+    if spec.get("preventPodSchedulingIfMissing") is None and feature_gates.enabled("VolumeLimitScaling"):
+        errors.append(required("spec.preventPodSchedulingIfMissing"))
     return errors
 
 
 def _validate_token_requests(spec: Object) -> Errors:
     errors: Errors = []
-    requests = spec.get("tokenRequests") or []
-    if not requests and spec.get("serviceAccountTokenInSecrets") is not None:
-        shown = spec["serviceAccountTokenInSecrets"]
-        text = "may only be set when tokenRequests are specified"
-        errors.append(invalid("spec.serviceAccountTokenInSecrets", shown, text))
     seen: set[str] = set()
-    for at, request in each("spec.tokenRequests", requests):
+    for at, request in each("spec.tokenRequests", spec.get("tokenRequests")):
         audience, seconds = request.get("audience", ""), request.get("expirationSeconds")
         if audience in seen:
             errors.append(duplicate(f"{at}.audience", audience))
+            continue
         seen.add(audience)
         if seconds is None:
             continue
@@ -85,9 +91,8 @@ def _validate_token_requests(spec: Object) -> Errors:
 
 def _driver_update(new: Object, old: Object) -> Errors:
     spec, was = section(new, "spec"), section(old, "spec")
-    errors = validate_driver(new)
-    errors += unchanged(spec.get("attachRequired"), was.get("attachRequired"), "spec.attachedRequired")
-    modes = spec.get("volumeLifecycleModes"), was.get("volumeLifecycleModes")
+    errors = unchanged(spec.get("attachRequired"), was.get("attachRequired"), "spec.attachedRequired")
+    modes = spec.get("volumeLifecycleModes") or [], was.get("volumeLifecycleModes") or []
     return errors + unchanged(*modes, "spec.volumeLifecycleModes")
 
 
@@ -103,6 +108,7 @@ def validate_node(obj: Object) -> Errors:
         if name in seen:
             errors.append(duplicate(f"{at}.name", name))
         seen.add(name)
+        errors += _validate_topology_keys(driver.get("topologyKeys") or [], at)
     return errors
 
 
@@ -111,37 +117,42 @@ def _validate_node_driver(driver: Object, path: str) -> Errors:
     node, at = driver.get("nodeID", ""), f"{path}.nodeID"
     if not node:
         errors.append(required(at))
-    if len(node) > LONGEST_NODE_ID:
+    if names.byte_length(node) > LONGEST_NODE_ID:
         errors.append(invalid(at, node, f"must be {LONGEST_NODE_ID} characters or less"))
     count = section(driver, "allocatable").get("count")
-    if count is not None and count < 0:
-        errors.append(invalid(f"{path}.allocatable.count", count, "must be greater than or equal to 0"))
-    keys = driver.get("topologyKeys") or []
+    return errors + at_least_zero(count, f"{path}.allocatable.count")
+
+
+def _validate_topology_keys(keys: list[str], path: str) -> Errors:
+    """The keys, which are blamed on the driver."""
+    errors: Errors = []
     again = repeated(keys)
     for index, name in enumerate(keys):
         if not name:
-            errors.append(required(f"{path}.topologyKeys"))
+            errors.append(required(path))
         if index in again:
-            errors.append(duplicate(f"{path}.topologyKeys", name))
-        errors += [invalid(f"{path}.topologyKeys", name, fault) for fault in names.is_qualified_name(name)]
+            errors.append(duplicate(path, name))
+        errors += [invalid(path, name, fault) for fault in names.is_qualified_name(name)]
     return errors
 
 
 def _node_update(new: Object, old: Object) -> Errors:
-    """The strategy validates the node before ValidateCSINodeUpdate does it again; an entry of a driver never changes."""
-    errors = 2 * validate_node(new)
-    held = {driver.get("name"): driver for driver in section(old, "spec").get("drivers") or ()}
-    for driver in section(new, "spec").get("drivers") or ():
-        before = held.get(driver.get("name"))
-        if before is not None and before != driver and not _only_count_differs(driver, before):
-            definition = "io.k8s.api.storage.v1.CSINodeDriver"
-            errors.append(invalid_internal("CSINodeDriver", definition, driver, "field is immutable"))
+    """An entry of a driver never changes, but for how many volumes fit."""
+    errors: Errors = []
+    drivers = section(new, "spec").get("drivers") or ()
+    for before in section(old, "spec").get("drivers") or ():
+        for driver in drivers:
+            if driver.get("name") == before.get("name") and not _only_count_differs(driver, before):
+                definition = "io.k8s.api.storage.v1.CSINodeDriver"
+                errors.append(invalid_internal("spec.drivers", definition, driver, IMMUTABLE))
     return errors
 
 
 def _only_count_differs(new: Object, old: Object) -> bool:
     """MutableCSINodeAllocatableCount: how many volumes fit may be found out later."""
-    new, old = ({name: value for name, value in one.items() if name != "allocatable"} for one in (new, old))
+    if feature_gates.enabled("MutableCSINodeAllocatableCount"):
+        new = {name: value for name, value in new.items() if name != "allocatable"}
+        old = {name: value for name, value in old.items() if name != "allocatable"}
     return new == old
 
 
@@ -156,9 +167,22 @@ def validate_attachment(obj: Object) -> Errors:
     errors += [invalid("spec.nodeName", node, fault) for fault in names.is_dns1123_subdomain(node)]
     errors += _validate_metadata(status.get("attachmentMetadata"), "status.attachmentMetadata")
     for field in ("attachError", "detachError"):
-        message = section(status, field).get("message") or ""
-        if len(message) > LONGEST_MESSAGE:
-            errors.append(too_long(f"status.{field}.message", LONGEST_MESSAGE))
+        errors += _validate_volume_error(section(status, field), f"status.{field}")
+    name = section(spec, "source").get("persistentVolumeName")
+    if name is not None:
+        at = "spec.source.persistentVolumeName"
+        errors += [invalid(at, name, fault) for fault in names.is_dns1123_subdomain(name)]
+    return errors
+
+
+def _validate_volume_error(error: Object, path: str) -> Errors:
+    """validateVolumeError, whose message names the limit of the metadata."""
+    errors: Errors = []
+    if names.byte_length(error.get("message") or "") > LONGEST_MESSAGE:
+        errors.append(too_long(f"{path}.message", MOST_METADATA))
+    code = error.get("errorCode")
+    if code is not None and code < 0:
+        errors.append(invalid(f"{path}.errorCode", code, f"must be between 0 and {LARGEST_CODE}, inclusive"))
     return errors
 
 
@@ -176,20 +200,22 @@ def _validate_attached(source: Object, path: str) -> Errors:
 
 
 def _validate_metadata(metadata: dict[str, str] | None, path: str) -> Errors:
-    size = sum(len(name) + len(value) for name, value in (metadata or {}).items())
+    size = sum(names.byte_length(name) + names.byte_length(value) for name, value in (metadata or {}).items())
     return [too_long(path, MOST_METADATA)] if size > MOST_METADATA else []
 
 
 def _attachment_update(new: Object, old: Object) -> Errors:
-    errors = 2 * validate_attachment(new)
     definition = "io.k8s.api.storage.v1.VolumeAttachmentSpec"
-    return errors + unchanged_internal(section(new, "spec"), section(old, "spec"), "spec", definition)
+    return unchanged_internal(section(new, "spec"), section(old, "spec"), "spec", definition)
 
 
 KINDS = {
-    (GROUP, "CSIDriver"): KindValidation(create=validate_driver, updates={"": _driver_update}),
-    (GROUP, "CSINode"): KindValidation(metadata="MM*", create=validate_node, updates={"": _node_update}),
+    (GROUP, "CSIDriver"): KindValidation(metadata="UC*", create=validate_driver, updates={"": _driver_update}),
+    (GROUP, "CSINode"): KindValidation(metadata="MC*", create=validate_node, updates={"": _node_update}),
     (GROUP, "VolumeAttachment"): KindValidation(
-        metadata="MM*", create=validate_attachment, updates={"": _attachment_update, "status": _attachment_update}
+        metadata="MC*",
+        status="MC*",
+        create=validate_attachment,
+        updates={"": _attachment_update, "status": _attachment_update},
     ),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.collections import itself, one_name, validate_set, validate_slice
 from apiserver_workers.apimachinery.validation.field import (
@@ -15,6 +17,7 @@ from apiserver_workers.apimachinery.validation.field import (
     not_supported,
     repeated,
     required,
+    shown,
     too_long,
 )
 from apiserver_workers.apimachinery.validation.meta import validate_label_name
@@ -42,33 +45,55 @@ def validate_pool_name(name: str, path: str) -> Errors:
     """One or more subdomains separated by slashes."""
     if not name:
         return [required(path)]
-    errors: Errors = [too_long(path, LONGEST_POOL_NAME)] if len(name) > LONGEST_POOL_NAME else []
+    errors: Errors = [too_long(path, LONGEST_POOL_NAME)] if names.byte_length(name) > LONGEST_POOL_NAME else []
     return errors + [
         invalid(path, part, fault) for part in name.split("/") for fault in names.is_dns1123_subdomain(part)
     ]
 
 
 def validate_uid(uid: str, path: str) -> Errors:
+    """A UUID in its normal form; other forms of UUIDs are known, and refused."""
     if _uid.fullmatch(uid):
         return []
-    plain = uid.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    if len(plain) == 32 and not set(plain) - set("0123456789abcdef"):
-        return [invalid(path, uid, NOT_NORMAL)]
-    return [invalid(path, uid, f"error validating uid: invalid UUID length: {len(uid)}")]
+    if problem := _uuid_problem(uid):
+        return [invalid(path, uid, f"error validating uid: {problem}")]
+    return [invalid(path, uid, NOT_NORMAL)]
+
+
+def _uuid_problem(uid: str) -> str:
+    """What github.com/google/uuid says of a string that is no UUID in any form."""
+    length = names.byte_length(uid)
+    if length == 32:
+        return "" if _hexadecimal(uid) else "invalid UUID format"
+    if length == 45:
+        prefix, uid = uid[:9], uid[9:]
+        if prefix.lower() != "urn:uuid:":
+            return f"invalid urn prefix: {shown(prefix)}"
+    elif length == 38:
+        if uid[0] != "{" or uid[-1] != "}":
+            return "invalid bracketed UUID format"
+        uid = uid[1:-1]
+    elif length != 36:
+        return f"invalid UUID length: {length}"
+    return "" if _uid.fullmatch(uid.lower()) else "invalid UUID format"
+
+
+def _hexadecimal(text: str) -> bool:
+    return not set(text.lower()) - set("0123456789abcdef")
 
 
 def validate_c_identifier(name: str, path: str) -> Errors:
-    errors: Errors = [too_long(path, LONGEST_ID)] if len(name) > LONGEST_ID else []
+    errors: Errors = [too_long(path, LONGEST_ID)] if names.byte_length(name) > LONGEST_ID else []
     return errors + [invalid(path, name, fault) for fault in names.is_c_identifier(name)]
 
 
 def validate_qualified_name(name: str, path: str) -> Errors:
-    """A C identifier, perhaps with a driver's domain before it: `name` or `domain/name`."""
+    """A C identifier, perhaps with a driver's domain before it: `name` or `domain/name`; more slashes escape the check."""
     domain, slash, rest = name.partition("/")
     if not slash:
         return validate_c_identifier(name, path)
     if "/" in rest:
-        return [invalid(path, name, "must not contain more than one slash")]
+        return []
     errors = validate_driver_name(domain, path) if domain else [invalid(path, "", "the domain must not be empty")]
     if not rest:
         return [*errors, invalid(path, "", "the name must not be empty")]
@@ -93,22 +118,26 @@ def _validate_selector(selector: Object, path: str) -> Errors:
     if cel is None:
         return [required(f"{path}.cel")]
     at = f"{path}.cel.expression"
-    return [too_long(at, LONGEST_EXPRESSION)] if len(cel.get("expression", "")) > LONGEST_EXPRESSION else []
+    return (
+        [too_long(at, LONGEST_EXPRESSION)] if names.byte_length(cel.get("expression", "")) > LONGEST_EXPRESSION else []
+    )
 
 
-def validate_configuration(config: Object, path: str) -> Errors:
-    """The configuration that a driver gets: opaque to everybody else."""
+def validate_configuration(config: Object, path: str, *, stored: bool = False) -> Errors:
+    """The configuration that a driver gets: opaque to everybody else. What is `stored` may be longer."""
     opaque, at = config.get("opaque"), f"{path}.opaque"
     if opaque is None:
         return [required(at)]
     errors = validate_driver_name(opaque.get("driver", ""), f"{at}.driver")
-    return errors + validate_raw(opaque.get("parameters"), f"{at}.parameters")
+    return errors + validate_raw(opaque.get("parameters"), f"{at}.parameters", stored=stored)
 
 
-def validate_raw(value: Any, path: str) -> Errors:
+def validate_raw(value: Any, path: str, *, stored: bool = False) -> Errors:
     """A raw extension that must be a JSON object."""
     if value is None:
         return [required(path)]
+    if not stored and len(orjson.dumps(value)) > LONGEST_PARAMETERS:
+        return [too_long(path, LONGEST_PARAMETERS)]
     return [] if isinstance(value, dict) else [invalid(path, "<value omitted>", "must be a valid JSON object")]
 
 
@@ -157,11 +186,14 @@ def validate_toleration(toleration: Object, path: str) -> Errors:
     return errors
 
 
-def validate_taint(taint: Object, path: str) -> Errors:
+def validate_taint(taint: Object, path: str, old: Object | None = None) -> Errors:
+    """A taint; an effect that `old` has already is not looked at."""
     errors = validate_label_name(taint.get("key", ""), f"{path}.key")
     if value := taint.get("value"):
         errors += [invalid(f"{path}.value", value, fault) for fault in names.is_label_value(value)]
     effect = taint.get("effect", "")
+    if old is not None and effect == old.get("effect", ""):
+        return errors
     if not effect:
         errors.append(required(f"{path}.effect"))
     elif effect not in TAINT_EFFECTS:

@@ -33,6 +33,7 @@ FIXED = [
     "reportingComponent",
     "reportingInstance",
 ]
+STRUCTS = frozenset(("involvedObject", "source", "related", "firstTimestamp", "lastTimestamp", "eventTime"))
 BLAMED = {"reportingComponent": "reportingController"}
 
 
@@ -88,7 +89,9 @@ def validate_new_event_update(new: Object, old: Object) -> Errors:
     if new.get("series") != old.get("series"):
         errors += _validate_series(new.get("series"))
     for field in FIXED:
-        errors += unchanged(new.get(field), old.get(field), BLAMED.get(field, field))
+        unset = None if field in STRUCTS else 0 if field == "count" else ""
+        now, before = (unset if event.get(field) is None else event[field] for event in (new, old))
+        errors += unchanged(now, before, BLAMED.get(field, field))
     return errors
 
 

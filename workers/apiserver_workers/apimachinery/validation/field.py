@@ -11,12 +11,15 @@ from typing import Any
 import orjson
 
 from apiserver_workers.apimachinery.errors import FieldError
+from apiserver_workers.apimachinery.goformat import quoted
 
 Errors = list[FieldError]
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: strings quoted, structures as JSON."""
+    """A value as a message shows it: strings quoted as Go does, structures as JSON."""
+    if value.__class__ is str and not value.isprintable():
+        return quoted(value)
     return orjson.dumps(value).decode()
 
 
@@ -54,6 +57,10 @@ def not_found(path: str, value: Any) -> FieldError:
 
 def too_long(path: str, limit: int) -> FieldError:
     return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+
+
+def internal_error(path: str, detail: str) -> FieldError:
+    return FieldError("InternalError", path, f"Internal error: {detail}")
 
 
 def too_many(path: str, actual: int, limit: int) -> FieldError:

@@ -22,6 +22,8 @@ from apiserver_workers.apimachinery.validation.rules import KindValidation
 Object = dict[str, Any]
 GROUP = "flowcontrol.apiserver.k8s.io"
 
+# The annotation of v1beta3 that conversion takes away.
+ZERO_SHARES = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares"
 MOST_QUEUES, MOST_PRECEDENCE, HASH_BITS = 10_000_000, 10_000, 60
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
 # A subject's kind -> the field that says more about it; sorted as upstream shows them.
@@ -222,8 +224,10 @@ def validate_priority_level(obj: Object) -> Errors:
     name, spec = obj["metadata"].get("name", ""), section(obj, "spec")
     kind, limited, exempt = spec.get("type", ""), spec.get("limited"), spec.get("exempt")
     errors: Errors = []
+    if ZERO_SHARES in (obj["metadata"].get("annotations") or {}):
+        errors.append(forbidden("metadata.annotations", f"annotation '{ZERO_SHARES}' is forbidden"))
     if (name == "exempt") != (kind == "Exempt"):
-        errors.append(invalid("spec.type", kind, "type must be 'Exempt' if and only if name is 'exempt'"))
+        errors.append(invalid("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'"))
     if kind == "Exempt":
         if limited is not None:
             errors.append(forbidden("spec.limited", "must be nil if the type is not Limited"))
@@ -310,22 +314,19 @@ def _validate_conditions(obj: Object) -> Errors:
             errors.append(duplicate(f"{path}.type", kind))
         seen.add(kind)
         if not kind:
-            errors.append(required(f"{path}.type", "must not be empty"))
+            errors.append(required(f"{path}.type"))
     return errors
+
+
+def _status_update(new: Object, old: Object) -> Errors:
+    return _validate_conditions(new)
 
 
 KINDS = {
     (GROUP, "FlowSchema"): KindValidation(
-        metadata="M*",
-        create=validate_flow_schema,
-        updates={"": lambda new, old: validate_flow_schema(new), "status": lambda new, old: _validate_conditions(new)},
+        metadata="MC", status="*", create=validate_flow_schema, updates={"status": _status_update}
     ),
     (GROUP, "PriorityLevelConfiguration"): KindValidation(
-        metadata="M*",
-        create=validate_priority_level,
-        updates={
-            "": lambda new, old: validate_priority_level(new),
-            "status": lambda new, old: _validate_conditions(new),
-        },
+        metadata="MC", status="*", create=validate_priority_level, updates={"status": _status_update}
     ),
 }

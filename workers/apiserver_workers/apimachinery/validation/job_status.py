@@ -36,6 +36,7 @@ class _Status:
         self.fields = section(job, "status")
         conditions = self.fields.get("conditions") or ()
         self.true = frozenset(c.get("type") for c in conditions if c.get("status") == "True")
+        self.false = frozenset(c.get("type") for c in conditions if c.get("status") == "False")
         self.complete, self.failed = "Complete" in self.true, "Failed" in self.true
         self.finished = self.complete or self.failed
         self.target, self.criteria = "FailureTarget" in self.true, "SuccessCriteriaMet" in self.true
@@ -53,7 +54,7 @@ def validate_job_status(new: Object, old: Object) -> Errors:
     return [
         *_validate_counts(now),
         *_validate_conditions(now, was),
-        *_validate_finished(now, was),
+        *_validate_finished(now, was, spec),
         *_validate_indexes(now, was, spec),
         *_validate_pods(now, was),
         *_validate_criteria(now, spec),
@@ -90,7 +91,7 @@ def _validate_conditions(now: _Status, was: _Status) -> Errors:
     if (completed or ended) and now.end is None and now.complete:
         errors.append(required(end, "completionTime is required for Complete jobs"))
     if (ended or now.start != was.start) and now.start and now.end and now.end < now.start:
-        errors.append(invalid(end, now.end, "completionTime cannot be set before startTime"))
+        errors.append(invalid(end, now.end, "must be equal to or after `startTime`"))
     if (now.failed != was.failed or now.target != was.target) and now.failed and not now.target:
         text = "cannot set Failed=True condition without the FailureTarget=true condition"
         errors.append(invalid_unshown(conditions, text))
@@ -100,16 +101,17 @@ def _validate_conditions(now: _Status, was: _Status) -> Errors:
     return errors
 
 
-def _validate_finished(now: _Status, was: _Status) -> Errors:
+def _validate_finished(now: _Status, was: _Status, spec: Object) -> Errors:
     if not now.finished:
         return []
     errors: Errors = []
     if (not was.finished or now.active != was.active) and now.active > 0:
         errors.append(invalid("status.active", now.active, "active>0 is invalid for finished job"))
-    if (not was.finished or now.start != was.start) and now.start is None:
+    never_starts = spec.get("suspend") is True and spec.get("completions") == 0
+    if (not was.finished or now.start != was.start) and now.start is None and not never_starts:
         errors.append(required("status.startTime", "startTime is required for finished job"))
     if (not was.finished or now.uncounted != was.uncounted) and any((now.uncounted or {}).values()):
-        text = "uncountedTerminatedPods needs to be empty for finished job"
+        text = "must be empty for finished job"
         errors.append(invalid_internal("status.uncountedTerminatedPods", UNCOUNTED, now.uncounted, text))
     return errors
 
@@ -123,7 +125,7 @@ def _validate_indexes(now: _Status, was: _Status, spec: Object) -> Errors:
     if completed_changed and completions is not None and (fault := _fault(now.completed_indexes, completions)):
         errors.append(invalid(completed, now.completed_indexes, f"error parsing completedIndexes: {fault}"))
     if failed_changed and completions is not None and limit is not None:
-        if fault := _fault(now.failed_indexes or "", completions):
+        if now.failed_indexes is not None and (fault := _fault(now.failed_indexes, completions)):
             errors.append(invalid(failed, now.failed_indexes, f"error parsing failedIndexes: {fault}"))
     if completed_changed and now.completed_indexes and spec.get("completionMode") != "Indexed":
         text = "cannot set non-empty completedIndexes when non-indexed completion mode"
@@ -171,15 +173,18 @@ def _validate_transition(now: _Status, was: _Status, spec: Object) -> Errors:
             text = f"cannot disable the terminal {kind}=True condition"
             errors.append(invalid_unshown("status.conditions", text))
     # Succeeded pods of a job whose completions follow its parallelism go when it shrinks.
-    counters = ("failed",) if spec.get("completions") == spec.get("parallelism") else ("failed", "succeeded")
+    elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+    counters = ("failed",) if elastic else ("failed", "succeeded")
     for field in counters:
         value = now.fields.get(field) or 0
         if value < (was.fields.get(field) or 0):
             errors.append(invalid(f"status.{field}", value, f"cannot decrease the {field} counter"))
     if now.end is not None and was.end is not None and now.end != was.end:
-        errors.append(invalid("status.completionTime", now.end, "completionTime cannot be mutated"))
-    if was.start is not None and now.start != was.start and not spec.get("suspend"):
-        errors.append(required("status.startTime", "startTime cannot be removed for unsuspended job"))
+        errors.append(invalid("status.completionTime", now.end, "field is immutable"))
+    # The controller hears of a resumed job after its spec has changed, and writes both at once.
+    resumed = "Suspended" in was.true and "Suspended" in now.false
+    if was.start is not None and now.start != was.start and not spec.get("suspend") and not resumed:
+        errors.append(invalid("status.startTime", now.start, "field is immutable for unsuspended job once set"))
     if was.criteria and not now.criteria:
         text = "cannot disable the SuccessCriteriaMet=True condition"
         errors.append(invalid_unshown("status.conditions", text))

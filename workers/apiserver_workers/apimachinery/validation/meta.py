@@ -35,6 +35,23 @@ IMMUTABLE_FIELDS = (
     "deletionGracePeriodSeconds",
 )
 
+# What the metadata of a template may not have, in the order in which it is reported, and how its path is written.
+NOT_IN_TEMPLATES = {
+    "name": "name",
+    "generateName": "generateName",
+    "namespace": "namespace",
+    "selfLink": "selfLink",
+    "uid": "uID",
+    "resourceVersion": "resourceVersion",
+    "generation": "generation",
+    "creationTimestamp": "creationTimestamp",
+    "deletionTimestamp": "deletionTimestamp",
+    "deletionGracePeriodSeconds": "deletionGracePeriodSeconds",
+    "ownerReferences": "ownerReferences",
+    "finalizers": "finalizers",
+    "managedFields": "managedFields",
+}
+
 
 def validate_labels(labels: dict[str, str] | None, path: str) -> Errors:
     errors: Errors = []
@@ -88,14 +105,19 @@ def _second_controller(owners: list[dict[str, Any]], path: str, why: str, *, sho
 def _validate_owner(owner: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     version = owner.get("apiVersion", "")
-    if not version.rpartition("/")[2]:
+    if not _version_of(version):
         errors.append(invalid(f"{path}.apiVersion", version, "version must not be empty"))
     for field in ("kind", "name", "uid"):
         if not owner.get(field):
             errors.append(invalid(f"{path}.{field}", "", "must not be empty"))
-    if version == "v1" and owner.get("kind") == "Event":
+    if version in ("v1", "/v1") and owner.get("kind") == "Event":
         errors.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
     return errors
+
+
+def _version_of(api_version: str) -> str:
+    """The version that ParseGroupVersion reads; none of a malformed value with two slashes."""
+    return "" if api_version.count("/") > 1 else api_version.rpartition("/")[2]
 
 
 def validate_finalizers(finalizers: list[str] | None, path: str) -> Errors:
@@ -135,7 +157,8 @@ def validate_object_meta(
     else:
         errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
     errors += at_least_zero(meta.get("generation"), f"{path}.generation")
-    return errors + validate_contents(meta, path)
+    errors += validate_contents(meta, path)
+    return errors + validate_finalizers(meta.get("finalizers"), f"{path}.finalizers")
 
 
 def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: str = "metadata") -> Errors:
@@ -157,7 +180,7 @@ def validate_object_meta_update(new: dict[str, Any], old: dict[str, Any], path: 
 
 
 def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
-    """Labels, annotations, owners and finalizers, as the generic checks of any object see them."""
+    """Labels, annotations and owners: what the checks of a new object and of an update both look at."""
     errors: Errors = []
     if labels := meta.get("labels"):
         errors += validate_labels(labels, f"{path}.labels")
@@ -165,6 +188,12 @@ def validate_contents(meta: dict[str, Any], path: str = "metadata") -> Errors:
         errors += validate_annotations(annotations, f"{path}.annotations")
     if owners := meta.get("ownerReferences"):
         errors += validate_owner_references(owners, f"{path}.ownerReferences")
-    if finalizers := meta.get("finalizers"):
-        errors += validate_finalizers(finalizers, f"{path}.finalizers")
     return errors
+
+
+def validate_template_meta(metadata: dict[str, Any], path: str) -> Errors:
+    """ValidateTemplateObjectMeta: the metadata of a template has labels and annotations, nothing else."""
+    errors = validate_annotations(metadata.get("annotations"), f"{path}.annotations")
+    errors += validate_labels(metadata.get("labels"), f"{path}.labels")
+    given = [shown for field, shown in NOT_IN_TEMPLATES.items() if metadata.get(field) is not None]
+    return errors + [forbidden(f"{path}.{shown}", "cannot be set") for shown in given]

@@ -5,7 +5,6 @@ A checker takes a string and returns the messages of what is wrong with it, none
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
@@ -40,13 +39,18 @@ def too_long(limit: int, unit: str = "characters") -> str:
 EMPTY = "must be non-empty"
 
 
+def byte_length(value: str) -> int:
+    """What Go's len says of a string."""
+    return len(value) if value.isascii() else len(value.encode())
+
+
 def pattern_checker(pattern: str, message: str, *examples: str, limit: int = 0, unit: str = "characters") -> Checker:
     """A checker for a whole-string pattern and a length limit (0: none)."""
     matcher = re.compile(pattern).fullmatch
     failure = regex_error(message, pattern, *examples)
 
     def check(value: str) -> list[str]:
-        faults = [too_long(limit, unit)] if limit and len(value) > limit else []
+        faults = [too_long(limit, unit)] if limit and byte_length(value) > limit else []
         return faults if matcher(value) else [*faults, failure]
 
     return check
@@ -60,20 +64,20 @@ _label = pattern_checker(
     "123-abc",
     limit=63,
 )
-is_dns1035_label = pattern_checker(
-    "[a-z]([-a-z0-9]*[a-z0-9])?",
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and"
-    " end with an alphanumeric character",
-    "my-name",
-    "abc-123",
-    limit=63,
-)
 is_dns1123_subdomain = pattern_checker(
     SUBDOMAIN,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
     "and must start and end with an alphanumeric character",
     "example.com",
     limit=253,
+)
+_label_prefix = pattern_checker(
+    SUBDOMAIN,
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    "and must start and end with an alphanumeric character",
+    "example.com",
+    limit=253,
+    unit="bytes",
 )
 is_search_domain = pattern_checker(
     rf"{UNDERSCORED}(\.{UNDERSCORED})*",
@@ -153,13 +157,13 @@ _config_map_key = pattern_checker(
 
 
 def is_qualified_name(value: str) -> list[str]:
-    """`name` or `prefix/name`: label keys, annotation keys (lower-cased), resource names, finalizers."""
+    """`name` or `prefix/name`: label keys, annotation keys (lower-cased), resource names, finalizers (IsLabelKey)."""
     prefix, slash, name = value.rpartition("/")
     faults: list[str] = []
     if "/" in prefix:
         return [
             regex_error(
-                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', "
+                "a valid label key must consist of alphanumeric characters, '-', '_' or '.', "
                 "and must start and end with an alphanumeric character",
                 QUALIFIED_NAME,
                 "MyName",
@@ -172,10 +176,10 @@ def is_qualified_name(value: str) -> list[str]:
         if not prefix:
             faults.append(f"prefix part {EMPTY}")
         else:
-            faults += [f"prefix part {fault}" for fault in is_dns1123_subdomain(prefix)]
+            faults += [f"prefix part {fault}" for fault in _label_prefix(prefix)]
     if not name:
         faults.append(f"name part {EMPTY}")
-    elif len(name) > 63:
+    elif byte_length(name) > 63:
         faults.append(f"name part {too_long(63, 'bytes')}")
     return faults + _NAME_PART(name)
 
@@ -219,15 +223,6 @@ def is_port_number(value: Any) -> list[str]:
 
 
 IP_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-
-
-def is_ip(value: str) -> list[str]:
-    """IsValidIP: leading zeros are refused, as Go's parser does for IPv4."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return [IP_ADDRESS]
-    return [] if "%" not in value else [IP_ADDRESS]
 
 
 def anything(value: str) -> list[str]:

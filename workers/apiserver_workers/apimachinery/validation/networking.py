@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Iterator, Set
 from typing import Any
 
+from apiserver_workers.apimachinery.addresses import Network, parse_cidr, parse_ip
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.addresses import validate_cidr
+from apiserver_workers.apimachinery.validation.addresses import (
+    canonical_ip_fault,
+    validate_canonical_cidr,
+    validate_cidr,
+    validate_ip,
+)
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     each,
     forbidden,
     invalid,
     not_supported,
-    one_of,
     required,
     section,
     too_long,
@@ -31,20 +36,24 @@ FORBIDDEN_IN_PATH = ("//", "/./", "/../", "%2f", "%2F")
 FORBIDDEN_AT_END = ("/..", "/.")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 LONGEST_CONTROLLER = 250
+PARAMETER_SCOPES = ("Cluster", "Namespace")
 
 
 # NetworkPolicy
 
 
-def validate_network_policy(obj: dict[str, Any]) -> Errors:
-    spec = section(obj, "spec")
-    errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
+def validate_network_policy(obj: dict[str, Any], old: dict[str, Any] | None = None) -> Errors:
+    """A policy, or (with `old`) an update of one: its ranges stay valid, and its selectors if the pods' had faults."""
+    spec, before = section(obj, "spec"), section(old or {}, "spec")
+    check_values = not validate_label_selector(before.get("podSelector"), "")
+    errors = validate_label_selector(spec.get("podSelector"), "spec.podSelector", check_values=check_values)
+    held = set(_cidrs(before))
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for path, rule in each(f"spec.{direction}", spec.get(direction)):
             for at, port in each(f"{path}.ports", rule.get("ports")):
                 errors += _validate_policy_port(port, at)
             for at, peer in each(f"{path}.{peers}", rule.get(peers)):
-                errors += _validate_peer(peer, at)
+                errors += _validate_peer(peer, at, held, check_values)
     types = spec.get("policyTypes") or []
     if len(types) > 2:
         return [*errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
@@ -57,7 +66,7 @@ def validate_network_policy(obj: dict[str, Any]) -> Errors:
 def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
     protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
-    if protocol and protocol not in PROTOCOLS:
+    if protocol is not None and protocol not in PROTOCOLS:
         errors.append(not_supported(f"{path}.protocol", protocol, PROTOCOLS))
     if isinstance(number, int):
         errors += [invalid(f"{path}.port", number, fault) for fault in names.is_port_number(number)]
@@ -74,14 +83,24 @@ def _validate_policy_port(port: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
+def _cidrs(spec: dict[str, Any]) -> Iterator[str]:
+    """Every range of a policy."""
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction) or ():
+            for peer in rule.get(peers) or ():
+                block = peer.get("ipBlock") or {}
+                yield block.get("cidr", "")
+                yield from block.get("except") or ()
+
+
+def _validate_peer(peer: dict[str, Any], path: str, held: Set[str], check_values: bool) -> Errors:
     errors: Errors = []
     given = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in given:
-        errors += validate_label_selector(peer[name], f"{path}.{name}")
+        errors += validate_label_selector(peer[name], f"{path}.{name}", check_values=check_values)
     block = peer.get("ipBlock")
     if block is not None:
-        errors += _validate_ip_block(block, f"{path}.ipBlock")
+        errors += _validate_ip_block(block, f"{path}.ipBlock", held)
         if given:
             errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
     elif not given:
@@ -89,22 +108,26 @@ def _validate_peer(peer: dict[str, Any], path: str) -> Errors:
     return errors
 
 
-def _validate_ip_block(block: dict[str, Any], path: str) -> Errors:
+def _validate_ip_block(block: dict[str, Any], path: str, held: Set[str]) -> Errors:
+    """ValidateIPBlock. Ranges that were anywhere in the stored policy are not judged again."""
     cidr = block.get("cidr")
     if not cidr:
         return [required(f"{path}.cidr")]
-    if errors := validate_cidr(cidr, f"{path}.cidr"):
+    errors = validate_cidr(cidr, f"{path}.cidr", held)
+    outer = parse_cidr(cidr)
+    if outer is None:
         return errors
-    network = ipaddress.ip_network(cidr, strict=False)
     for at, exception in each(f"{path}.except", block.get("except")):
-        if faults := validate_cidr(exception, at):
-            errors += faults
-            continue
-        inner = ipaddress.ip_network(exception, strict=False)
-        inside = inner.version == network.version and inner.subnet_of(network) and inner != network  # type: ignore[arg-type]
-        if not inside:
+        errors += validate_cidr(exception, at, held)
+        inner = parse_cidr(exception)
+        if inner is not None and not _is_within(inner.network, outer.network):
             errors.append(invalid(at, exception, "must be a strict subset of `cidr`"))
     return errors
+
+
+def _is_within(inner: Network, outer: Network) -> bool:
+    """Whether a range is a part of another, and not the whole of it."""
+    return inner.version == outer.version and inner != outer and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
 # Ingress
@@ -121,20 +144,34 @@ def validate_ingress(obj: dict[str, Any]) -> Errors:
     return errors
 
 
-def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
+def _ingress_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+    """Names of secrets and rules of wildcard hosts are not looked at where some were stored with faults."""
+    spec = section(old, "spec")
+    secrets = [name for tls in spec.get("tls") or () if (name := tls.get("secretName"))]
+    wildcards = [rule for rule in spec.get("rules") or () if "*" in rule.get("host", "")]
+    return _validate_ingress_spec(
+        section(new, "spec"),
+        check_secrets=not any(map(names.is_dns1123_subdomain, secrets)),
+        check_wildcards=not any(_validate_http(rule.get("http"), "") for rule in wildcards),
+    )
+
+
+def _validate_ingress_spec(spec: dict[str, Any], *, check_secrets: bool = True, check_wildcards: bool = True) -> Errors:
     errors: Errors = []
     rules, backend = spec.get("rules"), spec.get("defaultBackend")
     if not rules and backend is None:
-        errors.append(invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
+        errors.append(invalid("spec", rules, "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         errors += _validate_backend(backend, "spec.defaultBackend")
     for path, rule in each("spec.rules", rules):
-        errors += _validate_rule(rule, path)
+        errors += _validate_host(rule.get("host"), f"{path}.host")
+        if check_wildcards or "*" not in rule.get("host", ""):
+            errors += _validate_http(rule.get("http"), f"{path}.http")
     for path, tls in each("spec.tls", spec.get("tls")):
         for at, host in each(f"{path}.hosts", tls.get("hosts")):
             check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
             errors += [invalid(at, host, fault) for fault in check(host)]
-        if secret := tls.get("secretName"):
+        if check_secrets and (secret := tls.get("secretName")):
             errors += [invalid(f"{path}.secretName", secret, f) for f in names.is_dns1123_subdomain(secret)]
     if (class_name := spec.get("ingressClassName")) is not None:
         at = "spec.ingressClassName"
@@ -142,19 +179,21 @@ def _validate_ingress_spec(spec: dict[str, Any]) -> Errors:
     return errors
 
 
-def _validate_rule(rule: dict[str, Any], path: str) -> Errors:
+def _validate_host(host: str | None, path: str) -> Errors:
+    if not host:
+        return []
     errors: Errors = []
-    if host := rule.get("host"):
-        if not names.is_ip(host):
-            errors.append(invalid(f"{path}.host", host, "must be a DNS name, not an IP address"))
-        check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
-        errors += [invalid(f"{path}.host", host, fault) for fault in check(host)]
-    http = rule.get("http")
+    if parse_ip(host) is not None:
+        errors.append(invalid(path, host, "must be a DNS name, not an IP address"))
+    check = names.is_wildcard_dns1123_subdomain if "*" in host else names.is_dns1123_subdomain
+    return errors + [invalid(path, host, fault) for fault in check(host)]
+
+
+def _validate_http(http: dict[str, Any] | None, path: str) -> Errors:
     if http is None:
-        return errors
-    if not http.get("paths"):
-        errors.append(required(f"{path}.http.paths"))
-    for at, entry in each(f"{path}.http.paths", http.get("paths")):
+        return []
+    errors: Errors = [] if http.get("paths") else [required(f"{path}.paths")]
+    for at, entry in each(f"{path}.paths", http.get("paths")):
         errors += _validate_path(entry, at)
     return errors
 
@@ -213,12 +252,12 @@ def _validate_backend(backend: dict[str, Any], path: str) -> Errors:
 
 def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
     errors: Errors = []
-    if group := resource.get("apiGroup"):
+    if (group := resource.get("apiGroup")) is not None:
         errors += [invalid(f"{path}.apiGroup", group, fault) for fault in names.is_dns1123_subdomain(group)]
     for field in ("kind", "name"):
         value = resource.get(field)
         if not value:
-            errors.append(required(f"{path}.{field}", f"{field} is required"))
+            errors.append(required(f"{path}.{field}"))
         else:
             errors += [invalid(f"{path}.{field}", value, fault) for fault in names.is_path_segment(value)]
     return errors
@@ -226,12 +265,13 @@ def _validate_resource_backend(resource: dict[str, Any], path: str) -> Errors:
 
 def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     errors: Errors = []
+    held = [entry.get("ip") for entry in section(old, "status", "loadBalancer").get("ingress") or ()]
     for path, entry in each("status.loadBalancer.ingress", section(new, "status", "loadBalancer").get("ingress")):
         if address := entry.get("ip"):
-            errors += [invalid(f"{path}.ip", address, fault) for fault in names.is_ip(address)]
+            errors += validate_ip(address, f"{path}.ip", held)
         if host := entry.get("hostname"):
             errors += [invalid(f"{path}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
-            if not names.is_ip(host):
+            if parse_ip(host) is not None:
                 errors.append(invalid(f"{path}.hostname", host, "must be a DNS name, not an IP address"))
     return errors
 
@@ -242,7 +282,7 @@ def validate_ingress_status(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 def validate_ingress_class(obj: dict[str, Any]) -> Errors:
     spec = section(obj, "spec")
     path, controller = "spec.controller", spec.get("controller", "")
-    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if len(controller) > LONGEST_CONTROLLER else []
+    errors: Errors = [too_long(path, LONGEST_CONTROLLER)] if names.byte_length(controller) > LONGEST_CONTROLLER else []
     errors += validate_domain_prefixed_path(controller, path)
     return errors + _validate_parameters(spec.get("parameters"), "spec.parameters")
 
@@ -265,12 +305,12 @@ def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope is None:
         return [*errors, required(f"{path}.scope")]
-    errors += one_of(scope, ("Cluster", "Namespace"), f"{path}.scope")
+    if scope not in PARAMETER_SCOPES:
+        return [*errors, not_supported(f"{path}.scope", scope, PARAMETER_SCOPES)]
     if scope == "Cluster" and namespace is not None:
-        text = "`parameters.scope` is set to 'Cluster'"
-        errors.append(forbidden(f"{path}.namespace", text))
+        errors.append(forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'"))
     if scope == "Namespace":
-        if not namespace:
+        if namespace is None:
             errors.append(required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))
         else:
             errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
@@ -279,7 +319,7 @@ def _validate_parameters(parameters: dict[str, Any] | None, path: str) -> Errors
 
 def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
     controller = section(new, "spec").get("controller", ""), section(old, "spec").get("controller", "")
-    return unchanged(*controller, "spec.controller") + validate_ingress_class(new)
+    return unchanged(*controller, "spec.controller")
 
 
 # IPAddress, ServiceCIDR
@@ -287,10 +327,8 @@ def _ingress_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 def canonical_ip_name(name: str) -> list[str]:
     """An IPAddress is named by its address in canonical form."""
-    if names.is_ip(name):
-        return [names.IP_ADDRESS]
-    canonical = str(ipaddress.ip_address(name))
-    return [] if canonical == name else [f'must be in canonical form ("{canonical}")']
+    fault = canonical_ip_fault(name)
+    return [fault] if fault else []
 
 
 def validate_ip_address(obj: dict[str, Any]) -> Errors:
@@ -319,24 +357,12 @@ def validate_service_cidr(obj: dict[str, Any]) -> Errors:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
         return [invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
-    if len(cidrs) == 2 and (any(validate_cidr(cidr, path) for cidr in cidrs) or _same_family(cidrs)):
-        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
-        return [invalid(path, {"CIDRs": cidrs}, text)]
-    return [error for at, cidr in each(path, cidrs) for error in _validate_canonical_cidr(cidr, at)]
-
-
-def _same_family(cidrs: list[str]) -> bool:
-    return len({ipaddress.ip_interface(cidr).version for cidr in cidrs}) == 1
-
-
-def _validate_canonical_cidr(cidr: str, path: str) -> Errors:
-    """IsValidCIDR: no host bits, nothing that could be written shorter."""
-    if faults := validate_cidr(cidr, path):
-        return faults
-    network = ipaddress.ip_network(cidr, strict=False)
-    if ipaddress.ip_interface(cidr).ip != network.network_address:
-        return [invalid(path, cidr, "must not have bits set beyond the prefix length")]
-    return [] if str(network) == cidr else [invalid(path, cidr, f'must be in canonical form ("{network}")')]
+    errors = [error for at, cidr in each(path, cidrs) for error in validate_canonical_cidr(cidr, at)]
+    families = [found.network.version for found in map(parse_cidr, cidrs) if found]
+    if len(families) == 2 and families[0] == families[1]:
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        errors.append(invalid(path, cidrs, text))
+    return errors
 
 
 def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
@@ -349,22 +375,20 @@ def _service_cidr_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 
 KINDS = {
-    (GROUP, "NetworkPolicy"): KindValidation(
-        create=validate_network_policy, updates={"": lambda new, old: validate_network_policy(new)}
-    ),
+    (GROUP, "NetworkPolicy"): KindValidation(create=validate_network_policy, updates={"": validate_network_policy}),
     (GROUP, "Ingress"): KindValidation(
         metadata="UM*",
         create=validate_ingress,
         updates={
-            "": lambda new, old: _validate_ingress_spec(section(new, "spec")),
+            "": _ingress_update,
             "status": validate_ingress_status,
         },
     ),
     (GROUP, "IngressClass"): KindValidation(
-        metadata="UM*", create=validate_ingress_class, updates={"": _ingress_class_update}
+        metadata="U*MC", create=validate_ingress_class, updates={"": _ingress_class_update}
     ),
     (GROUP, "IPAddress"): KindValidation(
-        name=canonical_ip_name, create=validate_ip_address, updates={"": _ip_address_update}
+        name=canonical_ip_name, metadata="MCU*", create=validate_ip_address, updates={"": _ip_address_update}
     ),
     (GROUP, "ServiceCIDR"): KindValidation(create=validate_service_cidr, updates={"": _service_cidr_update}),
 }

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.addresses import validate_ip
 from apiserver_workers.apimachinery.validation.containers import (
     validate_containers,
     validate_ephemeral_containers,
@@ -19,9 +21,11 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
+    not_found,
     not_supported,
     one_of,
     required,
+    too_long,
 )
 from apiserver_workers.apimachinery.validation.internal import invalid_internal
 from apiserver_workers.apimachinery.validation.meta import validate_annotations, validate_labels
@@ -34,11 +38,13 @@ from apiserver_workers.apimachinery.validation.scheduling import (
 )
 from apiserver_workers.apimachinery.validation.security import validate_pod_security_context
 from apiserver_workers.apimachinery.validation.volumes import validate_volumes
-from apiserver_workers.apimachinery.validation.windows import validate_host_process
+from apiserver_workers.apimachinery.validation.windows import validate_host_process, visit_containers
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 MAX_INT32 = 2**31 - 1
+MAX_HOSTNAME = 64
+NO_HOST_USERS = "when `hostUsers` is false"
 CLAIM = "io.k8s.api.core.v1.PodResourceClaim"
 CONTAINER_KINDS = ("initContainers", "containers", "ephemeralContainers")
 
@@ -106,6 +112,8 @@ def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
     errors += _validate_scheduling_gates(spec.get("schedulingGates"), f"{path}.schedulingGates")
     errors += validate_topology_spread(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints")
     errors += validate_host_process(spec, path) + _validate_host_users(spec, path)
+    if (override := spec.get("hostnameOverride")) is not None:
+        errors += _validate_hostname_override(override, spec, f"{path}.hostnameOverride")
     for field, check in NAMES:
         if value := spec.get(field):
             errors += [invalid(f"{path}.{field}", value, fault) for fault in check(value)]
@@ -124,19 +132,60 @@ def _validate_rest(spec: dict[str, Any], path: str) -> Errors:
         errors += one_of(preemption, choices, f"{path}.preemptionPolicy", needed=True)
     if overhead := spec.get("overhead"):
         errors += validate_overhead(overhead, f"{path}.overhead")
-    return errors + _validate_os(spec, path)
+    errors += _validate_os(spec, path)
+    if (group := spec.get("schedulingGroup")) is not None:
+        errors += _validate_scheduling_group(group.get("podGroupName"), f"{path}.schedulingGroup.podGroupName")
+    return errors + _validate_file_references(spec, path)
 
 
 def _validate_host_users(spec: dict[str, Any], path: str) -> Errors:
     """A user namespace of the pod's own does not go with other namespaces of the host."""
     if spec.get("hostUsers") is not False:
         return []
-    fields = (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
-    return [
-        forbidden(f"{path}.{blamed}", "when `pod.Spec.HostUsers` is false")
-        for field, blamed in fields
+    fields = [("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
+    if not feature_gates.enabled("UserNamespacesHostNetworkSupport"):
+        fields.insert(0, ("hostNetwork", "hostNetwork"))
+    errors = [forbidden(f"{path}.{blamed}", NO_HOST_USERS) for field, blamed in fields if spec.get(field)]
+    return errors + [
+        forbidden(f"{at}.volumeDevices", NO_HOST_USERS)
+        for at, container in visit_containers(spec, path)
+        if container.get("volumeDevices")
+    ]
+
+
+def _validate_hostname_override(name: str, spec: dict[str, Any], path: str) -> Errors:
+    """validatePodHostName."""
+    errors = [
+        forbidden(path, f"may not be specified when {field} is true")
+        for field in ("setHostnameAsFQDN", "hostNetwork")
         if spec.get(field)
     ]
+    if len(name.encode()) > MAX_HOSTNAME:
+        errors.append(too_long(path, MAX_HOSTNAME))
+    return errors + [invalid(path, name, fault) for fault in names.is_dns1123_subdomain(name)]
+
+
+def _validate_scheduling_group(name: str | None, path: str) -> Errors:
+    if name is None:
+        return [invalid(path, name, "must specify one of: `podGroupName`")]
+    return [invalid(path, name, fault) for fault in names.is_dns1123_subdomain(name)]
+
+
+def _validate_file_references(spec: dict[str, Any], path: str) -> Errors:
+    """validateFileKeyRefVolumes: files with values of variables lie in emptyDir volumes."""
+    volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or ()}
+    errors: Errors = []
+    for at, container in visit_containers(spec, path):
+        for place, variable in each(f"{at}.env", container.get("env")):
+            reference = (variable.get("valueFrom") or {}).get("fileKeyRef")
+            if reference is None:
+                continue
+            name, blamed = reference.get("volumeName", ""), f"{place}.valueFrom.fileKeyRef.volumeName"
+            if name not in volumes:
+                errors.append(not_found(blamed, name))
+            elif volumes[name].get("emptyDir") is None:
+                errors.append(invalid(blamed, name, "referenced volume must be of type emptyDir"))
+    return errors
 
 
 # Names in a pod spec and their rules, in the order in which they are checked.
@@ -195,7 +244,7 @@ def _validate_dns_config(spec: dict[str, Any], path: str) -> Errors:
     if len(servers) > 3:
         errors.append(invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers"))
     for at, server in each(f"{path}.nameservers", servers):
-        errors += [invalid(at, server, fault) for fault in names.is_ip(server)]
+        errors += validate_ip(server, at)
     searches = config.get("searches") or []
     if len(searches) > 32:
         errors.append(invalid(f"{path}.searches", searches, "must not have more than 32 search paths"))
@@ -228,7 +277,7 @@ def _validate_host_aliases(aliases: list[dict[str, Any]] | None, path: str) -> E
     errors: Errors = []
     for at, alias in each(path, aliases):
         address = alias.get("ip", "")
-        errors += [invalid(f"{at}.ip", address, fault) for fault in names.is_ip(address)]
+        errors += validate_ip(address, f"{at}.ip")
         for host_path, host in each(f"{at}.hostnames", alias.get("hostnames")):
             errors += [invalid(host_path, host, fault) for fault in names.is_dns1123_subdomain(host)]
     return errors

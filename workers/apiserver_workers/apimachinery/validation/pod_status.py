@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
-from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.field import Errors, duplicate, each, forbidden, invalid, repeated
+from apiserver_workers.apimachinery.validation.addresses import family_of, validate_ip
+from apiserver_workers.apimachinery.validation.field import Errors, each, forbidden, internal_error, invalid
 
 Object = dict[str, Any]
 ONE_PER_FAMILY = "may specify no more than one IP for each IP family"
@@ -38,25 +37,32 @@ def _validate_transitions(
     return errors
 
 
-def validate_status_ips(status: Object) -> Errors:
+def validate_status_ips(status: Object, old: Object) -> Errors:
     """A pod's and its host's addresses: one for each family at most."""
-    errors = _validate_ips(status.get("podIPs"), "status.podIPs")
+    errors = _validate_ips(status, old, "podIPs")
     hosts = status.get("hostIPs") or []
     if hosts and status.get("hostIP", "") != hosts[0].get("ip", ""):
         text = "must be equal to `hostIP`"
         errors.append(invalid("status.hostIPs[0].ip", hosts[0].get("ip", ""), text))
-    return errors + _validate_ips(hosts, "status.hostIPs")
+    return errors + _validate_ips(status, old, "hostIPs")
 
 
-def _validate_ips(addresses: list[Object] | None, path: str) -> Errors:
-    ips = [address.get("ip", "") for address in addresses or ()]
-    errors = [invalid(at, ip, fault) for at, ip in each(path, ips) for fault in names.is_ip(ip)]
-    if len(ips) < 2 or errors:
+def _ips(status: Object, field: str) -> list[str]:
+    return [address.get("ip", "") for address in status.get(field) or ()]
+
+
+def _validate_ips(status: Object, old: Object, field: str) -> Errors:
+    path = f"status.{field}"
+    ips = _ips(status, field)
+    held = _ips(old, field)
+    errors = [error for at, ip in each(path, ips) for error in validate_ip(ip, at, held)]
+    if len(ips) < 2:
         return errors
-    if len(ips) > 2 or len({ipaddress.ip_address(ip).version for ip in ips}) < 2:
+    families = [family_of(ip) for ip in ips]
+    if "" in families:
+        index = families.index("")
+        text = f"failed to check for dual stack with error:invalid IP[{index}]: {ips[index]}"
+        errors.append(internal_error(path, text))
+    if "" in families or len(ips) > 2 or len(set(families)) < 2:
         errors.append(invalid(path, [{"IP": ip} for ip in ips], ONE_PER_FAMILY))
-    again = repeated(ips)
-    for index, (at, ip) in enumerate(each(path, ips)):
-        if index in again:
-            errors.append(duplicate(at, {"IP": ip}))
     return errors

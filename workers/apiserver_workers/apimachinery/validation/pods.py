@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.containers import validate_image_spaces
 from apiserver_workers.apimachinery.validation.field import (
@@ -16,12 +17,24 @@ from apiserver_workers.apimachinery.validation.field import (
     section,
     unchanged,
 )
+from apiserver_workers.apimachinery.validation.internal import difference
 from apiserver_workers.apimachinery.validation.pod_annotations import (
     validate_annotation_updates,
     validate_pod_annotations,
     validate_profiles_match,
 )
+from apiserver_workers.apimachinery.validation.pod_claim_status import (
+    validate_claim_statuses,
+    validate_container_statuses,
+)
 from apiserver_workers.apimachinery.validation.pod_gates import validate_gated
+from apiserver_workers.apimachinery.validation.pod_resize import (
+    NOWHERE,
+    RESIZABLE,
+    is_static,
+    refuse_resize,
+    validate_changes,
+)
 from apiserver_workers.apimachinery.validation.pod_spec import MAX_INT32, validate_pod_spec
 from apiserver_workers.apimachinery.validation.pod_status import validate_status_ips, validate_transitions
 from apiserver_workers.apimachinery.validation.rules import KindValidation
@@ -34,8 +47,7 @@ MUTABLE_TEXT = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
-RESIZE_TEXT = "only cpu and memory resources are mutable"
-RESIZABLE = ("cpu", "memory")
+POD_SPEC, EPHEMERAL = "io.k8s.api.core.v1.PodSpec", "io.k8s.api.core.v1.EphemeralContainer"
 
 
 def validate_pod(pod: Object) -> Errors:
@@ -97,14 +109,8 @@ def validate_pod_update(new: Object, old: Object) -> Errors:
     if was.get("schedulingGates"):
         errors += validate_gated(munged, was)
     if munged != was:
-        errors.append(forbidden("spec", f"{MUTABLE_TEXT}\n{_difference(munged, was)}"))
+        errors.append(forbidden("spec", f"{MUTABLE_TEXT}\n{difference(POD_SPEC, was, munged)}"))
     return errors
-
-
-def _difference(new: Object, old: Object) -> str:
-    """The fields that differ, to help whoever reads the message."""
-    changed = [name for name in sorted(new.keys() | old.keys()) if new.get(name) != old.get(name)]
-    return "changed: " + ", ".join(changed)
 
 
 def _with(container: Object, field: str, other: Object) -> Object:
@@ -157,8 +163,9 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     """ValidatePodStatusUpdate."""
     status, was = section(new, "status"), section(old, "status")
     errors = validate_annotation_updates(new, old)
-    for at, condition in each("metadata.conditions", status.get("conditions")):
+    for at, condition in each("status.conditions", status.get("conditions")):
         kind = condition.get("type", "")
+        errors += _observed(condition, at)
         if kind not in SYSTEM_CONDITIONS:
             errors += [invalid(f"{at}.Type", kind, fault) for fault in names.is_qualified_name(kind)]
     if section(new, "spec").get("nodeName") != section(old, "spec").get("nodeName"):
@@ -167,8 +174,28 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     if nominated and nominated != was.get("nominatedNodeName"):
         at = "status.nominatedNodeName"
         errors += [invalid(at, nominated, fault) for fault in names.is_dns1123_subdomain(nominated)]
+    if _is_nominated_after_binding(status, was, section(old, "spec")):
+        at = "status.nominatedNodeName"
+        errors.append(forbidden(at, "may not be set on pods that are already bound to a node"))
+    errors += _observed(status, "status")
     errors += unchanged(status.get("qosClass", ""), was.get("qosClass", ""), "status.qosClass")
-    return errors + validate_transitions(status, was, section(old, "spec")) + validate_status_ips(status)
+    errors += validate_transitions(status, was, section(old, "spec"))
+    errors += validate_claim_statuses(status, section(new, "spec"))
+    return errors + validate_status_ips(status, was) + validate_container_statuses(status, section(new, "spec"))
+
+
+def _observed(status: Object, path: str) -> Errors:
+    generation = status.get("observedGeneration") or 0
+    at = f"{path}.observedGeneration"
+    return [invalid(at, generation, "must be a non-negative integer")] if generation < 0 else []
+
+
+def _is_nominated_after_binding(status: Object, was: Object, spec: Object) -> bool:
+    """Whether a pod that has its node is promised another one."""
+    nominated = status.get("nominatedNodeName")
+    if not nominated or nominated == was.get("nominatedNodeName") or not spec.get("nodeName"):
+        return False
+    return feature_gates.enabled("ClearingNominatedNodeNameAfterBinding")
 
 
 SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
@@ -176,7 +203,7 @@ SYSTEM_CONDITIONS = frozenset(("PodScheduled", "Ready", "Initialized"))
 
 def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
     """ValidatePodEphemeralContainersUpdate: containers may be added, never changed or removed."""
-    if _is_static(old):
+    if is_static(old):
         return [forbidden(NOWHERE, "static pods do not support ephemeral containers")]
     errors = _validate_whole(new) + validate_annotation_updates(new, old)
     path = "spec.ephemeralContainers"
@@ -186,87 +213,20 @@ def validate_ephemeral_containers_update(new: Object, old: Object) -> Errors:
         if name not in now:
             errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n'))
         elif now[name] != container:
-            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n'))
+            changes = difference(EPHEMERAL, container, now[name])
+            errors.append(forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n{changes}'))
     return errors
 
 
-NOWHERE = "[]"  # the path of the whole object
-MIRROR_POD = "kubernetes.io/config.mirror"
-
-
-def _is_static(pod: Object) -> bool:
-    return MIRROR_POD in (pod["metadata"].get("annotations") or {})
-
-
 def validate_resize(new: Object, old: Object) -> Errors:
-    """ValidatePodResize: only cpu and memory of containers may change, and not the pod's QoS class."""
-    now, before = section(new, "spec"), section(old, "spec")
-    if _is_static(old):
-        return [forbidden(NOWHERE, "static pods cannot be resized")]
-    if section(before, "os").get("name") == "windows":
-        return [forbidden(NOWHERE, "windows pods cannot be resized")]
+    """ValidatePodResize: only cpu and memory may change, and not the pod's QoS class."""
+    if refused := refuse_resize(old):
+        return refused
     errors = _validate_whole(new)
     if qos_class(new) != qos_class(old):
         text = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid("spec", qos_class(old), text))
-    if not _node_resizes(old):
-        errors.append(forbidden("spec", "Pod running on node without support for resize"))
-    munged = dict(now)
-    pairs: dict[str, list[tuple[Object, Object]]] = {}
-    for field in ("initContainers", "containers"):
-        if len(now.get(field) or ()) == len(before.get(field) or ()) and before.get(field):
-            pairs[field] = list(zip(now[field], before[field], strict=True))
-        for index, (container, other) in enumerate(pairs.get(field, ())):
-            if field == "containers" or _is_sidecar(other):
-                errors += _validate_removed(container, other, f"spec.{field}[{index}].resources")
-    for container, other in pairs.get("containers", ()):
-        if _with_resizable(container, other) != other:
-            errors.append(forbidden("spec", RESIZE_TEXT))
-    for container, other in pairs.get("initContainers", ()):
-        if not _is_sidecar(container):
-            if container != other:
-                errors.append(forbidden("spec", "resources for non-sidecar init containers are immutable"))
-        elif _with_resizable(container, other) != other:
-            text = "only cpu and memory resources for sidecar containers are mutable"
-            errors.append(forbidden("spec", text))
-    if errors:
-        return errors
-    munged.update({field: [other for _, other in paired] for field, paired in pairs.items()})
-    return [] if munged == before else [forbidden("spec", RESIZE_TEXT)]
-
-
-def _is_sidecar(container: Object) -> bool:
-    return container.get("restartPolicy") == "Always"
-
-
-def _node_resizes(pod: Object) -> bool:
-    """Whether the kubelet tells the resources of what runs, which those that can resize do."""
-    for status in section(pod, "status").get("containerStatuses") or ():
-        if section(status, "state").get("running") is not None:
-            return status.get("resources") is not None
-    return True
-
-
-def _validate_removed(container: Object, other: Object, path: str) -> Errors:
-    now, before = (one.get("resources") or {} for one in (container, other))
-    return [
-        forbidden(f"{path}.{field}", f"resource {field} cannot be removed")
-        for field in ("requests", "limits")
-        if (before.get(field) or {}).keys() - (now.get(field) or {}).keys()
-    ]
-
-
-def _with_resizable(container: Object, other: Object) -> Object:
-    """`container` with the cpu and memory amounts of `other`."""
-    was, resources = other.get("resources") or {}, dict(container.get("resources") or {})
-    for kind in ("limits", "requests"):
-        if not was.get(kind):
-            resources.pop(kind, None)
-            continue
-        amounts = {n: v for n, v in (resources.get(kind) or {}).items() if n not in RESIZABLE}
-        resources[kind] = amounts | {n: v for n, v in was[kind].items() if n in RESIZABLE}
-    same = "resources" in other or resources
-    return {**container, "resources": resources} if same else {k: v for k, v in container.items() if k != "resources"}
+    return validate_changes(new, old, errors)
 
 
 def qos_class(pod: Object) -> str:

@@ -76,15 +76,17 @@ def _version(text: str) -> tuple[int, int, int] | None:
 # --- resource.k8s.io: DeviceTaintRule, ResourcePoolStatusRequest
 
 
-def validate_taint_rule(obj: Object) -> Errors:
-    """ValidateDeviceTaintRule."""
+def validate_taint_rule(obj: Object, old: Object | None = None) -> Errors:
+    """ValidateDeviceTaintRule; an update's effect is looked at if it is another than that of `old`."""
     spec = section(obj, "spec")
     selector = spec.get("deviceSelector") or {}
     errors: Errors = []
     for field, check in (("driver", validate_driver_name), ("pool", validate_pool_name), ("device", label)):
         if selector.get(field) is not None:
             errors += check(selector[field], f"spec.deviceSelector.{field}")
-    return errors + validate_taint(section(spec, "taint"), "spec.taint")
+    return errors + validate_taint(
+        section(spec, "taint"), "spec.taint", section(old, "spec", "taint") if old is not None else None
+    )
 
 
 def _taint_rule_status(new: Object, old: Object) -> Errors:
@@ -279,11 +281,15 @@ def _storage_version_status(new: Object, old: Object) -> Errors:
 
 KINDS = {
     ("coordination.k8s.io", "LeaseCandidate"): KindValidation(
-        name=names.is_config_map_key, create=validate_lease_candidate, updates={"": _lease_candidate_update}
+        name=names.is_config_map_key,
+        metadata="u*",
+        any_finalizer=True,
+        create=validate_lease_candidate,
+        updates={"": _lease_candidate_update},
     ),
     ("resource.k8s.io", "DeviceTaintRule"): KindValidation(
         create=validate_taint_rule,
-        updates={"": lambda new, old: validate_taint_rule(new), "status": _taint_rule_status},
+        updates={"": validate_taint_rule, "status": _taint_rule_status},
     ),
     ("resource.k8s.io", "ResourcePoolStatusRequest"): KindValidation(
         create=validate_pool_request, updates={"": _same_spec}

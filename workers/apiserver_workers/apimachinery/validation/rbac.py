@@ -6,7 +6,15 @@ from functools import partial
 from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.field import Errors, each, invalid, not_supported, required, unchanged
+from apiserver_workers.apimachinery.validation.field import (
+    Errors,
+    each,
+    invalid,
+    not_supported,
+    required,
+    section,
+    unchanged,
+)
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.selectors import validate_label_selector
 
@@ -14,7 +22,7 @@ GROUP = "rbac.authorization.k8s.io"
 SUBJECT_GROUPS = {"ServiceAccount": "", "User": GROUP, "Group": GROUP}
 
 
-def _validate_role(obj: dict[str, Any], *, namespaced: bool) -> Errors:
+def _validate_role(obj: dict[str, Any], *, namespaced: bool, check_values: bool = True) -> Errors:
     errors: Errors = []
     for path, rule in each("rules", obj.get("rules")):
         errors += _validate_rule(rule, path, namespaced=namespaced)
@@ -26,9 +34,8 @@ def _validate_role(obj: dict[str, Any], *, namespaced: bool) -> Errors:
     if not selectors:
         errors.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
     for at, selector in each(path, selectors):
-        faults = validate_label_selector(selector, at)
-        errors += faults
-        if faults:
+        errors += validate_label_selector(selector, at, check_values=check_values)
+        if validate_label_selector(selector, at):
             errors.append(invalid(at, None, "invalid label selector."))
     return errors
 
@@ -87,9 +94,13 @@ def _validate_subject(subject: dict[str, Any], path: str, *, namespaced: bool) -
 
 def _role(*, namespaced: bool) -> KindValidation:
     check = partial(_validate_role, namespaced=namespaced)
-    return KindValidation(
-        name=names.is_path_segment, metadata="M*U", create=check, updates={"": lambda new, old: check(new)}
-    )
+
+    def update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
+        """Values of selectors are not looked at where some selector was stored with faults."""
+        selectors = section(old, "aggregationRule").get("clusterRoleSelectors") or ()
+        return check(new, check_values=not any(validate_label_selector(selector, "") for selector in selectors))
+
+    return KindValidation(name=names.is_path_segment, metadata="M*U", create=check, updates={"": update})
 
 
 def _binding(*, role_kinds: tuple[str, ...], namespaced: bool) -> KindValidation:
@@ -97,9 +108,9 @@ def _binding(*, role_kinds: tuple[str, ...], namespaced: bool) -> KindValidation
 
     def update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
         changed = unchanged(new.get("roleRef"), old.get("roleRef"), "roleRef")
-        return check(new) + [invalid("roleRef", error_value(new), "cannot change roleRef") for _ in changed]
+        return [invalid("roleRef", error_value(new), "cannot change roleRef") for _ in changed]
 
-    return KindValidation(name=names.is_path_segment, metadata="M*U", create=check, updates={"": update})
+    return KindValidation(name=names.is_path_segment, metadata="MCU*", create=check, updates={"": update})
 
 
 def error_value(binding: dict[str, Any]) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.collections import one_name, validate_set, validate_slice
+from apiserver_workers.apimachinery.validation.addresses import validate_interface_address
+from apiserver_workers.apimachinery.validation.collections import itself, one_name, validate_set, validate_slice
 from apiserver_workers.apimachinery.validation.conditions import validate_conditions
 from apiserver_workers.apimachinery.validation.devices import (
     MOST_ALTERNATIVES,
@@ -38,7 +41,7 @@ from apiserver_workers.apimachinery.validation.field import (
     too_many,
 )
 from apiserver_workers.apimachinery.validation.internal import unchanged_internal
-from apiserver_workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from apiserver_workers.apimachinery.validation.meta import validate_template_meta
 from apiserver_workers.apimachinery.validation.resource_lists import is_extended
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_node_selector
@@ -125,7 +128,9 @@ def _validate_constraint(constraint: Object, path: str, known: RequestNames) -> 
     for field in ("matchAttribute", "distinctAttribute"):
         if (name := constraint.get(field)) is not None:
             return errors + validate_fully_qualified_name(name, f"{path}.{field}")
-    return [*errors, required(path, ONE_CONSTRAINT)]
+    if feature_gates.enabled("DRAConsumableCapacity"):
+        return [*errors, required(path, ONE_CONSTRAINT)]
+    return [*errors, required(f"{path}.matchAttribute")]
 
 
 def _claim_update(new: Object, old: Object) -> Errors:
@@ -192,9 +197,10 @@ def _validate_device_status(device: Object, path: str, allocated: set[tuple[str,
         errors += validate_raw(device["data"], f"{path}.data")
     network = section(device, "networkData")
     for field, limit in (("interfaceName", LONGEST_INTERFACE), ("hardwareAddress", LONGEST_HARDWARE_ADDRESS)):
-        if len(network.get(field) or "") > limit:
+        if names.byte_length(network.get(field) or "") > limit:
             errors.append(too_long(f"{path}.networkData.{field}", limit))
-    return errors
+    at = f"{path}.networkData.ips"
+    return errors + validate_set(network.get("ips"), MOST_IPS, validate_interface_address, at, by=itself)
 
 
 def _validate_device_ref(device: Object, path: str) -> Errors:
@@ -226,8 +232,6 @@ def _validate_allocation(allocation: Object, known: RequestNames) -> Errors:
 def _validate_result(result: Object, path: str, known: RequestNames) -> Errors:
     errors = validate_request_ref(result.get("request", ""), f"{path}.request", known)
     errors += _validate_device_ref(result, path) + validate_binding(result, path)
-    for at, toleration in each(f"{path}.tolerations", result.get("tolerations")):
-        errors += validate_toleration(toleration, at)
     if (share := result.get("shareID")) is not None:
         errors += validate_uid(share, f"{path}.shareID")
     return errors
@@ -248,9 +252,7 @@ def _validate_allocated_config(config: Object, path: str, known: RequestNames) -
 
 
 def validate_template(obj: Object) -> Errors:
-    metadata = section(obj, "spec", "metadata")
-    errors = validate_labels(metadata.get("labels"), "spec.metadata.labels")
-    errors += validate_annotations(metadata.get("annotations"), "spec.metadata.annotations")
+    errors = validate_template_meta(section(obj, "spec", "metadata"), "spec.metadata")
     return errors + validate_claim_spec(section(obj, "spec", "spec"), "spec.spec")
 
 
@@ -259,10 +261,13 @@ def _template_update(new: Object, old: Object) -> Errors:
     return unchanged_internal(section(new, "spec"), section(old, "spec"), "spec", definition)
 
 
-def validate_device_class(obj: Object) -> Errors:
-    spec = section(obj, "spec")
+def validate_device_class(obj: Object, old: Object | None = None) -> Errors:
+    """A class, or (with `old`) an update of one, whose configuration may stay as long as it was stored."""
+    spec, before = section(obj, "spec"), section(old or {}, "spec")
     errors = validate_selectors(spec.get("selectors"), "spec.selectors")
-    errors += validate_slice(spec.get("config"), MOST_CONFIGS, validate_configuration, "spec.config")
+    stored = old is not None and spec.get("config") == before.get("config")
+    check = partial(validate_configuration, stored=stored)
+    errors += validate_slice(spec.get("config"), MOST_CONFIGS, check, "spec.config")
     name = spec.get("extendedResourceName")
     if name is not None and not is_extended(name):
         errors.append(invalid("spec.extendedResourceName", name, "must be a valid extended resource name"))
@@ -273,8 +278,10 @@ KINDS = {
     (GROUP, "ResourceClaim"): KindValidation(
         metadata="MU*", create=validate_claim, updates={"": _claim_update, "status": _claim_status}
     ),
-    (GROUP, "ResourceClaimTemplate"): KindValidation(create=validate_template, updates={"": _template_update}),
+    (GROUP, "ResourceClaimTemplate"): KindValidation(
+        metadata="MCU*", create=validate_template, updates={"": _template_update}
+    ),
     (GROUP, "DeviceClass"): KindValidation(
-        metadata="MU*", create=validate_device_class, updates={"": lambda new, old: validate_device_class(new)}
+        metadata="MU*", create=validate_device_class, updates={"": validate_device_class}
     ),
 }

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from apiserver_workers.apimachinery.quantity import parse
+from apiserver_workers.apimachinery.quantity import parse, write
 from apiserver_workers.apimachinery.validation import names
-from apiserver_workers.apimachinery.validation.collections import one_name, validate_map, validate_set, validate_slice
+from apiserver_workers.apimachinery.validation.collections import (
+    Check,
+    one_name,
+    validate_map,
+    validate_set,
+    validate_slice,
+)
 from apiserver_workers.apimachinery.validation.devices import (
     label,
     validate_binding,
@@ -17,14 +23,18 @@ from apiserver_workers.apimachinery.validation.devices import (
 )
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
+    each,
     forbidden,
     invalid,
+    key,
+    not_found,
     required,
     section,
     too_long,
     unchanged,
 )
 from apiserver_workers.apimachinery.validation.internal import invalid_internal
+from apiserver_workers.apimachinery.validation.resource_lists import is_native
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_node_selector
 from apiserver_workers.apimachinery.validation.volume_sources import validate_driver_name
@@ -33,13 +43,14 @@ Object = dict[str, Any]
 
 MOST_DEVICES, MOST_ADVANCED_DEVICES = 128, 64
 MOST_COUNTER_SETS, MOST_COUNTERS, MOST_CONSUMED_SETS = 8, 32, 2
-MOST_ATTRIBUTES, MOST_TAINTS, MOST_OPTIONS, LONGEST_VALUE = 32, 16, 10, 64
+MOST_ATTRIBUTES, MOST_VALUES, MOST_TAINTS, MOST_OPTIONS = 32, 48, 16, 10
+LONGEST_VALUE, LONGEST_NAME = 64, 96
 PLACES = "`nodeName`, `nodeSelector`, `allNodes`"
 ONE_PLACE = f"exactly one of {PLACES}, `perDeviceNodeSelection` is required"
 DEVICE_PLACE = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec"  # fmt: skip
 NO_DEVICE_PLACE = f"`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec"  # fmt: skip # noqa: F541
 DEVICE_ATTRIBUTE = "io.k8s.api.resource.v1.DeviceAttribute"
-VALUES = ("bool", "int", "string", "version")
+VALUES, LISTS = ("bool", "int", "string", "version"), ("bools", "ints", "strings", "versions")
 _number, _word = r"(0|[1-9]\d*)", "[0-9a-zA-Z-]+"
 _release = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
 _semver = re.compile(rf"{_number}\.{_number}\.{_number}(-{_release}(\.{_release})*)?(\+{_word}(\.{_word})*)?")
@@ -57,7 +68,7 @@ def validate_slice_object(obj: Object, old: Object | None = None) -> Errors:
     if spec.get("sharedCounters") is not None and spec.get("devices") is not None:
         errors.append(invalid("spec", "", "only one of `sharedCounters` or `devices` is allowed"))
     devices = spec.get("devices")
-    advanced = any(device.get("taints") or device.get("consumesCounters") for device in devices or ())
+    advanced = any(map(_is_advanced, devices or ()))
     held = {one_name(device): device for device in (before or {}).get("devices") or ()}
     errors += validate_set(
         devices,
@@ -69,6 +80,14 @@ def validate_slice_object(obj: Object, old: Object | None = None) -> Errors:
     return errors + validate_set(
         spec.get("sharedCounters"), MOST_COUNTER_SETS, _validate_counter_set, "spec.sharedCounters", by=one_name
     )
+
+
+def _is_advanced(device: Object) -> bool:
+    """Whether a device has what fewer devices of a slice may have."""
+    if device.get("taints") or device.get("consumesCounters"):
+        return True
+    attributes = (device.get("attributes") or {}).values()
+    return any(attribute.get(field) is not None for attribute in attributes for field in LISTS)
 
 
 def _validate_pool(pool: Object) -> Errors:
@@ -85,7 +104,8 @@ def _validate_pool(pool: Object) -> Errors:
 def _validate_place(spec: Object) -> Errors:
     """Where the devices are: on one node, on some, on all, or each where it says itself."""
     errors, given = _places(spec, "spec", "must be either unset or set to a non-empty string")
-    if selector := spec.get("nodeSelector"):
+    selector = spec.get("nodeSelector")
+    if selector is not None:
         terms = selector.get("nodeSelectorTerms")
         if len(terms or ()) != 1:
             at = "spec.nodeSelector.nodeSelectorTerms"
@@ -130,10 +150,13 @@ def _validate_device(device: Object, path: str, old: Object | None, spec: Object
     if count > MOST_ATTRIBUTES:
         text = f"the total number of attributes and capacities must not exceed {MOST_ATTRIBUTES}"
         errors.append(invalid(path, count, text))
-    errors += validate_map(attributes, -1, validate_qualified_name, _validate_attribute, f"{path}.attributes")
-    if old is None or (old.get("capacity") or {}) != capacity:
-        check = _validate_shared_capacity if device.get("allowMultipleAllocations") else _validate_capacity
-        errors += validate_map(capacity, -1, validate_qualified_name, check, f"{path}.capacity")
+    values = sum(map(_count_values, attributes.values()))
+    if values > MOST_VALUES:
+        text = f"the total number of attribute values must not exceed {MOST_VALUES}"
+        errors.append(invalid(path, values, text))
+    errors += _validate_named(attributes, _validate_attribute, f"{path}.attributes")
+    check = _validate_shared_capacity if device.get("allowMultipleAllocations") else _validate_capacity
+    errors += _validate_named(capacity, check, f"{path}.capacity")
     if old is None or old.get("taints") != device.get("taints"):
         errors += validate_slice(device.get("taints"), MOST_TAINTS, validate_taint, f"{path}.taints")
     errors += validate_set(
@@ -143,7 +166,38 @@ def _validate_device(device: Object, path: str, old: Object | None, spec: Object
         f"{path}.consumesCounters",
         by=lambda one: one.get("counterSet", ""),
     )
-    return errors + _validate_device_place(device, path, spec) + validate_binding(device, path)
+    errors += _validate_device_place(device, path, spec) + validate_binding(device, path)
+    return errors + _validate_mappings(device, f"{path}.nodeAllocatableResourceMappings")
+
+
+def _validate_named(entries: Object, check: Check, path: str) -> Errors:
+    """Attributes or capacities: entries with qualified names."""
+    return validate_map(entries, -1, validate_qualified_name, check, path, longest_name=LONGEST_NAME)
+
+
+def _count_values(attribute: Object) -> int:
+    """How many values an attribute counts for: one, or as many as its lists have."""
+    return sum(len(attribute.get(field) or ()) for field in LISTS) or 1
+
+
+def _validate_mappings(device: Object, path: str) -> Errors:
+    """What of a node's resources a device stands for, by a factor or by one of its capacities."""
+    errors: Errors = []
+    capacity = device.get("capacity") or {}
+    for name, mapping in sorted((device.get("nodeAllocatableResourceMappings") or {}).items()):
+        at = key(path, name)
+        factor, wanted = mapping.get("allocationMultiplier"), mapping.get("capacityKey")
+        if not is_native(name):
+            errors.append(invalid(at, name, "must be a node allocatable resource name"))
+        if factor is None and wanted is None:
+            errors.append(invalid(at, "", "at least one of allocationMultiplier or capacityKey must be set"))
+        if factor is not None and _nano(factor) <= 0:
+            errors.append(invalid(f"{at}.allocationMultiplier", factor, "must be positive"))
+        if wanted == "":
+            errors.append(invalid(f"{at}.capacityKey", "", "capacityKey must not be an empty string"))
+        elif wanted is not None and wanted not in capacity:
+            errors.append(not_found(f"{at}.capacityKey", wanted))
+    return errors
 
 
 def _validate_device_place(device: Object, path: str, spec: Object) -> Errors:
@@ -160,21 +214,29 @@ def _validate_device_place(device: Object, path: str, spec: Object) -> Errors:
 
 def _validate_attribute(attribute: Object, path: str) -> Errors:
     errors: Errors = []
-    given = [field for field in VALUES if attribute.get(field) is not None]
-    for field in ("string", "version"):
-        if (value := attribute.get(field)) is None:
-            continue
-        if field == "version" and not _semver.fullmatch(value):
-            text = "must be a string compatible with semver.org spec 2.0.0"
-            errors.append(invalid(f"{path}.version", value, text))
-        if len(value) > LONGEST_VALUE:
-            errors.append(too_long(f"{path}.{field}", LONGEST_VALUE))
+    given = [field for field in (*VALUES, *LISTS) if attribute.get(field) is not None]
+    for field, check in (("string", _validate_text), ("version", _validate_version)):
+        if (value := attribute.get(field)) is not None:
+            errors += check(value, f"{path}.{field}")
+    for field, check in (("strings", _validate_text), ("versions", _validate_version)):
+        for at, value in each(f"{path}.{field}", attribute.get(field)):
+            errors += check(value, at)
     text = "exactly one value must be specified"
     if not given:
         errors.append(invalid(path, "", text))
     elif len(given) > 1:
         errors.append(invalid_internal(path, DEVICE_ATTRIBUTE, attribute, text))
     return errors
+
+
+def _validate_text(value: str, path: str) -> Errors:
+    return [too_long(path, LONGEST_VALUE)] if names.byte_length(value) > LONGEST_VALUE else []
+
+
+def _validate_version(value: str, path: str) -> Errors:
+    text = "must be a string compatible with semver.org spec 2.0.0"
+    errors: Errors = [] if _semver.fullmatch(value) else [invalid(path, value, text)]
+    return errors + _validate_text(value, path)
 
 
 def _validate_capacity(capacity: Object, path: str) -> Errors:
@@ -215,7 +277,7 @@ def _validate_options(values: list[str], default: str, most: str, path: str) -> 
         text = f"option is larger than capacity value: {most}"
         return [invalid(at, value, text)] if _nano(value) > _nano(most) else []
 
-    errors += validate_set(values, MOST_OPTIONS, check, path, by=lambda value: str(-(-_nano(value) // 10**9)))
+    errors += validate_set(values, MOST_OPTIONS, check, path, by=lambda value: str(_whole(value)))
     if _nano(default) not in map(_nano, values):
         errors.append(invalid(path, default, "default value is not valid according to the requestPolicy"))
     return errors
@@ -229,23 +291,38 @@ def _validate_range(span: Object, default: str, most: str, path: str) -> Errors:
     if _nano(low) > _nano(most):
         errors.append(invalid(f"{path}.min", low, f"min is larger than capacity value: {most}"))
     if _nano(default) < _nano(low):
-        errors.append(invalid(f"{path}.default", default, f"default is less than min: {low}"))
+        errors.append(invalid(f"{path}.min", default, f"default is less than min: {low}"))
     if high is not None:
         if _nano(low) > _nano(high):
             errors.append(invalid(f"{path}.max", low, f"min is larger than max: {high}"))
         if _nano(high) > _nano(most):
             errors.append(invalid(f"{path}.max", high, f"max is larger than capacity value: {most}"))
         if _nano(default) > _nano(high):
-            errors.append(invalid(f"{path}.default", default, f"default is more than max: {high}"))
-    if step is None:
-        return errors
-    if _nano(step) <= 0:
-        return [*errors, invalid(f"{path}.step", step, "must be greater than zero")]
-    for value in (default, high):
-        if value is not None and (_nano(value) - _nano(low)) % _nano(step):
-            text = f"value is not a multiple of a given step ({step}) from ({low})"
-            errors.append(invalid(f"{path}.step", value, text))
+            errors.append(invalid(f"{path}.max", default, f"default is more than max: {high}"))
+    if step is not None:
+        errors += _validate_step(span, default, most, f"{path}.step")
     return errors
+
+
+def _validate_step(span: Object, default: str, most: str, path: str) -> Errors:
+    """Values lie whole steps above the least one; they are counted in whole units."""
+    low, high, step = span["min"], span.get("max"), span["step"]
+    if _whole(step) <= 0:
+        return [invalid(path, step, "must be greater than zero")]
+    errors: Errors = []
+    if _nano(low) + _nano(step) > _nano(most):
+        added = write(_nano(low) + _nano(step), parse(low).format)
+        errors.append(invalid(path, step, f"one step {added} is larger than capacity value: {most}"))
+    for value in (default, high):
+        if value is not None and (_whole(value) - _whole(low)) % _whole(step):
+            text = f"value is not a multiple of a given step ({step}) from ({low})"
+            errors.append(invalid(path, value, text))
+    return errors
+
+
+def _whole(value: str) -> int:
+    """Quantity.Value: rounded up."""
+    return -(-_nano(value) // 10**9)
 
 
 def _validate_counter_set(counter_set: Object, path: str) -> Errors:
@@ -260,7 +337,10 @@ def _validate_counters(holder: Object, name_field: str, path: str) -> Errors:
         errors.append(required(f"{path}.{name_field}"))
     if not holder.get("counters"):
         return [*errors, required(f"{path}.counters")]
-    return errors + validate_map(holder["counters"], MOST_COUNTERS, label, lambda counter, at: [], f"{path}.counters")
+    at = f"{path}.counters"
+    return errors + validate_map(
+        holder["counters"], MOST_COUNTERS, label, lambda counter, place: [], at, longest_name=63
+    )
 
 
 KINDS = {

@@ -214,8 +214,6 @@ def _validate_constraint(constraint: dict[str, Any], path: str) -> Errors:
     topology_key = constraint.get("topologyKey", "")
     if not topology_key:
         errors.append(required(f"{path}.topologyKey", "can not be empty"))
-    else:
-        errors += validate_label_name(topology_key, f"{path}.topologyKey")
     if action not in UNSATISFIABLE:
         errors.append(not_supported(f"{path}.whenUnsatisfiable", action, UNSATISFIABLE))
     domains = constraint.get("minDomains")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.addresses import parse_ip
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.addresses import (
     family_of,
-    ip_faults,
     validate_cidr,
     validate_endpoint_ip,
+    validate_ip,
 )
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
@@ -18,6 +19,7 @@ from apiserver_workers.apimachinery.validation.field import (
     each,
     forbidden,
     invalid,
+    key,
     not_supported,
     one_of,
     repeated,
@@ -37,14 +39,17 @@ FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 MAX_AFFINITY_SECONDS = 86400
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
-def validate_service(service: Object) -> Errors:
+def validate_service(service: Object, old: Object | None = None) -> Errors:
     """ValidateService, after cluster IPs and node ports were allocated."""
     spec = section(service, "spec")
     kind = spec.get("type", "")
-    errors = _validate_ports_present(spec, kind)
+    annotations = service["metadata"].get("annotations") or {}
+    errors = _validate_topology(annotations) + _validate_ports_present(spec, kind)
     errors += _validate_by_type(spec, kind)
     all_named = len(spec.get("ports") or ()) > 1
     seen_names: set[str] = set()
@@ -53,12 +58,13 @@ def validate_service(service: Object) -> Errors:
     if selector := spec.get("selector"):
         errors += validate_labels(selector, "spec.selector")
     errors += _validate_affinity(spec)
-    errors += _validate_cluster_ips(spec, kind)
-    errors += _validate_external_ips(spec)
+    held = section(old or {}, "spec")
+    errors += validate_cluster_ips(spec, kind, held)
+    errors += _validate_external_ips(spec, held)
     errors += one_of(kind, TYPES, "spec.type", needed=True)
     errors += _validate_node_ports(spec, kind)
     errors += _validate_port_uniqueness(spec)
-    errors += _validate_source_ranges(service, spec, kind)
+    errors += _validate_source_ranges(service, kind, old)
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         text = "may only be used when `type` is 'LoadBalancer'"
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", text))
@@ -68,6 +74,15 @@ def validate_service(service: Object) -> Errors:
     if distribution is not None and distribution not in DISTRIBUTIONS:
         errors.append(not_supported("spec.trafficDistribution", distribution, DISTRIBUTIONS))
     return errors
+
+
+def _validate_topology(annotations: dict[str, str]) -> Errors:
+    """The two names of one annotation say the same."""
+    mode, hints = annotations.get(TOPOLOGY_MODE), annotations.get(TOPOLOGY_HINTS)
+    if mode is None or hints is None or mode == hints:
+        return []
+    text = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+    return [invalid(key("metadata.annotations", TOPOLOGY_MODE), mode, text)]
 
 
 def _validate_ports_present(spec: Object, kind: str) -> Errors:
@@ -116,7 +131,7 @@ def _validate_port(port: Object, path: str, name_needed: bool, seen: set[str]) -
         errors += [invalid(f"{path}.targetPort", target, fault) for fault in names.is_port_name(target)]
     else:
         errors += [invalid(f"{path}.targetPort", target or 0, fault) for fault in names.is_port_number(target)]
-    if protocol_name := port.get("appProtocol"):
+    if (protocol_name := port.get("appProtocol")) is not None:
         at = f"{path}.appProtocol"
         errors += [invalid(at, protocol_name, fault) for fault in names.is_qualified_name(protocol_name)]
     return errors
@@ -147,7 +162,7 @@ def _validate_affinity(spec: Object) -> Errors:
     return errors
 
 
-def _validate_cluster_ips(spec: Object, kind: str) -> Errors:
+def validate_cluster_ips(spec: Object, kind: str, old: Object) -> Errors:
     """ValidateServiceClusterIPsRelatedFields."""
     if kind == "ExternalName":
         return []
@@ -174,9 +189,9 @@ def _validate_cluster_ips(spec: Object, kind: str) -> Errors:
         errors.append(invalid(path, ips, "'None' must be the first and only value"))
     for index, (at, address) in enumerate(each(path, ips)):
         if index or not headless:
-            faults = ip_faults(address)
+            faults = validate_ip(address, at, old.get("clusterIPs") or ())
             bad = bad or bool(faults)
-            errors += [invalid(at, address, fault) for fault in faults]
+            errors += faults
     if len(ips) > 2:
         errors.append(invalid(path, ips, "may only hold up to 2 values"))
     return errors if bad or headless else errors + _validate_families(ips, families, path)
@@ -195,13 +210,11 @@ def _validate_families(ips: list[str], families: list[str], path: str) -> Errors
     return errors
 
 
-def _validate_external_ips(spec: Object) -> Errors:
+def _validate_external_ips(spec: Object, old: Object) -> Errors:
     errors: Errors = []
+    held = old.get("externalIPs") or ()
     for at, address in each("spec.externalIPs", spec.get("externalIPs")):
-        if faults := ip_faults(address):
-            errors += [invalid(at, address, fault) for fault in faults]
-        else:
-            errors += validate_endpoint_ip(address, at)
+        errors += validate_ip(address, at, held) or validate_endpoint_ip(address, at)
     return errors
 
 
@@ -242,22 +255,28 @@ def _validate_node_ports(spec: Object, kind: str) -> Errors:
     return errors
 
 
-def _validate_source_ranges(service: Object, spec: Object, kind: str) -> Errors:
+def _validate_source_ranges(service: Object, kind: str, old: Object | None) -> Errors:
     errors: Errors = []
+    spec = section(service, "spec")
+    held = [entry.strip() for entry in section(old or {}, "spec").get("loadBalancerSourceRanges") or ()]
     ranges, path = spec.get("loadBalancerSourceRanges") or [], "spec.LoadBalancerSourceRanges"
-    annotation = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
+    annotation = _source_ranges_annotation(service)
     if ranges and kind != "LoadBalancer":
         errors.append(forbidden(path, "may only be used when `type` is 'LoadBalancer'"))
     for at, entry in each(path, ranges):
-        errors += validate_cidr(entry.strip(), at)
+        errors += validate_cidr(entry.strip(), at, held)
     if not ranges and annotation is not None:
         at = f"metadata.annotations[{SOURCE_RANGES_ANNOTATION}]"
         if kind != "LoadBalancer":
             errors.append(forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-        elif any(validate_cidr(entry.strip(), at) for entry in annotation.strip().split(",") if annotation.strip()):
-            text = "must be a comma separated list of CIDRs e.g. 192.168.0.0/16,10.0.0.0/8"
-            errors.append(invalid(at, annotation, text))
+        if annotation.strip() and (old is None or _source_ranges_annotation(old) != annotation):
+            errors += [fault for entry in annotation.strip().split(",") for fault in validate_cidr(entry.strip(), at)]
     return errors
+
+
+def _source_ranges_annotation(service: Object) -> str | None:
+    found: str | None = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
+    return found
 
 
 def _validate_load_balancer_class(spec: Object, kind: str) -> Errors:
@@ -301,7 +320,7 @@ def _service_update(new: Object, old: Object) -> Errors:
     if needs_health_check(spec) and needs_health_check(was):
         if spec.get("healthCheckNodePort") != was.get("healthCheckNodePort"):
             errors.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
-    return errors + validate_service(new)
+    return errors + validate_service(new, old)
 
 
 def needs_health_check(spec: Object) -> bool:
@@ -346,10 +365,11 @@ def _service_status(new: Object, old: Object) -> Errors:
     if ingress and section(new, "spec").get("type") != "LoadBalancer":
         errors.append(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
         return errors
+    held = [entry.get("ip") for entry in section(old, "status", "loadBalancer").get("ingress") or ()]
     for at, entry in each(path, ingress):
         address, mode, host = entry.get("ip"), entry.get("ipMode"), entry.get("hostname")
         if address:
-            errors += [invalid(f"{at}.ip", address, fault) for fault in names.is_ip(address)]
+            errors += validate_ip(address, f"{at}.ip", held)
             if mode is None:
                 errors.append(required(f"{at}.ipMode", "must be specified when `ip` is set"))
         elif mode is not None:
@@ -358,7 +378,7 @@ def _service_status(new: Object, old: Object) -> Errors:
             errors.append(not_supported(f"{at}.ipMode", mode, ("Proxy", "VIP")))
         if host:
             errors += [invalid(f"{at}.hostname", host, fault) for fault in names.is_dns1123_subdomain(host)]
-            if not names.is_ip(host):
+            if parse_ip(host) is not None:
                 errors.append(invalid(f"{at}.hostname", host, "must be a DNS name, not an IP address"))
     return errors
 
@@ -372,7 +392,6 @@ def is_service_name(value: str) -> list[str]:
 KINDS = {
     ("", "Service"): KindValidation(
         name=is_service_name,
-        metadata="UM*",
         create=validate_service,
         updates={"": _service_update, "status": _service_status},
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery.integers import whole
 from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.conditions import validate_conditions
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     at_least_zero,
@@ -26,7 +27,7 @@ from apiserver_workers.apimachinery.validation.selectors import validate_label_s
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
-PREEMPTION_POLICIES = ("Never", "PreemptLowerPriority")
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 
 
@@ -53,17 +54,23 @@ def validate_priority_class(obj: dict[str, Any]) -> Errors:
     errors: Errors = []
     if name.startswith("system-"):
         known = SYSTEM_PRIORITIES.get(name)
+        problem = ""
         if known is None:
             problem = f"{name} is not a known system priority class"
-        else:
-            problem = "" if known == value else f"value of {name} PriorityClass must be {known}"
+        elif known != value:
+            problem = f"value of {name} PriorityClass must be {known}"
+        elif obj.get("globalDefault"):
+            problem = f"globalDefault of {name} PriorityClass must be false"
         if problem:
             text = "priority class names with 'system-' prefix are reserved for system use only. error: "
             errors.append(forbidden("metadata.name", text + problem))
     elif value > HIGHEST_USER_PRIORITY:
         text = f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
         errors.append(forbidden("value", text))
-    return errors + one_of(obj.get("preemptionPolicy"), PREEMPTION_POLICIES, "preemptionPolicy")
+    policy = obj.get("preemptionPolicy")
+    if policy is None:
+        return errors
+    return errors + one_of(policy, PREEMPTION_POLICIES, "preemptionPolicy", needed=True)
 
 
 def _priority_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
@@ -105,7 +112,7 @@ def validate_int_or_percent(value: int | str | None, path: str) -> Errors:
 
 
 def _budget_status_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    errors: Errors = []
+    errors = validate_conditions(section(new, "status").get("conditions"), "status.conditions")
     for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
         errors += at_least_zero(section(new, "status").get(field), f"status.{field}")
     return errors
@@ -113,13 +120,7 @@ def _budget_status_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
 
 def validate_storage_class(obj: dict[str, Any]) -> Errors:
     """pkg/apis/storage/validation."""
-    errors: Errors = []
-    provisioner = obj.get("provisioner")
-    if not provisioner:
-        errors.append(required("provisioner"))
-    else:
-        lowered = provisioner.lower()
-        errors += [invalid("provisioner", lowered, fault) for fault in names.is_qualified_name(lowered)]
+    errors = validate_provisioner(obj.get("provisioner") or "", "provisioner")
     errors += validate_parameters(obj.get("parameters"))
     errors += one_of(obj.get("reclaimPolicy"), ("Delete", "Retain"), "reclaimPolicy")
     if obj.get("volumeBindingMode") is None:
@@ -127,6 +128,14 @@ def validate_storage_class(obj: dict[str, Any]) -> Errors:
     else:
         errors += one_of(obj["volumeBindingMode"], ("Immediate", "WaitForFirstConsumer"), "volumeBindingMode")
     return errors + _validate_topologies(obj.get("allowedTopologies"))
+
+
+def validate_provisioner(name: str, path: str) -> Errors:
+    """The driver of a class: a qualified name in whatever case; messages show it in lower case."""
+    if not name:
+        return [required(path)]
+    lowered = name.lower()
+    return [invalid(path, lowered, fault) for fault in names.is_qualified_name(lowered)]
 
 
 MOST_PARAMETERS, LONGEST_PARAMETERS = 512, 256 * 1024
@@ -146,44 +155,48 @@ def validate_parameters(parameters: dict[str, str] | None, *, needed: bool = Fal
 
 
 def _validate_topologies(terms: list[dict[str, Any]] | None) -> Errors:
+    """validateAllowedTopologies, where a term without expressions equals as many empty ones as there are terms."""
     errors: Errors = []
+    before: list[dict[str, frozenset[str]]] = [{} for _ in terms or ()]
     for path, term in each("allowedTopologies", terms):
-        keys: set[str] = set()
+        found: dict[str, frozenset[str]] = {}
         for at, expression in each(f"{path}.matchLabelExpressions", term.get("matchLabelExpressions")):
             values, name = expression.get("values") or [], expression.get("key", "")
-            if not values:
-                errors.append(required(f"{at}.values"))
-            errors += [duplicate(f"{at}.values[{i}]", value) for i, value in enumerate(values) if value in values[:i]]
-            errors += [invalid(f"{at}.key", name, fault) for fault in names.is_qualified_name(name)]
-            if name in keys:
+            errors += _validate_topology_expression(name, values, at)
+            if name in found:
                 errors.append(duplicate(f"{at}.key", name))
-            keys.add(name)
+            found[name] = frozenset(values)
+        errors += [duplicate(f"{path}.matchLabelExpressions", "") for one in before if one == found]
+        before.append(found)
     return errors
 
 
+def _validate_topology_expression(name: str, values: list[str], path: str) -> Errors:
+    errors: Errors = [] if values else [required(f"{path}.values")]
+    errors += [duplicate(f"{path}.values[{i}]", value) for i, value in enumerate(values) if value in values[:i]]
+    return errors + [invalid(f"{path}.key", name, fault) for fault in names.is_qualified_name(name)]
+
+
 def _storage_class_update(new: dict[str, Any], old: dict[str, Any]) -> Errors:
-    errors = validate_storage_class(new)
-    if (new.get("parameters") or {}) != (old.get("parameters") or {}):
-        errors.append(forbidden("parameters", "updates to parameters are forbidden."))
+    errors = unchanged(new.get("parameters") or {}, old.get("parameters") or {}, "parameters")
     for field in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
         errors += unchanged(new.get(field), old.get(field), field)
     return errors
 
 
 KINDS = {
-    ("coordination.k8s.io", "Lease"): KindValidation(
-        create=validate_lease, updates={"": lambda new, old: validate_lease(new)}
-    ),
+    ("coordination.k8s.io", "Lease"): KindValidation(metadata="uC", any_finalizer=True, create=validate_lease),
     ("scheduling.k8s.io", "PriorityClass"): KindValidation(
         create=validate_priority_class, updates={"": _priority_class_update}
     ),
     ("policy", "PodDisruptionBudget"): KindValidation(
         name=None,
-        metadata="*",
+        metadata="C",
+        status="*",
         create=validate_pod_disruption_budget,
-        updates={"": lambda new, old: validate_pod_disruption_budget(new), "status": _budget_status_update},
+        updates={"status": _budget_status_update},
     ),
     ("storage.k8s.io", "StorageClass"): KindValidation(
-        metadata="M*U", create=validate_storage_class, updates={"": _storage_class_update}
+        metadata="MCU*", create=validate_storage_class, updates={"": _storage_class_update}
     ),
 }

@@ -9,6 +9,8 @@ from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     NOT_NEGATIVE,
     Errors,
+    duplicate,
+    each,
     forbidden,
     invalid,
     required,
@@ -20,21 +22,34 @@ from apiserver_workers.apimachinery.validation.resource_lists import validate_ov
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_tolerations
 from apiserver_workers.apimachinery.validation.selectors import validate_label_selector
-from apiserver_workers.apimachinery.validation.small_groups import validate_parameters
+from apiserver_workers.apimachinery.validation.small_groups import validate_parameters, validate_provisioner
 
 Object = dict[str, Any]
 GROUP = "storage.k8s.io"
 
 
 def validate_runtime_class(obj: Object) -> Errors:
-    errors = [
-        invalid("handler", obj.get("handler", ""), fault) for fault in names.is_dns1123_label(obj.get("handler", ""))
-    ]
+    handler = obj.get("handler", "")
+    errors: Errors = [] if handler else [required("handler")]
+    if handler:
+        errors += [invalid("handler", handler, fault) for fault in names.is_dns1123_label(handler)]
     if (overhead := obj.get("overhead")) is not None:
         errors += validate_overhead(overhead.get("podFixed") or {}, "overhead.limits")
     scheduling = section(obj, "scheduling")
     errors += validate_labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector")
-    return errors + validate_tolerations(scheduling.get("tolerations"), "scheduling.tolerations")
+    return errors + _validate_tolerations(scheduling.get("tolerations"), "scheduling.tolerations")
+
+
+def _validate_tolerations(tolerations: list[Object] | None, path: str) -> Errors:
+    """As a pod's, and none twice, but for its seconds."""
+    errors = validate_tolerations(tolerations, path)
+    seen: set[tuple[str, ...]] = set()
+    for at, toleration in each(path, tolerations):
+        same = tuple(toleration.get(field) or "" for field in ("key", "operator", "value", "effect"))
+        if same in seen:
+            errors.append(duplicate(at, toleration))
+        seen.add(same)
+    return errors
 
 
 def _runtime_class_update(new: Object, old: Object) -> Errors:
@@ -42,11 +57,7 @@ def _runtime_class_update(new: Object, old: Object) -> Errors:
 
 
 def validate_attributes_class(obj: Object) -> Errors:
-    driver = obj.get("driverName", "")
-    if driver:
-        errors = [invalid("driverName", driver, fault) for fault in names.is_qualified_name(driver.lower())]
-    else:
-        errors = [required("driverName")]
+    errors = validate_provisioner(obj.get("driverName", ""), "driverName")
     return errors + validate_parameters(obj.get("parameters"), needed=True)
 
 
@@ -56,7 +67,7 @@ def _attributes_class_update(new: Object, old: Object) -> Errors:
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if (new.get("parameters") or {}) != (old.get("parameters") or {}):
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-    return errors + validate_attributes_class(new)
+    return errors
 
 
 def validate_storage_capacity(obj: Object) -> Errors:
@@ -70,17 +81,21 @@ def validate_storage_capacity(obj: Object) -> Errors:
 
 
 def _storage_capacity_update(new: Object, old: Object) -> Errors:
-    errors = validate_storage_capacity(new)
-    errors += unchanged(new.get("nodeTopology"), old.get("nodeTopology"), "nodeTopology")
+    errors = unchanged(new.get("nodeTopology"), old.get("nodeTopology"), "nodeTopology")
     return errors + unchanged(new.get("storageClassName"), old.get("storageClassName"), "storageClassName")
 
 
 KINDS = {
-    ("node.k8s.io", "RuntimeClass"): KindValidation(create=validate_runtime_class, updates={"": _runtime_class_update}),
+    ("node.k8s.io", "RuntimeClass"): KindValidation(
+        metadata="mCu*",
+        any_finalizer=True,
+        create=validate_runtime_class,
+        updates={"": _runtime_class_update},
+    ),
     (GROUP, "VolumeAttributesClass"): KindValidation(
-        metadata="U*M", create=validate_attributes_class, updates={"": _attributes_class_update}
+        metadata="U*MC", create=validate_attributes_class, updates={"": _attributes_class_update}
     ),
     (GROUP, "CSIStorageCapacity"): KindValidation(
-        metadata="M*U", create=validate_storage_capacity, updates={"": _storage_capacity_update}
+        metadata="MCU*", create=validate_storage_capacity, updates={"": _storage_capacity_update}
     ),
 }

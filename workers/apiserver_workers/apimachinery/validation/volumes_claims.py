@@ -5,9 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.quantity import parse
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
+    IMMUTABLE,
     Errors,
     forbidden,
     invalid,
@@ -18,8 +20,8 @@ from apiserver_workers.apimachinery.validation.field import (
     section,
     unchanged,
 )
-from apiserver_workers.apimachinery.validation.internal import unchanged_internal
-from apiserver_workers.apimachinery.validation.meta import validate_annotations, validate_labels
+from apiserver_workers.apimachinery.validation.internal import difference, invalid_internal
+from apiserver_workers.apimachinery.validation.meta import validate_template_meta
 from apiserver_workers.apimachinery.validation.resource_lists import is_native
 from apiserver_workers.apimachinery.validation.rules import KindValidation
 from apiserver_workers.apimachinery.validation.scheduling import validate_node_selector
@@ -43,6 +45,14 @@ Object = dict[str, Any]
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 VOLUME_MODES = ("Block", "Filesystem")
+# Labels that had another name in beta.
+STABLE_LABELS = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 INLINE = "may not be specified in the context of inline volumes"
 
@@ -243,15 +253,45 @@ def _volume_update(new: Object, old: Object) -> Errors:
     if held is not None and held.get("controllerExpandSecretRef") is None:
         csi = {name: value for name, value in csi.items() if name != "controllerExpandSecretRef"}
     if any((csi if name == "csi" and held is not None else spec.get(name)) != was.get(name) for name in SOURCES):
-        text = "spec.persistentvolumesource is immutable after creation"
+        now = spec | {"csi": csi} if csi and held is not None else spec
+        changes = difference("io.k8s.api.core.v1.PersistentVolumeSource", was, now)
+        text = f"spec.persistentvolumesource is immutable after creation\n{changes}"
         errors.append(forbidden("spec.persistentvolumesource", text))
     errors += unchanged(spec.get("volumeMode"), was.get("volumeMode"), "volumeMode")
-    if was.get("nodeAffinity") is not None:
-        affinity = spec.get("nodeAffinity"), was["nodeAffinity"]
-        errors += unchanged_internal(*affinity, "nodeAffinity", "io.k8s.api.core.v1.VolumeNodeAffinity")
+    if was.get("nodeAffinity") is not None and not feature_gates.enabled("MutablePVNodeAffinity"):
+        errors += _validate_affinity_change(spec.get("nodeAffinity"), was["nodeAffinity"])
     if was.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
         errors.append(forbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
     return errors
+
+
+def _validate_affinity_change(now: Object | None, before: Object) -> Errors:
+    """validatePvNodeAffinity: only a label's beta name may become its stable one."""
+    if now == before or (now is not None and _renamed(now, before)):
+        return []
+    text = f"{IMMUTABLE}, except for updating from beta label to GA"
+    return [invalid_internal("nodeAffinity", "io.k8s.api.core.v1.VolumeNodeAffinity", now, text)]
+
+
+def _renamed(now: Object, before: Object) -> bool:
+    """Whether `before` with stable names in place of beta ones, where `now` has those, is `now`."""
+    terms, held = (section(affinity, "required").get("nodeSelectorTerms") or [] for affinity in (now, before))
+    if len(terms) != len(held):
+        return False
+    return all(_same_term(new, old) for new, old in zip(terms, held, strict=True))
+
+
+def _same_term(now: Object, before: Object) -> bool:
+    for field in ("matchExpressions", "matchFields"):
+        new, old = now.get(field) or [], before.get(field) or []
+        if len(new) != len(old):
+            return False
+        for one, other in zip(new, old, strict=True):
+            stable = STABLE_LABELS.get(other.get("key", ""))
+            renamed = other | {"key": stable} if stable and one.get("key") == stable else other
+            if one != renamed:
+                return False
+    return True
 
 
 def _volume_status(new: Object, old: Object) -> Errors:
@@ -268,17 +308,15 @@ def validate_claim(obj: Object) -> Errors:
 
 def validate_claim_template(template: Object, path: str) -> Errors:
     """ValidatePersistentVolumeClaimTemplate: of its metadata only labels and annotations are used."""
-    metadata, at = section(template, "metadata"), f"{path}.metadata"
-    errors = validate_annotations(metadata.get("annotations"), f"{at}.annotations")
-    errors += validate_labels(metadata.get("labels"), f"{at}.labels")
-    others = sorted(set(metadata) - {"labels", "annotations", "creationTimestamp"})
-    errors += [forbidden(f"{at}.{field}", "cannot be set") for field in others]
+    errors = validate_template_meta(section(template, "metadata"), f"{path}.metadata")
     return errors + validate_claim_spec(section(template, "spec"), f"{path}.spec")
 
 
-def validate_claim_spec(spec: Object, path: str) -> Errors:
+def validate_claim_spec(spec: Object, path: str, *, was: Object | None = None) -> Errors:
+    """ValidatePersistentVolumeClaimSpec; what was wrong with the stored spec `was` already is let through in two fields."""
     modes = _validate_access_modes(spec, path, "at least 1 access mode is required")
-    selector = validate_label_selector(spec.get("selector"), f"{path}.selector")
+    lenient = bool(was and validate_label_selector(was.get("selector"), ""))
+    selector = validate_label_selector(spec.get("selector"), f"{path}.selector", check_values=not lenient)
     errors = modes + selector if not spec.get("accessModes") else selector + modes
     storage, at = section(spec, "resources", "requests").get("storage"), f"{path}.resources[storage]"
     if storage is None:
@@ -290,18 +328,22 @@ def validate_claim_spec(spec: Object, path: str) -> Errors:
     mode = spec.get("volumeMode")
     if mode is not None and mode not in VOLUME_MODES:
         errors.append(not_supported(f"{path}.volumeMode", mode, VOLUME_MODES))
-    errors += _validate_data_sources(spec, path)
+    errors += _validate_data_sources(spec, path, check_group=not _has_group(was or {}))
     if attributes := spec.get("volumeAttributesClassName"):
         errors += _class_name(attributes, f"{path}.volumeAttributesClassName")
     return errors
 
 
-def _validate_data_sources(spec: Object, path: str) -> Errors:
+def _has_group(spec: Object) -> bool:
+    return any(section(spec, field).get("apiGroup") is not None for field in ("dataSource", "dataSourceRef"))
+
+
+def _validate_data_sources(spec: Object, path: str, *, check_group: bool) -> Errors:
     errors: Errors = []
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     for field, given in (("dataSource", source), ("dataSourceRef", reference)):
         if given is not None:
-            errors += _validate_data_source(given, f"{path}.{field}")
+            errors += _validate_data_source(given, f"{path}.{field}", check_group)
     if source is None or reference is None:
         return errors
     # Upstream shows the path of the field instead of its value.
@@ -313,13 +355,13 @@ def _validate_data_sources(spec: Object, path: str) -> Errors:
     return errors
 
 
-def _validate_data_source(source: Object, path: str) -> Errors:
+def _validate_data_source(source: Object, path: str, check_group: bool) -> Errors:
     errors = needs("name", "kind")(source, path)
     group, namespace = source.get("apiGroup"), source.get("namespace")
     if not group and source.get("kind") != "PersistentVolumeClaim":
         text = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
         errors.append(invalid(path, source.get("kind", ""), text))
-    if group:
+    if group and check_group:
         errors += [invalid(f"{path}.apiGroup", group, fault) for fault in names.is_dns1123_subdomain(group)]
     if namespace:
         errors += [invalid(f"{path}.namespace", namespace, fault) for fault in names.is_dns1123_label(namespace)]
@@ -333,31 +375,53 @@ SHRUNK = "field can not be less than status.capacity"
 
 
 def _claim_update(new: Object, old: Object) -> Errors:
-    """As with volumes, the claim's own faults are there twice."""
-    errors = 2 * validate_claim(new)
-    spec, was = dict(section(new, "spec")), section(old, "spec")
+    """ValidatePersistentVolumeClaimUpdate."""
+    was = dict(section(old, "spec"))
+    errors = validate_claim_spec(section(new, "spec"), "spec", was=was)
+    spec = dict(section(new, "spec"))
     if not was.get("volumeName"):
         # Binding sets the volume's name once.
-        _take_over(spec, was, "volumeName")
-    annotation, held = (section(o, "metadata", "annotations").get(CLASS_ANNOTATION, "") for o in (new, old))
-    if was.get("storageClassName") is None and (not held or spec.get("storageClassName") == held):
-        _take_over(spec, was, "storageClassName")
-    errors += unchanged(annotation, held, f"metadata.annotations.{CLASS_ANNOTATION}")
+        _take_over(was, spec, "volumeName")
+    errors += _validate_class_change(spec, was, new, old)
     if section(new, "status").get("phase") == "Bound":
-        for field in ("resources", "volumeAttributesClassName"):
-            _take_over(spec, was, field)
+        _keep_what_may_grow(spec, was)
     if spec != was:
-        changed = [field for field in sorted(spec.keys() | was.keys()) if spec.get(field) != was.get(field)]
-        errors.append(forbidden("spec", f"{CLAIM_FORBIDDEN}\nchanged: {', '.join(changed)}"))
+        changes = difference("io.k8s.api.core.v1.PersistentVolumeClaimSpec", was, spec)
+        errors.append(forbidden("spec", f"{CLAIM_FORBIDDEN}\n{changes}"))
     errors += _validate_growth(new, old)
     mode = section(new, "spec").get("volumeMode"), was.get("volumeMode")
     errors += unchanged(*mode, "volumeMode")
-    attributes, before = (section(o, "spec").get("volumeAttributesClassName") for o in (new, old))
-    if before is not None and not attributes:
-        value = "nil" if attributes is None else "an empty string"
-        text = f"update from non-nil value to {value} is forbidden"
-        errors.append(forbidden("spec.volumeAttributesClassName", text))
-    return errors
+    return errors + _validate_attributes_change(new, old)
+
+
+def _validate_class_change(spec: Object, was: Object, new: Object, old: Object) -> Errors:
+    """The class may move from the annotation of old to the field, or be set once; `spec` is made to agree if so."""
+    now, before = (section(o, "metadata", "annotations").get(CLASS_ANNOTATION) for o in (new, old))
+    name, held = spec.get("storageClassName"), was.get("storageClassName")
+    if held is None and before is not None and name == before and now in (None, before):
+        del spec["storageClassName"]
+        return []
+    if held is None and name is not None and before in (None, name):
+        del spec["storageClassName"]
+    return unchanged(now or "", before or "", f"metadata.annotations.{CLASS_ANNOTATION}")
+
+
+def _keep_what_may_grow(spec: Object, was: Object) -> None:
+    """A bound claim may ask for more storage and for another attributes class: they do not count as changes."""
+    requests, held = section(spec, "resources").get("requests"), section(was, "resources", "requests")
+    if requests:
+        spec["resources"] = spec["resources"] | {"requests": requests | {"storage": held.get("storage", "0")}}
+    _take_over(spec, was, "volumeAttributesClassName")
+
+
+def _validate_attributes_change(new: Object, old: Object) -> Errors:
+    """The attributes class that a volume has by now can be replaced, not removed."""
+    now, before = (section(o, "spec").get("volumeAttributesClassName") for o in (new, old))
+    if now or now == before or section(old, "status").get("currentVolumeAttributesClassName") is None:
+        return []
+    value = "nil" if now is None else "empty string"
+    text = f"update to {value} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    return [forbidden("spec.volumeAttributesClassName", text)]
 
 
 def _validate_growth(new: Object, old: Object) -> Errors:
@@ -392,9 +456,9 @@ def _claim_status(new: Object, old: Object) -> Errors:
     for name, value in sorted((status.get("capacity") or {}).items()):
         errors += validate_basic_resource(value, key("status.capacity", name))
     for name, state in sorted((status.get("allocatedResourceStatuses") or {}).items()):
-        errors += _validate_resource_key(name, "status.allocatedResourceStatus")
+        errors += _validate_resource_key(name, "status.allocatedResourceStatuses")
         if state not in RESIZE_STATES:
-            errors.append(not_supported("status.allocatedResourceStatus", name, RESIZE_STATES))
+            errors.append(not_supported("status.allocatedResourceStatuses", name, RESIZE_STATES))
     for name, value in sorted((status.get("allocatedResources") or {}).items()):
         at = key("status.allocatedResources", name)
         errors += _validate_resource_key(name, "status.allocatedResources") or validate_basic_resource(value, at)
@@ -412,6 +476,6 @@ KINDS = {
         metadata="MM*", create=validate_volume, updates={"": _volume_update, "status": _volume_status}
     ),
     ("", "PersistentVolumeClaim"): KindValidation(
-        metadata="MUM*", create=validate_claim, updates={"": _claim_update, "status": _claim_status}
+        metadata="UM*", create=validate_claim, updates={"": _claim_update, "status": _claim_status}
     ),
 }

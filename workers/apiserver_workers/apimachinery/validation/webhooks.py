@@ -7,8 +7,8 @@ Expressions of match conditions are not compiled: what is checked of them is tha
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
+from apiserver_workers.apimachinery import go_urls
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
@@ -54,6 +54,9 @@ def _webhooks_update(new: Object, old: Object) -> Errors:
         lenient.add("names")
     if any(_validate_selectors(hook, "") for hook in hooks):
         lenient.add("labels")
+    conditions = [[hook.get("matchConditions") or [] for hook in obj.get("webhooks") or ()] for obj in (new, old)]
+    if conditions[0] == conditions[1]:
+        lenient.add("conditions")
     return _validate_webhooks(new, lenient=frozenset(lenient))
 
 
@@ -87,6 +90,8 @@ def _validate_webhook(hook: Object, path: str, lenient: frozenset[str]) -> Error
     errors += _validate_selectors(hook, path, check_values="labels" not in lenient)
     errors += _choice(hook, "reinvocationPolicy", REINVOCATION_POLICIES, path)
     errors += _validate_client(section(hook, "clientConfig"), f"{path}.clientConfig")
+    if "conditions" in lenient:
+        return errors
     return errors + validate_match_conditions(hook.get("matchConditions"), f"{path}.matchConditions")
 
 
@@ -110,9 +115,7 @@ def validate_fully_qualified_name(name: str, path: str) -> Errors:
         return [invalid(path, name, ",".join(faults))]
     if name.count(".") < 2:
         return [invalid(path, name, "should be a domain with at least three segments separated by dots")]
-    return [
-        invalid(path, name, ",".join(faults)) for label in name.split(".") if (faults := names.is_dns1123_label(label))
-    ]
+    return []
 
 
 def _validate_versions(versions: list[str] | None, path: str, lenient: frozenset[str]) -> Errors:
@@ -139,33 +142,32 @@ def _validate_client(client: Object, path: str) -> Errors:
     return validate_webhook_service(service or {}, f"{path}.service")
 
 
-def validate_webhook_url(url: str, path: str) -> Errors:
+def validate_webhook_url(text: str, path: str) -> Errors:
     """ValidateWebhookURL, for https alone."""
     try:
-        parts = urlsplit(url)
+        url = go_urls.parse(text)
     except ValueError as error:
         return [required(path, f"url must be a valid URL: {error}{URL_FORM}")]
-    user, at, host = parts.netloc.rpartition("@")
     errors: Errors = []
-    if parts.scheme != "https":
-        errors.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{URL_FORM}"))
-    if not host:
-        errors.append(invalid(path, host, f"host must be provided{URL_FORM}"))
-    if at:
-        errors.append(invalid(path, user, "user information is not permitted in the URL"))
-    if parts.fragment:
-        errors.append(invalid(path, parts.fragment, "fragments are not permitted in the URL"))
-    if parts.query:
-        errors.append(invalid(path, parts.query, "query parameters are not permitted in the URL"))
+    if url.scheme != "https":
+        errors.append(invalid(path, url.scheme, f"'https' is the only allowed URL scheme{URL_FORM}"))
+    if not url.host:
+        errors.append(invalid(path, url.host, f"host must be specified{URL_FORM}"))
+    if url.user is not None:
+        errors.append(invalid(path, url.user, "user information is not permitted in the URL"))
+    if url.fragment:
+        errors.append(invalid(path, url.fragment, "fragments are not permitted in the URL"))
+    if url.query:
+        errors.append(invalid(path, url.query, "query parameters are not permitted in the URL"))
     return errors
 
 
 def validate_webhook_service(service: Object, path: str) -> Errors:
-    """ValidateWebhookService."""
+    """ValidateWebhookService, whose callers give it the name for the namespace and the namespace for the name."""
     errors: Errors = []
-    for field in ("name", "namespace"):
-        if not service.get(field):
-            errors.append(required(f"{path}.{field}", f"service {field} is required"))
+    for missing, blamed in (("namespace", "name"), ("name", "namespace")):
+        if not service.get(missing):
+            errors.append(required(f"{path}.{blamed}"))
     port = service.get("port", 443)
     if faults := names.is_port_number(port):
         errors.append(invalid(f"{path}.port", port, "port is not valid: " + ", ".join(faults)))
@@ -258,7 +260,9 @@ def _validate_resources(resources: list[str], path: str) -> Errors:
     return errors
 
 
-_CONFIGURATION = KindValidation(create=validate_webhooks, updates={"": _webhooks_update})
+_CONFIGURATION = KindValidation(
+    metadata="m*", any_finalizer=True, create=validate_webhooks, updates={"": _webhooks_update}
+)
 KINDS = {
     (GROUP, "ValidatingWebhookConfiguration"): _CONFIGURATION,
     (GROUP, "MutatingWebhookConfiguration"): _CONFIGURATION,

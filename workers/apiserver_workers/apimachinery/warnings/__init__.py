@@ -21,7 +21,9 @@ def warn_on_create(info: ResourceInfo, obj: Object) -> list[str]:
     return [] if rules is None else rules.create(obj)
 
 
-def warn_on_update(info: ResourceInfo, new: Object, old: Object) -> list[str]:
-    """What is to be said of an update of the object itself."""
+def warn_on_update(info: ResourceInfo, new: Object, old: Object, subresource: str = "") -> list[str]:
+    """What is to be said of an update of the object itself, or through a subresource."""
     rules = KINDS.get((info.group, info.kind))
+    if subresource:
+        return rules.status(new) if rules is not None and rules.status and subresource == "status" else []
     return [] if rules is None or rules.update is None else rules.update(new, old)

@@ -6,15 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from apiserver_workers.apimachinery.goformat import quoted
 from apiserver_workers.apimachinery.validation.field import each, section
 from apiserver_workers.apimachinery.warnings.nodes import warn_of_labels, warn_of_node
-from apiserver_workers.apimachinery.warnings.pods import warn_of_claim_spec, warn_of_name, warn_of_pod, warn_of_spec
+from apiserver_workers.apimachinery.warnings.pods import (
+    warn_of_claim_spec,
+    warn_of_name,
+    warn_of_pod,
+    warn_of_pod_ips,
+    warn_of_spec,
+)
 from apiserver_workers.apimachinery.warnings.secrets import warn_of_secret
 from apiserver_workers.apimachinery.warnings.services import (
+    warn_of_balancer,
     warn_of_endpoint_slice,
     warn_of_endpoints,
     warn_of_ingress,
     warn_of_network_policy,
+    warn_of_new_endpoint_slice,
     warn_of_service,
 )
 from apiserver_workers.apimachinery.warnings.storage import (
@@ -29,6 +38,15 @@ Object = dict[str, Any]
 
 POD_NAMES = "Pod names and hostnames"
 MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+STATIC_SUFFIX = ".static.k8s.io"
+ADMISSION_KINDS = (
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+)
 MANY_INDEXES = (
     "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might"
     " not be able to track completedIndexes when a big number of indexes fail"
@@ -37,14 +55,16 @@ MANY_INDEXES = (
 
 @dataclass(frozen=True, slots=True)
 class Warnings:
-    """What a kind warns of: `create` of a new object, `update` of (new, old), None where updates are not looked at."""
+    """What a kind warns of: `create` of a new object, `update` of (new, old), None where updates are not looked at;
+    `status` of an update of the status."""
 
     create: Callable[[Object], list[str]]
     update: Callable[[Object, Object], list[str]] | None = None
+    status: Callable[[Object], list[str]] | None = None
 
 
-def _always(check: Callable[[Object], list[str]]) -> Warnings:
-    return Warnings(check, lambda new, old: check(new))
+def _always(check: Callable[[Object], list[str]], status: Callable[[Object], list[str]] | None = None) -> Warnings:
+    return Warnings(check, lambda new, old: check(new), status)
 
 
 def _templated(*path: str, more: Callable[[Object], list[str]] | None = None, named: bool = True) -> Warnings:
@@ -98,8 +118,27 @@ def _runtime_class(obj: Object) -> list[str]:
     return warn_of_labels(section(obj, "scheduling").get("nodeSelector"), "scheduling.nodeSelector")
 
 
+def _token_requests(driver: Object) -> list[Object]:
+    return section(driver, "spec").get("tokenRequests") or []
+
+
+def _resource_slice(obj: Object) -> list[str]:
+    driver = section(obj, "spec").get("driver", "")
+    if driver == driver.lower():
+        return []
+    return [f"spec.driver: driver names should be lowercase; {quoted(driver)} contains uppercase characters"]
+
+
+def _static_name(obj: Object) -> list[str]:
+    """Names of webhooks and policies that come from files."""
+    if not obj["metadata"].get("name", "").endswith(STATIC_SUFFIX):
+        return []
+    text = "are reserved for static manifest-based configurations and cannot be managed via the API"
+    return [f'metadata.name: names ending with "{STATIC_SUFFIX}" {text}']
+
+
 KINDS: dict[tuple[str, str], Warnings] = {
-    ("", "Pod"): Warnings(warn_of_pod),
+    ("", "Pod"): Warnings(warn_of_pod, status=warn_of_pod_ips),
     ("", "PodTemplate"): _templated("template", named=False),
     ("", "ReplicationController"): _templated("spec", "template"),
     ("apps", "Deployment"): _templated("spec", "template"),
@@ -110,11 +149,13 @@ KINDS: dict[tuple[str, str], Warnings] = {
     ("batch", "CronJob"): _templated(
         "spec", "jobTemplate", "spec", "template", more=_job_spec("spec", "jobTemplate", "spec")
     ),
-    ("", "Service"): _always(warn_of_service),
+    ("", "Service"): _always(warn_of_service, warn_of_balancer),
     ("", "Endpoints"): _always(warn_of_endpoints),
-    ("discovery.k8s.io", "EndpointSlice"): _always(warn_of_endpoint_slice),
+    ("discovery.k8s.io", "EndpointSlice"): Warnings(
+        warn_of_new_endpoint_slice, lambda new, old: warn_of_endpoint_slice(new)
+    ),
     ("networking.k8s.io", "NetworkPolicy"): _always(warn_of_network_policy),
-    ("networking.k8s.io", "Ingress"): Warnings(warn_of_ingress),
+    ("networking.k8s.io", "Ingress"): Warnings(warn_of_ingress, status=warn_of_balancer),
     ("", "Node"): _always(warn_of_node),
     ("", "Secret"): _always(warn_of_secret),
     ("", "ServiceAccount"): _always(_service_account),
@@ -123,7 +164,8 @@ KINDS: dict[tuple[str, str], Warnings] = {
     ("storage.k8s.io", "StorageClass"): _always(warn_of_storage_class),
     ("storage.k8s.io", "CSIStorageCapacity"): _always(warn_of_storage_capacity),
     ("storage.k8s.io", "CSIDriver"): Warnings(
-        warn_of_driver, lambda new, old: warn_of_driver(new) if new.get("spec") != old.get("spec") else []
+        warn_of_driver, lambda new, old: warn_of_driver(new) if _token_requests(new) != _token_requests(old) else []
     ),
     ("node.k8s.io", "RuntimeClass"): _always(_runtime_class),
-}
+    ("resource.k8s.io", "ResourceSlice"): _always(_resource_slice),
+} | {("admissionregistration.k8s.io", kind): _always(_static_name) for kind in ADMISSION_KINDS}

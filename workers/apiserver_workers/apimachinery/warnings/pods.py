@@ -40,6 +40,7 @@ VOLUMES = {
     "cephfs": "deprecated in v1.28, non-functional in v1.31+",
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
+MAX_COMPARED = 50  # warnings about more of one port would not fit into an answer's head
 SHOWN_AS = {"storageos": "storageOS"}
 
 
@@ -181,7 +182,7 @@ def _container(container: Object, path: str) -> Iterator[str]:
 
 
 def _ports(spec: Object, path: str) -> Iterator[str]:
-    """Ports that several containers, or one of them twice, declare."""
+    """Ports that several containers, or one of them twice, declare; with many alike, only the first are compared to."""
     found: dict[tuple[int, str], list[tuple[str, str, int]]] = {}
     for place, container in visit_containers(spec, path):
         for at, port in each(f"{place}.ports", container.get("ports")):
@@ -195,7 +196,8 @@ def _ports(spec: Object, path: str) -> Iterator[str]:
                     yield f"{at}: duplicate port definition with {where}"
                 elif not host or not other_host or (host == other_host and not (address and other_address)):
                     yield f"{at}: overlapping port definition with {where}"
-            others.append((at, address, host))
+            if len(others) < MAX_COMPARED:
+                others.append((at, address, host))
 
 
 PORT_FIELDS = (
@@ -224,3 +226,14 @@ def _rest(spec: Object, path: str) -> Iterator[str]:
         yield from warn_of_ip(server, at)
     for at, alias in each(f"{path}.hostAliases", spec.get("hostAliases")):
         yield from warn_of_ip(alias.get("ip", ""), f"{at}.ip")
+
+
+def warn_of_pod_ips(pod: Object) -> list[str]:
+    """Of the addresses in a pod's status."""
+    status = pod.get("status") or {}
+    return [
+        warning
+        for field in ("podIPs", "hostIPs")
+        for at, address in each(f"status.{field}", status.get(field))
+        for warning in warn_of_ip(address.get("ip", ""), f"{at}.ip")
+    ]

@@ -9,6 +9,10 @@ from apiserver_workers.apimachinery.warnings.addresses import warn_of_cidr, warn
 
 Object = dict[str, Any]
 
+MANAGED_SLICES = "endpointslice.kubernetes.io/managed-by"
+MANAGED_ENDPOINTS = "endpoints.kubernetes.io/managed-by"
+SLICE_CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+
 HINTS, MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 INGRESS_CLASS = "kubernetes.io/ingress.class"
 
@@ -45,9 +49,15 @@ def warn_of_service(service: Object) -> list[str]:
     return found
 
 
+def warn_of_new_endpoint_slice(obj: Object) -> list[str]:
+    found = ["spec.addressType: FQDN endpoints are deprecated"] if obj.get("addressType") == "FQDN" else []
+    return found + warn_of_endpoint_slice(obj)
+
+
 def warn_of_endpoint_slice(obj: Object) -> list[str]:
-    if obj.get("addressType") == "FQDN":
-        return ["addressType: FQDN endpoints are deprecated"]
+    """Addresses, unless a controller made them, which mends what it is given."""
+    if _managed_by(obj, MANAGED_SLICES) in SLICE_CONTROLLERS:
+        return []
     return [
         warning
         for path, endpoint in each("endpoints", obj.get("endpoints"))
@@ -56,7 +66,24 @@ def warn_of_endpoint_slice(obj: Object) -> list[str]:
     ]
 
 
+def warn_of_balancer(obj: Object) -> list[str]:
+    """Of the addresses in the status of a service or an ingress."""
+    ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    return [
+        warning
+        for at, entry in each("status.loadBalancer.ingress", ingress)
+        for warning in warn_of_ip(entry.get("ip", ""), at)
+    ]
+
+
+def _managed_by(obj: Object, label: str) -> str:
+    found: str = (obj["metadata"].get("labels") or {}).get(label, "")
+    return found
+
+
 def warn_of_endpoints(obj: Object) -> list[str]:
+    if _managed_by(obj, MANAGED_ENDPOINTS) == "endpoint-controller":
+        return []
     return [
         warning
         for path, subset in each("subsets", obj.get("subsets"))

@@ -13,6 +13,7 @@ from apiserver_workers.registry.strategies import (
     jobs,
     namespaces,
     pods,
+    resource_claims,
     services,
     small_groups,
 )
@@ -30,6 +31,7 @@ STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     **jobs.STRATEGIES,
     **namespaces.STRATEGIES,
     **pods.STRATEGIES,
+    **resource_claims.STRATEGIES,
     **services.STRATEGIES,
     **small_groups.STRATEGIES,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from apiserver_workers.apimachinery.defaults.conversions import TEMPLATE_GENERATION
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Object, Strategy
@@ -22,16 +24,21 @@ class DaemonSetStrategy(Strategy):
 
     def prepare_for_create(self, obj: Object, context: Context) -> None:
         super().prepare_for_create(obj, context)
-        annotate(obj, 1)
+        annotate(obj, max(1, template_generation(obj)))
 
     def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
         super().prepare_for_update(new, old, context)
         if context.subresource:
             return
-        held = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
-        generation = int(held) if held.isdecimal() and len(held) <= MAX_DIGITS else 0
+        generation = template_generation(old)
         changed = new["spec"].get("template") != old["spec"].get("template")
         annotate(new, generation + 1 if changed else generation)
+
+
+def template_generation(obj: Object) -> int:
+    """The template's generation, 0 where none is known."""
+    held = (obj["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "")
+    return int(held) if len(held) <= MAX_DIGITS and re.fullmatch("-?[0-9]+", held) else 0
 
 
 def annotate(obj: Object, generation: int) -> None:

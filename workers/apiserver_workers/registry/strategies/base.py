@@ -8,12 +8,14 @@ parts of it over, never change it.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.served_kind import FaultsToCome, ServedKind
+from apiserver_workers.apimachinery.types import Type
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.disabled_fields import disabled_fields
@@ -42,7 +44,7 @@ class Strategy:
         fields = kind.type.fields
         status = fields.get("status")
         self._status_type = status.type if status else None
-        self._null_lists = tuple(f.name for f in fields.values() if f.form == "list" and not f.omitempty)
+        self._null_lists = null_lists(kind.type)
 
     # create
 
@@ -79,7 +81,7 @@ class Strategy:
             return
         if self.has_status:
             take_over(new, old, "status")
-        if self.traits.generation and self.changed(new, old):
+        if self.traits.counts_changes and self.changed(new, old):
             metadata = new["metadata"]
             metadata["generation"] = metadata.get("generation", 0) + 1
 
@@ -87,7 +89,7 @@ class Strategy:
         return self.kind.validate_update(new, old, context.subresource)
 
     def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
-        return [] if context.subresource else self.kind.warn_on_update(new, old)
+        return self.kind.warn_on_update(new, old, context.subresource)
 
     async def after_update(self, new: Object, old: Object, context: Context) -> None:
         """After the object was stored."""
@@ -115,7 +117,8 @@ class Strategy:
         """Asked when the last finalizer of an object that is being deleted has gone."""
         return True
 
-    def warnings_on_delete(self, obj: Object, options: DeleteOptions) -> list[str]:
+    def warnings_on_delete(self, options: DeleteOptions) -> list[str]:
+        """What clients are told of a deletion, whatever becomes of it."""
         return []
 
     async def after_delete(self, obj: Object, context: Context) -> None:
@@ -132,9 +135,8 @@ class Strategy:
 
     def forget_empty(self, obj: Object) -> None:
         """Storage does not tell an empty list from none: what Go always writes is null there."""
-        for field in self._null_lists:
-            if obj.get(field) == []:
-                obj[field] = None
+        for path, field in self._null_lists:
+            forget_empty_list(obj, path, field)
 
     # helpers for subclasses
 
@@ -153,8 +155,39 @@ class Strategy:
             take_over(new["metadata"], old["metadata"], field)
 
     def changed(self, new: Object, old: Object) -> bool:
-        """Whether anything that generation counts differs."""
-        return any(new.get(field) != old.get(field) for field in (new.keys() | old.keys()) - NOT_COUNTED)
+        """Whether anything that generation counts differs; an empty list is none."""
+        fields = (new.keys() | old.keys()) - NOT_COUNTED
+        return any(new.get(field) != old.get(field) for field in fields) and not _same(new, old, fields)
+
+
+@functools.cache
+def null_lists(kind: Type) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """The lists that Go always writes and that a kind reaches by structs alone: the path of the struct, and the field."""
+    return tuple(_null_lists(kind, (), ()))
+
+
+def _null_lists(type: Type, path: tuple[str, ...], outer: tuple[Type, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, field in type.fields.items():
+        if field.form == "list" and not field.omitempty:
+            yield path, name
+        elif field.form == "object" and field.type is not None and field.type not in outer:
+            yield from _null_lists(field.type, (*path, name), (*outer, type))
+
+
+def forget_empty_list(obj: Object, path: tuple[str, ...], field: str) -> None:
+    """Make an empty list null. Structs on the way are replaced: an update may share them with what is stored."""
+    part: Any = obj
+    for name in path:
+        part = part.get(name)
+        if not part:
+            return
+    if part.get(field) != []:
+        return
+    part = obj
+    for name in path:
+        part[name] = dict(part[name])
+        part = part[name]
+    part[field] = None
 
 
 def now() -> str:
@@ -166,6 +199,19 @@ def count_generation(metadata: Object) -> None:
     """Being deleted is a change that generation counts."""
     if metadata.get("generation"):
         metadata["generation"] += 1
+
+
+def _same(new: Object, old: Object, fields: set[str]) -> bool:
+    """apiequality.Semantic.DeepEqual of fields whose values differ: empty lists and maps are as good as none."""
+    return all(_without_empty(new.get(field)) == _without_empty(old.get(field)) for field in fields)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: kept for name, part in value.items() if (kept := _without_empty(part)) not in (None, [])}
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value] or None
+    return value
 
 
 def take_over(new: Object, old: Object, field: str) -> None:

@@ -17,6 +17,24 @@ class SecretStrategy(Strategy):
         super().prepare_for_update(new, old, context)
 
 
+class ServiceAccountStrategy(Strategy):
+    """Of the secrets that an account names, only their names are kept."""
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        super().prepare_for_create(obj, context)
+        clean_secrets(obj)
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        super().prepare_for_update(new, old, context)
+        clean_secrets(new)
+
+
+def clean_secrets(account: Object) -> None:
+    """cleanSecretReferences."""
+    if secrets := account.get("secrets"):
+        account["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in secrets]
+
+
 class EventStrategy(Strategy):
     """Events expire; those of events.k8s.io have stricter rules than those of the core group."""
 
@@ -99,6 +117,23 @@ def normalise_data_sources(spec: Object) -> None:
         spec["dataSource"] = {name: value for name, value in reference.items() if name != "namespace"}
 
 
+class NodeStrategy(Strategy):
+    """Where a kubelet once took its configuration from is forgotten, except of nodes that say so already."""
+
+    def prepare_for_create(self, obj: Object, context: Context) -> None:
+        super().prepare_for_create(obj, context)
+        (obj.get("spec") or {}).pop("configSource", None)
+        (obj.get("status") or {}).pop("config", None)
+
+    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
+        super().prepare_for_update(new, old, context)
+        if context.subresource:
+            if "config" not in (old.get("status") or {}):
+                (new.get("status") or {}).pop("config", None)
+        elif "configSource" not in (old.get("spec") or {}):
+            (new.get("spec") or {}).pop("configSource", None)
+
+
 class QuotaStrategy(Strategy):
     """Nobody has used anything of a new quota."""
 
@@ -108,7 +143,9 @@ class QuotaStrategy(Strategy):
 
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     ("", "secrets"): SecretStrategy,
+    ("", "serviceaccounts"): ServiceAccountStrategy,
     ("", "events"): EventStrategy,
+    ("", "nodes"): NodeStrategy,
     ("", "persistentvolumes"): VolumeStrategy,
     ("", "persistentvolumeclaims"): ClaimStrategy,
     ("", "resourcequotas"): QuotaStrategy,

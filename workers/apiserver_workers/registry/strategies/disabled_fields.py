@@ -71,7 +71,10 @@ def _each_below(part: str, gates: dict[str, str]) -> dict[str, str]:
     return {gate: _below((part,), fields) for gate, fields in gates.items()}
 
 
+_RESULTS = "status.allocation.devices.results[]"
+_DEVICE_PLACES = "consumesCounters nodeName nodeSelector allNodes"
 _CLAIM = {
+    "DRAAdminAccess": f"{_REQUESTS[0]}.adminAccess",
     "DRAConsumableCapacity": f"{_below(_REQUESTS, 'capacity')} spec.devices.constraints[].distinctAttribute",
     "DRADeviceTaints": _below(_REQUESTS, "tolerations"),
     "DRAPrioritizedList": "spec.devices.requests[].firstAvailable",
@@ -100,8 +103,13 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
     },
     ("coordination.k8s.io", "leases"): {"CoordinatedLeaderElection": "spec.strategy spec.preferredHolder"},
     (DRA, "deviceclasses"): {"DRAExtendedResource": "spec.extendedResourceName"},
+    ("discovery.k8s.io", "endpointslices"): {"PreferSameTrafficDistribution": "endpoints[].hints.forNodes"},
     (DRA, "resourceclaims"): {
         **_CLAIM,
+        "DRAAdminAccess": f"{_CLAIM['DRAAdminAccess']} {_RESULTS}.adminAccess",
+        "DRAConsumableCapacity": (
+            f"{_CLAIM['DRAConsumableCapacity']} {_RESULTS}.shareID {_RESULTS}.consumedCapacity status.devices[].shareID"
+        ),
         "DRADeviceBindingConditions": (
             "status.allocation.allocationTimestamp status.allocation.devices.results[].bindingConditions"
             " status.allocation.devices.results[].bindingFailureConditions"
@@ -113,12 +121,25 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
         "DRADeviceBindingConditions": (
             "spec.devices[].bindingConditions spec.devices[].bindingFailureConditions spec.devices[].bindsToNode"
         ),
+        "DRAConsumableCapacity": ("spec.devices[].allowMultipleAllocations spec.devices[].capacity{}.requestPolicy"),
         "DRADeviceTaints": "spec.devices[].taints",
+        "DRAListTypeAttributes": _below(("spec.devices[].attributes{}",), "bools ints strings versions"),
         "DRANodeAllocatableResources": "spec.devices[].nodeAllocatableResourceMappings",
+        "DRAPartitionableDevices": (
+            f"spec.sharedCounters spec.perDeviceNodeSelection {_below(('spec.devices[]',), _DEVICE_PLACES)}"
+        ),
     },
     (SCHEDULING, "podgroups"): _each_below("spec", _POD_GROUP),
     (SCHEDULING, "workloads"): _each_below("spec.podGroupTemplates[]", _POD_GROUP),
-    (STORAGE, "csidrivers"): {"VolumeLimitScaling": "spec.preventPodSchedulingIfMissing"},
+    (STORAGE, "csidrivers"): {
+        "CSIServiceAccountTokenSecrets": "spec.serviceAccountTokenInSecrets",
+        "MutableCSINodeAllocatableCount": "spec.nodeAllocatableUpdatePeriodSeconds",
+        "SELinuxMountReadWriteOncePod": "spec.seLinuxMount",
+        "VolumeLimitScaling": "spec.preventPodSchedulingIfMissing",
+    },
+    (STORAGE, "volumeattachments"): {
+        "MutableCSINodeAllocatableCount": "status.attachError.errorCode status.detachError.errorCode",
+    },
 }
 
 
@@ -152,7 +173,7 @@ def disabled_fields(info: ResourceInfo) -> tuple[Feature, ...]:
     """The fields of a stored resource whose gates are off in this process, together by gate."""
     return tuple(
         tuple(_path(word) for word in words)
-        for gate, words in sorted(_gated(info.group, info.resource).items())
+        for gate, words in sorted(gated_fields(info.group, info.resource).items())
         if not feature_gates.enabled(gate)
     )
 
@@ -167,7 +188,7 @@ def drop_disabled(disabled: tuple[Feature, ...], new: Object, old: Object | None
                 path.drop(new)
 
 
-def _gated(group: str, resource: str) -> Mapping[str, list[str]]:
+def gated_fields(group: str, resource: str) -> Mapping[str, list[str]]:
     """Gate -> paths of a resource's fields."""
     gates: defaultdict[str, list[str]] = defaultdict(list)
     for gate, words in FIELDS.get((group, resource), {}).items():

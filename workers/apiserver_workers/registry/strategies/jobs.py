@@ -5,7 +5,13 @@ from __future__ import annotations
 from apiserver_workers.apimachinery.defaults import set_defaults
 from apiserver_workers.apimachinery.validation.batch import NAME_LABEL, OLD_NAME_LABEL, OLD_UID_LABEL, UID_LABEL
 from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.base import Object, Strategy
+
+PODS_STAY = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+    "or set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 class JobStrategy(Strategy):
@@ -16,6 +22,10 @@ class JobStrategy(Strategy):
         spec = obj["spec"]
         if not spec.get("manualSelector"):
             generate_selector(obj)
+
+    def warnings_on_delete(self, options: DeleteOptions) -> list[str]:
+        chosen = options.propagation_policy is not None or options.orphan_dependents is not None
+        return [] if chosen else [PODS_STAY]
 
     def canonicalize(self, obj: Object) -> None:
         # Upstream defaults again when it reads what it stored: labels follow the template, with what was generated.

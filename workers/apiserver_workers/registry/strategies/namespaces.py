@@ -10,6 +10,7 @@ from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Object, Strategy, now, take_over
 
 FINALIZER = "kubernetes"
+NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 class NamespaceStrategy(Strategy):
@@ -31,6 +32,12 @@ class NamespaceStrategy(Strategy):
             return
         take_over(new, old, "spec")
         take_over(new, old, "status")
+
+    def canonicalize(self, obj: Object) -> None:
+        metadata = obj["metadata"]
+        if (metadata.get("labels") or {}).get(NAME_LABEL) != metadata["name"]:
+            # the defaults do not know a name that is generated
+            metadata["labels"] = dict(sorted({**(metadata.get("labels") or {}), NAME_LABEL: metadata["name"]}.items()))
 
     def holds(self, obj: Object) -> bool:
         return bool((obj.get("spec") or {}).get("finalizers"))

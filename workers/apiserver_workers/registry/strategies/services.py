@@ -9,6 +9,7 @@ import functools
 
 from apiserver_workers.apimachinery import errors
 from apiserver_workers.apimachinery.validation.field import invalid
+from apiserver_workers.apimachinery.validation.services import validate_cluster_ips
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.node_ports import NodePorts, PortError
 from apiserver_workers.registry.service_ip import AllocationError, ServiceIPs, family_of
@@ -98,8 +99,9 @@ class ServiceStrategy(Strategy):
     async def _allocate(self, new: Object, old: Object | None, context: Context) -> Finish:
         allocation = Allocation(self)
         spec, before = new["spec"], old["spec"] if old else None
-        if _malformed(spec):
-            return _nothing  # validation says what is wrong
+        if faults := validate_cluster_ips(spec, spec.get("type", ""), before or {}):
+            # Allocation is made for fields that fit together; nothing else is looked at if they do not.
+            raise self._invalid(new, *faults)
         try:
             self._init_families(new, before)
             await self._allocate_ips(new, before, allocation, context)
@@ -272,20 +274,6 @@ def _bad_address(address: str) -> bool:
     except ValueError:
         return True
     return False
-
-
-def _malformed(spec: Object) -> bool:
-    """Whether the fields are beyond what allocation can read: validation will refuse them."""
-    if not needs_cluster_ip(spec):
-        return False
-    ips, families = spec.get("clusterIPs") or [], spec.get("ipFamilies") or []
-    if spec.get("ipFamilyPolicy") not in (None, "SingleStack", "PreferDualStack", "RequireDualStack") or len(ips) > 2:
-        return True
-    if any(family not in ("IPv4", "IPv6") for family in families):
-        return True
-    if ips and spec.get("clusterIP") and spec["clusterIP"] != ips[0]:
-        return True
-    return any(address != HEADLESS and _bad_address(address) for address in ips)
 
 
 def _shared(before: list[Object], port: Object, used: dict[int, set[str]]) -> int | None:

@@ -42,15 +42,6 @@ def _topology(endpoint: Object) -> Object:
     return endpoint.get("deprecatedTopology") or {}
 
 
-class CSIDriverStrategy(Strategy):
-    """Generation starts with the first change (pkg/registry/storage/csidriver)."""
-
-    def prepare_for_update(self, new: Object, old: Object, context: Context) -> None:
-        super().prepare_for_update(new, old, context)
-        if self.changed(new, old):
-            new["metadata"]["generation"] = new["metadata"].get("generation", 0) + 1
-
-
 class LeaseStrategy(Strategy):
     """Coordinated leader election is off: its fields are dropped unless they are stored already."""
 
@@ -73,5 +64,4 @@ def drop_coordination(lease: Object, before: Object) -> None:
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
     ("coordination.k8s.io", "leases"): LeaseStrategy,
     ("discovery.k8s.io", "endpointslices"): EndpointSliceStrategy,
-    ("storage.k8s.io", "csidrivers"): CSIDriverStrategy,
 }

@@ -25,7 +25,7 @@ CREATES_ON_UPDATE = _resources(
 NEEDS_RESOURCE_VERSION = _resources(
     "leases.coordination.k8s.io leasecandidates.coordination.k8s.io runtimeclasses.node.k8s.io"
     " poddisruptionbudgets.policy clustertrustbundles.certificates.k8s.io podcertificaterequests.certificates.k8s.io"
-    " storageversions.internal.apiserver.k8s.io"
+    f" storageversions.internal.apiserver.k8s.io resourcepoolstatusrequests.{DRA}"
     f" csidrivers.{STORAGE} csinodes.{STORAGE} csistoragecapacities.{STORAGE} volumeattachments.{STORAGE}"
     f" mutatingwebhookconfigurations.{ADMISSION} validatingwebhookconfigurations.{ADMISSION}"
     f" mutatingadmissionpolicies.{ADMISSION} mutatingadmissionpolicybindings.{ADMISSION}"
@@ -35,8 +35,8 @@ NEEDS_RESOURCE_VERSION = _resources(
 
 # ReturnDeletedObject: DELETE answers with the object, not with a Status.
 RETURNS_DELETED = _resources(
-    "pods services serviceaccounts persistentvolumes persistentvolumeclaims replicationcontrollers podtemplates"
-    f" resourcequotas jobs.batch csidrivers.{STORAGE} csinodes.{STORAGE} storageclasses.{STORAGE}"
+    "pods services serviceaccounts persistentvolumes persistentvolumeclaims podtemplates namespaces"
+    f" resourcequotas csidrivers.{STORAGE} csinodes.{STORAGE} storageclasses.{STORAGE}"
     f" volumeattachments.{STORAGE} volumeattributesclasses.{STORAGE} deviceclasses.{DRA} resourceclaims.{DRA}"
     f" resourceclaimtemplates.{DRA} resourceslices.{DRA}"
 )
@@ -45,7 +45,7 @@ RETURNS_DELETED = _resources(
 HAS_GENERATION = _resources(
     "pods replicationcontrollers podtemplates deployments.apps daemonsets.apps replicasets.apps statefulsets.apps"
     " jobs.batch cronjobs.batch ingresses.networking.k8s.io ingressclasses.networking.k8s.io"
-    " networkpolicies.networking.k8s.io servicecidrs.networking.k8s.io poddisruptionbudgets.policy"
+    " networkpolicies.networking.k8s.io poddisruptionbudgets.policy"
     f" endpointslices.discovery.k8s.io priorityclasses.scheduling.k8s.io flowschemas.{FLOWCONTROL}"
     f" prioritylevelconfigurations.{FLOWCONTROL} deviceclasses.{DRA} resourceslices.{DRA}"
     f" devicetaintrules.{DRA} mutatingwebhookconfigurations.{ADMISSION} validatingwebhookconfigurations.{ADMISSION}"
@@ -54,16 +54,30 @@ HAS_GENERATION = _resources(
     " customresourcedefinitions.apiextensions.k8s.io"
 )
 
+# ... but stays 1 until the object is deleted, or starts with the first change.
+COUNTS_NO_CHANGES = _resources("priorityclasses.scheduling.k8s.io")
+COUNTS_CHANGES_ALONE = _resources(f"csidrivers.{STORAGE}")
+
 KEEPS_STATUS_ON_CREATE = _resources("nodes")
 
 # DefaultGarbageCollectionPolicy where it is not to delete dependents in the background; "" is Unsupported.
 GARBAGE_COLLECTION = {("", "events"): "", ("", "replicationcontrollers"): "Orphan", ("batch", "jobs"): "Orphan"}
 
-# What a status update may not change in metadata, where it is not nothing.
+# What a status update may not change in metadata, where it is not nothing. WHOLE is ResetObjectMetaForStatus.
+WHOLE = ("deletionTimestamp", "selfLink", "labels", "annotations", "finalizers", "ownerReferences")
 STATUS_KEEPS = {
     ("apps", "deployments"): ("labels",),
     ("", "pods"): ("ownerReferences",),
-}
+    ("apiregistration.k8s.io", "apiservices"): ("labels", "annotations", "finalizers", "ownerReferences"),
+} | dict.fromkeys(
+    _resources(
+        f"flowschemas.{FLOWCONTROL} prioritylevelconfigurations.{FLOWCONTROL} validatingadmissionpolicies.{ADMISSION}"
+        f" podcertificaterequests.certificates.k8s.io servicecidrs.networking.k8s.io volumeattachments.{STORAGE}"
+        f" resourceclaims.{DRA} devicetaintrules.{DRA} resourcepoolstatusrequests.{DRA} podgroups.scheduling.k8s.io"
+        " storageversions.internal.apiserver.k8s.io storageversionmigrations.storagemigration.k8s.io"
+    ),
+    WHOLE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class Traits:
     unconditional_update: bool
     returns_deleted: bool
     generation: bool
+    counts_changes: bool
     keeps_status_on_create: bool
     garbage_collection: str
     status_keeps: tuple[str, ...]
@@ -87,6 +102,7 @@ def traits_of(info: ResourceInfo) -> Traits:
         unconditional_update=name not in NEEDS_RESOURCE_VERSION,
         returns_deleted=name in RETURNS_DELETED,
         generation=name in HAS_GENERATION,
+        counts_changes=name in HAS_GENERATION - COUNTS_NO_CHANGES | COUNTS_CHANGES_ALONE,
         keeps_status_on_create=name in KEEPS_STATUS_ON_CREATE,
         garbage_collection=GARBAGE_COLLECTION.get(name, "Background"),
         status_keeps=STATUS_KEEPS.get(name, ()),

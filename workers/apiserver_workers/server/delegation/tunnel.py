@@ -20,6 +20,11 @@ def read_nothing_ahead(transport: asyncio.BaseTransport) -> None:
         limit(1)
 
 
+def stays_open(transport: asyncio.BaseTransport) -> bool:
+    """Whether a connection can still be written to after its peer has sent its end: TLS closes both ways."""
+    return transport.get_extra_info("ssl_object") is None
+
+
 class Detachable(Protocol):
     """A connection behind us that has switched protocols."""
 
@@ -117,10 +122,10 @@ class Splice(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self._dripping or not self._translation.half_closes:
             return False
-        if self._other.can_write_eof():
-            self._other.write_eof()
-            return True
-        return False
+        if self._other.is_closing() or not self._other.can_write_eof():
+            return False
+        self._other.write_eof()
+        return stays_open(self._own)
 
     def pause_writing(self) -> None:
         self.twin.hold(True)

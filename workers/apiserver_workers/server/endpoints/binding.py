@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflict
 from apiserver_workers.apimachinery.validation.field import Errors, not_supported, required
 from apiserver_workers.registry.attributes import CREATE
@@ -35,7 +36,7 @@ class BindingEndpoint:
 
     async def create(self, request: Request, view: View) -> Response:
         """Assign the pod. Raises ApiError: 404, 409 when it cannot be assigned, 500 for a binding that is not valid."""
-        output = output_of(request)
+        output = output_of(request, tables=False)
         options = write_options(request.raw_query, "CreateOptions")
         binding = await decode_object(request, self._bindings, options.field_validation)
         context = context_of(request, view, as_object("CreateOptions", options), dry_run=options.dry_run)
@@ -93,7 +94,10 @@ def scheduled(pod: Object) -> Object:
     status = pod.get("status") or {}
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
     others = [held for held in status.get("conditions") or () if held.get("type") != "PodScheduled"]
-    return {**status, "conditions": [*others, condition]}
+    bound = {**status, "conditions": [*others, condition]}
+    if feature_gates.enabled("ClearingNominatedNodeNameAfterBinding"):
+        bound.pop("nominatedNodeName", None)
+    return bound
 
 
 def validate(binding: Object) -> Errors:

@@ -61,8 +61,29 @@ def check(budget: Object) -> None:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise forbidden("poddisruptionbudget", "policy", name, why)
     if allowed == 0:
-        needed, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _refusal(f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently")
+        raise _refusal(f"The disruption budget {name} {_exhaustion(status)}")
+
+
+def _exhaustion(status: Object) -> str:
+    """Why the budget allows nothing now. Its numbers count for nothing while the controller fails to make them."""
+    needed = status.get("desiredHealthy", 0)
+    healthy = status.get("currentHealthy", 0)
+    reason, message = _disallowed(status)
+    if message and reason == "SyncFailed":
+        return f"does not allow evicting pods currently because it failed sync: {message}"
+    if healthy <= needed:
+        return f"needs {needed} healthy pods and has {healthy} currently"
+    if message:
+        return f"does not allow evicting pods currently ({reason}): {message}"
+    return "does not allow evicting pods currently"
+
+
+def _disallowed(status: Object) -> tuple[str, str]:
+    """Reason and message of the condition that disruptions are not allowed."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionAllowed" and condition.get("status") == "False":
+            return condition.get("reason", ""), condition.get("message", "")
+    return "", ""
 
 
 def too_many(name: str) -> ApiError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import (
     decode_object,
@@ -9,6 +10,7 @@ from apiserver_workers.server.endpoints.decoding import (
     match_namespace,
     wipe_system_fields,
 )
+from apiserver_workers.server.endpoints.empty_maps import as_sent
 from apiserver_workers.server.endpoints.managers import manager_of, track
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
@@ -28,5 +30,8 @@ async def create(request: Request, served: Served) -> Response:
     match_namespace(metadata, context.namespace)
     drop_duplicate_owners(request, metadata)
     obj = await track(served, None, obj, manager_of(request, options))
-    result = await served.store.create(await served.inward(obj), context)
+    try:
+        result = await served.store.create(await served.inward(obj), context)
+    except ApiError as error:
+        raise as_sent(error, request) from None
     return await object_response(request, served, result, output, status=201)

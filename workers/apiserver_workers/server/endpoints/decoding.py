@@ -11,7 +11,7 @@ from apiserver_workers.server.http.messages import Request
 
 Object = dict[str, Any]
 DUPLICATE_OWNERS = (
-    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may reject "
     "such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
 )
 OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
@@ -59,8 +59,8 @@ def match_name(metadata: Object, name: str) -> None:
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
 
-def drop_duplicate_owners(request: Request, metadata: Object) -> None:
-    """Owner references that stand there twice are kept once, with a warning."""
+def drop_duplicate_owners(request: Request, metadata: Object, *, when: str = "") -> None:
+    """Owner references that stand there twice are kept once, with a warning, which says `when` they were found."""
     owners = metadata.get("ownerReferences")
     if not owners or len(owners) < 2:
         return
@@ -74,4 +74,4 @@ def drop_duplicate_owners(request: Request, metadata: Object) -> None:
             kept[key] = owner
     if duplicates:
         metadata["ownerReferences"] = list(kept.values())
-        request.warnings.append(DUPLICATE_OWNERS + ", ".join(duplicates))
+        request.warnings.append(DUPLICATE_OWNERS.format(when) + ", ".join(duplicates))

@@ -40,7 +40,7 @@ ENDED_PHASES = ("Succeeded", "Failed")
 
 async def create(request: Request, served: Served) -> Response:
     """POST of an Eviction. Raises ApiError: 400, 404, 409, and 429 when the budget does not allow it."""
-    output = output_of(request)
+    output = output_of(request, tables=False)
     options = write_options(request.raw_query, "CreateOptions")
     eviction = await _decode(request, served.bodies["eviction"], options.field_validation)
     context = context_of(request, served, as_object("CreateOptions", options), dry_run=options.dry_run)

@@ -41,13 +41,15 @@ class _Clause:
     parameters: tuple[tuple[str, str], ...]
 
 
-def negotiate(accept: str, *, listing: bool = False) -> Output:
-    """What an Accept header asks for; `listing` where lists and watches are served. Raises ApiError 406."""
-    return _outputs[accept, listing]
+def negotiate(accept: str, *, listing: bool = False, tables: bool = True) -> Output:
+    """What an Accept header asks for; `listing` where lists and watches are served, not `tables` where the kind is never
+    shown as a table. Raises ApiError 406.
+    """
+    return _outputs[accept, listing, tables]
 
 
-def _negotiate(asked: tuple[str, bool]) -> Output:
-    accept, listing = asked
+def _negotiate(asked: tuple[str, bool, bool]) -> Output:
+    accept, listing, tables = asked
     if not accept or accept in ("*/*", JSON):
         return PLAIN
     clauses = _clauses(accept)
@@ -60,7 +62,7 @@ def _negotiate(asked: tuple[str, bool]) -> Output:
             output = _output(JSON, dict(clause.parameters))
         else:
             continue
-        if output is not None:
+        if output is not None and (tables or output.transform != TABLE):
             return output
     raise not_acceptable(MEDIA_TYPES)
 

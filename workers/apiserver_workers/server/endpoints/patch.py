@@ -9,14 +9,17 @@ import orjson
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec import jsontext
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, invalid
+from apiserver_workers.apimachinery.goformat import plain
 from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
-from apiserver_workers.apimachinery.served_kind import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from apiserver_workers.apimachinery.served_kind import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from apiserver_workers.apimachinery.strategic import strategic_merge
+from apiserver_workers.apimachinery.unstructured import restore_fault, wrapped
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
+from apiserver_workers.server.endpoints.empty_maps import as_patched
 from apiserver_workers.server.endpoints.negotiation import patch_type
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
@@ -24,6 +27,8 @@ from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
 
 Object = dict[str, Any]
+# Patches look for duplicate owners late upstream, and say so even when no admission plugin has made them.
+AFTER_ADMISSION = " after mutating admission happens"
 # Parts of metadata that a patched object may share with the live one, and that admission likes to change.
 SHARED = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -39,6 +44,8 @@ class Patch:
         self.request = request
         self.served = served
         self.kind = kind
+        # The patched document of the last attempt.
+        self.result: Any = None
         self.subresource = info.subresource
         self.options = write_options(request.raw_query, "PatchOptions", apply=kind == APPLY_PATCH)
         self.manager = managers.manager_of(request, self.options)
@@ -56,7 +63,7 @@ class Patch:
             raise served.store.conflict(self.context.name, why)
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
-        drop_duplicate_owners(self.request, metadata)
+        drop_duplicate_owners(self.request, metadata, when=AFTER_ADMISSION)
         return await served.inward(obj)
 
     async def patched(self, live: Object | None) -> Object:
@@ -101,7 +108,7 @@ class DocumentPatch(Patch):
     async def patched(self, live: Object | None) -> Object:
         if live is None:
             raise self.served.store.not_found(self.context.name)
-        document = self._merge(live)
+        document = self.result = self._merge(live)
         if document is live:
             document = dict(live)
         obj = await self.default(await self._decode(document, live))
@@ -123,13 +130,31 @@ class DocumentPatch(Patch):
             self._check_kind(document)
             obj, strict = await self.served.kind.from_document(document)
         except codec.DecodeError as error:
-            raise undecodable(document, live, str(error)) from None
+            if self.kind != STRATEGIC_PATCH:
+                raise self._refused(document, live, str(error)) from None
+            obj, strict = self._restored(document, live, str(error))
         strict = [*self.strict, *strict]
         if strict and self.options.field_validation == "Strict":
-            raise undecodable(document, live, "strict decoding error: " + ", ".join(strict))
+            raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
         if self.options.field_validation == "Warn":
             self.request.warnings += strict
         return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+
+    def _restored(self, document: Any, live: Object, why: str) -> tuple[Object, list[str]]:
+        """The object that upstream's converter makes of what does not fit. Raises ApiError 422."""
+        type = self.served.type
+        if fault := restore_fault(type, document):
+            raise self._refused(document, live, fault)
+        try:
+            return codec.from_json(type, wrapped(type, document))
+        except codec.DecodeError:
+            raise self._refused(document, live, why) from None
+
+    def _refused(self, document: Any, live: Object, why: str) -> ApiError:
+        """422, which shows the patched document, or a strategic merge patch itself as Go prints a map."""
+        if self.kind == STRATEGIC_PATCH:
+            return invalid("", "", "", [invalid_value("patch", plain(self.document), why)])
+        return undecodable(document, live, why)
 
     def _check_kind(self, document: Any) -> None:
         info = self.served.info
@@ -156,6 +181,7 @@ class ApplyPatch(Patch):
     def __init__(self, request: Request, served: Served, kind: str) -> None:
         super().__init__(request, served, kind)
         self.allow_create = not self.subresource
+        self.context.applies = True
         self.configuration, self.repeated = codec.from_yaml(request.body)
 
     async def patched(self, live: Object | None) -> Object:
@@ -171,8 +197,21 @@ class ApplyPatch(Patch):
         try:
             obj, _ = await self.served.kind.from_document(applied)
         except codec.DecodeError as error:
-            raise bad_request(str(error)) from None
+            obj = self._restored(applied, str(error))
         return await self.default(obj)
+
+    def _restored(self, applied: Object, why: str) -> Object:
+        """The object that upstream's converter makes of what does not fit. Raises ApiError 500."""
+        type, info = self.served.type, self.served.info
+        why = restore_fault(type, applied) or why
+        try:
+            return codec.from_json(type, wrapped(type, applied))[0]
+        except codec.DecodeError:
+            metadata = self.configuration.get("metadata") or {}
+            kind = f"{info.group}/{info.version}, Kind={info.kind}"
+            what = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind}"
+            text = f"failed to convert new object ({what}) to proper version: unable to convert unstructured object to"
+            raise ApiError(500, "", f"{text} {kind}: {why}") from None
 
     def _complain(self) -> None:
         if not self.repeated or self.options.field_validation == "Ignore":
@@ -224,5 +263,8 @@ async def patch(request: Request, served: Served) -> Response:
     kind = patch_type(request.headers.get("content-type", ""), served.kind.patch_types)
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
-    result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
+    try:
+        result, created = await served.store.update(transform, transform.context, allow_create=transform.allow_create)
+    except ApiError as error:
+        raise as_patched(error, transform.result) from None
     return await object_response(request, served, result, output, status=201 if created else 200)

@@ -19,9 +19,9 @@ Object = dict[str, Any]
 NEWLINE = b"\n"
 
 
-def output_of(request: Request, *, listing: bool = False) -> Output:
-    """What the request's Accept header asks for. Raises ApiError 406."""
-    return negotiate(request.headers.get("accept", ""), listing=listing)
+def output_of(request: Request, *, listing: bool = False, tables: bool = True) -> Output:
+    """What the request's Accept header asks for; not `tables` for kinds without one. Raises ApiError 406."""
+    return negotiate(request.headers.get("accept", ""), listing=listing, tables=tables)
 
 
 def is_pretty(request: Request) -> bool:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.errors import ApiError, bad_request
+from apiserver_workers.apimachinery.validation.field import invalid
 from apiserver_workers.server.endpoints.negotiation import PARTIAL, PARTIAL_LIST, TABLE, Output
 from apiserver_workers.server.endpoints.served import View
 
@@ -87,5 +88,6 @@ INCLUDES = ("", "Metadata", "Object", "None")
 def include_object(value: str) -> str:
     """The includeObject option. Raises ApiError 400 for what it may not be."""
     if value not in INCLUDES:
-        raise ApiError(400, "BadRequest", f"unrecognized includeObject value: {value!r}".replace("'", '"'))
+        fault = invalid("includeObject", value, "must be 'Metadata', 'Object', 'None', or empty")
+        raise bad_request(f"Unable to convert to Table as requested: {fault}")
     return value or "Metadata"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import (
     decode_object,
@@ -11,6 +12,7 @@ from apiserver_workers.server.endpoints.decoding import (
     match_name,
     match_namespace,
 )
+from apiserver_workers.server.endpoints.empty_maps import as_sent
 from apiserver_workers.server.endpoints.managers import manager_of, track
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
@@ -63,5 +65,8 @@ async def update(request: Request, served: Served) -> Response:
     output = output_of(request)
     replacement = Replacement(request, served)
     await replacement.decode()
-    result, created = await served.store.update(replacement, replacement.context, uid=replacement.uid)
+    try:
+        result, created = await served.store.update(replacement, replacement.context, uid=replacement.uid)
+    except ApiError as error:
+        raise as_sent(error, request) from None
     return await object_response(request, served, result, output, status=201 if created else 200)

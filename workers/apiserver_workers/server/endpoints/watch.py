@@ -29,6 +29,8 @@ BOOKMARK_INTERVAL = 60.0
 FRAMES_ROOM = 8 << 20  # bytes
 INITIAL_BATCH = 100  # initial events that are sent together
 TOO_OLD = "The resourceVersion for the provided watch is too old."
+# Errors that a watch tells as its only event: it began too far back, or at a revision that does not come.
+TOLD = (410, 504)
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -112,19 +114,21 @@ def frames_of(served: Served, output: Output, include: str) -> Frames:
 
 
 async def watch_response(request: Request, served: Served, options: ListOptions, output: Output) -> Response:
-    """The stream that answers a watch. Raises ApiError; an expired revision is told in the stream."""
+    """The stream that answers a watch. Raises ApiError; a revision that cannot be had is told in the stream."""
     info = request.info
     assert info is not None
     transform.check_single(served, output)
     if output.media_type == YAML:
         raise not_acceptable(STREAM_TYPES)
-    include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
+    include = ""
+    if output.transform == TABLE:
+        include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
     frames = frames_of(served, output, include)
     content_type = JSON if output.media_type == JSON else STREAM_TYPES[1]
     try:
         watch = await served.store.watch(info.namespace, options)
     except ApiError as error:
-        if error.code != 410:
+        if error.code not in TOLD:
             raise
         return Response(200, _only(frames.frame("ERROR", error.status)), content_type)
     timeout = options.timeout or served.store.strategy.registry.settings.min_request_timeout * (1 + random.random())

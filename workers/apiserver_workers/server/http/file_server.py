@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote
 
+from apiserver_workers.server.http.conditional import span
 from apiserver_workers.server.http.messages import Request, Response, text_response
 
 PIECE = 1 << 18
@@ -70,7 +71,7 @@ def _answer(request: Request, path: str) -> Response:
     kind = f"{kind}; charset=utf-8" if kind.startswith("text/") and "charset" not in kind else kind
     code = 200
     if wanted := _RANGE.fullmatch(request.headers.get("range", "")):
-        code, (first, last) = 206, _span(wanted, status.st_size)
+        code, (first, last) = 206, span(wanted[1], wanted[2], status.st_size)
         if first > last:
             os.close(file)
             headers.append(("Content-Range", f"bytes */{status.st_size}"))
@@ -116,14 +117,6 @@ def _unchanged(since: str, modified: float) -> bool:
         return int(modified) <= parsedate_to_datetime(since).timestamp()
     except (ValueError, TypeError):
         return False
-
-
-def _span(wanted: re.Match[str], size: int) -> tuple[int, int]:
-    """The first and the last byte of a range; the first lies behind the last if there is nothing in it."""
-    first, last = wanted[1], wanted[2]
-    if not first:
-        return (max(0, size - int(last)), size - 1) if last and int(last) else (size, size - 1)
-    return int(first), min(int(last), size - 1) if last else size - 1
 
 
 def _sniff(start: bytes) -> str:

@@ -139,7 +139,8 @@ class HttpProtocol(asyncio.Protocol):
         most have gone, and nothing else would tell."""
         self._stopping = self._half_closed = True
         self._lose_upload("unexpected EOF")
-        return self._task is not None and not self._streaming and not self._inner
+        waits = self._task is not None and not self._streaming and not self._inner
+        return waits and self._transport.get_extra_info("ssl_object") is None  # TLS closes both ways
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -520,6 +521,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._loop.call_later(TLS_LINGER, self._transport.close)
+            self._loop.call_later(2 * TLS_LINGER, self._transport.abort)  # closing, it no longer reads
 
     def _forget(self) -> None:
         self._connections.discard(self)

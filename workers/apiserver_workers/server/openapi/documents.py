@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 
 from isal import igzip
@@ -23,6 +24,7 @@ class OpenAPIDocument:
     def __init__(self, build: Callable[[], bytes], encode: Callable[[bytes], bytes]) -> None:
         self._build = build
         self._encode = encode
+        self.made = time.time()  # Unix time
         self._digest = ""
         self._bodies: dict[tuple[str, bool], asyncio.Future[bytes]] = {}
 

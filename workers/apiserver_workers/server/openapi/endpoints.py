@@ -16,6 +16,7 @@ import orjson
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.types import TypeModel
+from apiserver_workers.server.http.conditional import Headers, serve_content
 from apiserver_workers.server.http.messages import JSON, TEXT, Handler, Request, Response
 from apiserver_workers.server.openapi.definitions import Definitions
 from apiserver_workers.server.openapi.documents import OpenAPIDocument
@@ -103,7 +104,7 @@ class OpenAPIEndpoints:
         digest = await document.digest()
         if media_type != JSON:  # each form of v2 has a tag of its own
             digest = hashlib.sha512(f"{digest} {media_type}".encode()).hexdigest().upper()
-        return await _answer(request, document, media_type, [("Etag", f'"{digest}"'), VARY])
+        return await _answer(request, document, media_type, digest, [VARY])
 
     async def v2(self) -> bytes:
         """The document of v2 in JSON; the same object as long as it stays the same."""
@@ -123,8 +124,7 @@ class OpenAPIEndpoints:
         asked = _query(request, "hash")
         if asked and asked != digest:
             return Response(301, headers=[("Location", f"{ROOT}/{name}?hash={digest}")])
-        headers = [("Etag", f'"{digest}"'), VARY, *([IMMUTABLE] if asked else [])]
-        return await _answer(request, document, media_type, headers)
+        return await _answer(request, document, media_type, digest, [VARY, *([IMMUTABLE] if asked else [])])
 
     async def _urls(self) -> dict[str, str]:
         """Where each document is; what this server describes itself is not another's."""
@@ -186,14 +186,16 @@ def _encode_v2(document: bytes) -> bytes:
 
 
 async def _answer(
-    request: Request, document: OpenAPIDocument, media_type: str, headers: list[tuple[str, str]]
+    request: Request, document: OpenAPIDocument, media_type: str, digest: str, headers: Headers
 ) -> Response:
-    if request.headers.get("if-none-match") == headers[0][1]:
-        return Response(304, headers=headers)
     zipped = "gzip" in request.headers.get("accept-encoding", "")
     if zipped:
         headers.append(("Content-Encoding", "gzip"))
-    return Response(200, await document.body(media_type, zipped=zipped), media_type, headers)
+    body = await document.body(media_type, zipped=zipped)
+    # the parts of a compressed document are no parts of the document
+    return serve_content(
+        request, body, media_type, headers, tag=f'"{digest}"', modified=document.made, ranges=not zipped
+    )
 
 
 def accepted(accept: str, types: dict[str, str]) -> str | None:
@@ -211,6 +213,6 @@ def _query(request: Request, name: str) -> str:
 
 
 def _check_method(request: Request) -> None:
-    if request.method != "GET":
+    if request.method not in ("GET", "HEAD"):
         message = "the server does not allow this method on the requested resource"
         raise ApiError(405, "MethodNotAllowed", message, {})

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery.validation import names
 
-from ..estimates import TRAVERSAL, CallEstimate, Operand, Range
+from ..estimates import TRAVERSAL, CallEstimate, Operand, Range, times_factor
 from ..failures import Failure, NeedDecision, no_such_overload
 from ..values import Opaque, size_for_cost
 from . import costs
@@ -166,7 +166,7 @@ def check_resource(check: ResourceCheck, verb: str) -> Decision:
 
 def _selector_cost(args: Sequence[Any], _result: Any) -> int:
     size = size_for_cost(args[1])
-    return _LIST + costs.traversal(size) + costs.times_factor(costs.times_factor(size, 0.5), _REQUIREMENT)
+    return _LIST + costs.traversal(size) + times_factor(times_factor(size, 0.5), _REQUIREMENT)
 
 
 def _static_selector(_target: Operand | None, args: Sequence[Operand]) -> CallEstimate:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..estimates import LARGEST, ONE, PATTERN, TRAVERSAL, CallEstimate, Operand, Range, Static, times_factor
+from ..estimates import ONE, PATTERN, TRAVERSAL, CallEstimate, Operand, Range, Static
 from ..text import pairs
-from ..values import View, is_list, is_map, size_for_cost
-from .row import Runtime
+from ..values import is_list, is_map, size_for_cost
+from .row import of_result
 
 
 def traversal(size: int) -> int:
@@ -30,6 +30,7 @@ def traverse_first_twice(args: Sequence[Any], _result: Any) -> int:
     return math.ceil(size_for_cost(args[0]) * 2 * TRAVERSAL)
 
 
+@of_result
 def traverse_result_twice(_args: Sequence[Any], result: Any) -> int:
     """The construction of the result, counted twice at run time."""
     return math.ceil(size_for_cost(result) * 2 * TRAVERSAL)
@@ -177,6 +178,3 @@ def literal_int(node: Operand, otherwise: int) -> int:
     if type(node.literal) is not int or node.type.name != "int":
         return otherwise
     return max(node.literal, 0)
-
-
-__all__ = ["LARGEST", "Callable", "Runtime", "View", "times_factor"]

@@ -12,7 +12,7 @@ from ..failures import CostExceeded, Failure, no_such_overload
 from ..text import go_type
 from ..values import is_list, size_for_cost, type_name
 from . import costs
-from .row import Row, Runtime
+from .row import Row, Runtime, of_result
 
 _SINCE = 34
 # A list of more elements costs more than any evaluation may: it is not even made.
@@ -129,6 +129,7 @@ def _same(item: Any, other: Any) -> bool:
 # costs
 
 
+@of_result
 def _of_result(_args: Sequence[Any], result: Any) -> int:
     return costs.allocating(1, size_for_cost(result))
 

@@ -11,7 +11,7 @@ from typing import Any
 from apiserver_workers.apimachinery.validation import names
 
 from ..conversions import parse_timestamp
-from ..estimates import PATTERN, TRAVERSAL, CallEstimate, Operand
+from ..estimates import PATTERN, TRAVERSAL, CallEstimate, Operand, times_factor
 from ..values import NONE, Opaque, Optional, size_for_cost
 from . import costs, go_url
 from .row import Row
@@ -123,7 +123,7 @@ def validate(form: NamedFormat, text: str) -> Optional:
 def _validate_cost(args: Sequence[Any], _result: Any) -> int:
     if type(args[0]) is not NamedFormat:
         return 1
-    return costs.traversal(1 + size_for_cost(args[1])) * costs.times_factor(args[0].pattern, PATTERN)
+    return costs.traversal(1 + size_for_cost(args[1])) * times_factor(args[0].pattern, PATTERN)
 
 
 def _static_validate(_target: Operand | None, args: Sequence[Operand]) -> CallEstimate:

@@ -12,8 +12,20 @@ from typing import Any
 
 from ..estimates import Static
 
-# (arguments with the target first, result) -> cost
+# (arguments with the target first, result) -> cost. One that looks at the result is marked by `of_result`.
 Runtime = Callable[[Sequence[Any], Any], int]
+_OF_RESULT: set[Runtime] = set()
+
+
+def of_result(price: Runtime) -> Runtime:
+    """Marks a price that depends on the result; any other is charged before the call does its work."""
+    _OF_RESULT.add(price)
+    return price
+
+
+def is_of_result(price: Runtime) -> bool:
+    """Whether the price depends on the result."""
+    return price in _OF_RESULT
 
 
 @dataclass(frozen=True, slots=True)

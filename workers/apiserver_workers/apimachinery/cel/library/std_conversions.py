@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import conversions
-from ..estimates import TRAVERSAL, CallEstimate, Operand, Range
+from ..estimates import LARGEST, TRAVERSAL, CallEstimate, Operand, Range
 from ..values import TypeValue, type_name
 from . import costs
 from .row import Row
@@ -24,7 +24,7 @@ def _same(value: Any) -> Any:
 def _static_encode(_target: Operand | None, args: Sequence[Operand]) -> CallEstimate:
     """A character becomes up to four bytes."""
     size = args[0].size
-    return CallEstimate(size.factor(TRAVERSAL), Range(size.min, min(size.max * 4, costs.LARGEST)))
+    return CallEstimate(size.factor(TRAVERSAL), Range(size.min, min(size.max * 4, LARGEST)))
 
 
 def _static_decode(_target: Operand | None, args: Sequence[Operand]) -> CallEstimate:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import text as texts
-from ..estimates import LARGEST, TRAVERSAL, ZERO, CallEstimate, Operand, Range, Static
-from ..failures import Failure
+from ..estimates import LARGEST, TRAVERSAL, ZERO, CallEstimate, Operand, Range, Static, times_factor
+from ..failures import CostExceeded, Failure
 from . import costs, string_format
 from .row import Row, Runtime
 
 # Go's unicode.IsSpace; Python's strip() takes the separators 0x1c-0x1f too.
 _SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+# The cost goes by the text alone, so a replacement could make a result of any length.
+_LONGEST_RESULT = 100_000_000
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 
@@ -59,7 +61,9 @@ def last_index_of_from(text: str, part: str, start: int) -> int:
 
 
 def replace(text: str, old: str, new: str, most: int = -1) -> str:
-    """The text with the first `most` (all if negative) occurrences replaced."""
+    """The text with the first `most` (all if negative) occurrences replaced. Raises CostExceeded for a giant result."""
+    if len(text) * len(new) > _LONGEST_RESULT and text.count(old) * len(new) > _LONGEST_RESULT:
+        raise CostExceeded
     return text.replace(old, new, most)
 
 
@@ -162,7 +166,7 @@ def _shortest_replacement(size: Range, old: Range, new: Range) -> tuple[int, int
 
 
 def _rounded_up(dividend: int, divisor: int) -> int:
-    return costs.times_factor(1, float(dividend) / float(divisor))
+    return times_factor(1, float(dividend) / float(divisor))
 
 
 def _static_split(target: Operand | None, args: Sequence[Operand]) -> CallEstimate:

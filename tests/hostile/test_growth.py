@@ -1,0 +1,222 @@
+"""What takes a client's text apart does so in linear time, and no text makes it fail in another way than it says."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from apiserver_workers.apimachinery import quantity, times
+from apiserver_workers.apimachinery.apply import fields
+from apiserver_workers.apimachinery.codec import jsontext, yamltext
+from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.integers import HUGE, whole
+from apiserver_workers.apimachinery.patch import PatchError, json_patch, merge_patch
+from apiserver_workers.apimachinery.selectors import parse_fields, parse_labels
+from apiserver_workers.authorization.rules import missing, targets, uncovered
+from apiserver_workers.registry import continue_token
+from apiserver_workers.registry.interpret import parse_revision
+from apiserver_workers.server.delegation.raw_query import fields_without, has_field
+from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from tests.hostile.growth import grows_linearly
+
+Text = Callable[[int], str]
+
+TEXTS: dict[str, Text] = {
+    "digits": lambda n: "9" * n,
+    "zeros": lambda n: "0" * n + "x",
+    "fraction": lambda n: "1." + "0" * n + "1",
+    "letters": lambda n: "a" * n,
+    "commas": lambda n: "," * n,
+    "terms": lambda n: ",".join(f"a{i}=b" for i in range(n)),
+    "set": lambda n: "a in (" + ",".join(f"b{i}" for i in range(n)) + ")",
+    "escapes": lambda n: "a=" + "\\," * n,
+    "units": lambda n: "1h" * n,
+    "brackets": lambda n: "[" * n,
+    "signs": lambda n: "+-" * n,
+    "spaces": lambda n: " " * n + "x",
+    "quotes": lambda n: '"' * n,
+    "not ASCII": lambda n: "\u00b2\u0661" * n,
+    "pairs": lambda n: "&".join("resourceVersion=1" for _ in range(n)),
+}
+READERS: dict[str, Callable[[str], Any]] = {
+    "quantity": quantity.parse.__wrapped__,
+    "duration": times.parse_duration,
+    "time": times.parse,
+    "labels": parse_labels.__wrapped__,
+    "fields": parse_fields.__wrapped__,
+    "continue": continue_token.decode,
+    "revision": parse_revision,
+    "integer": whole,
+    "JSON": lambda text: jsontext.loads(text.encode()),
+    "YAML": lambda text: yamltext.load_yaml(text.encode()),
+    "query": lambda text: (fields_without(text, {"resourceVersion"}), has_field(text, "continue")),
+}
+EXPECTED = (ApiError, ValueError, jsontext.DecodeError)
+
+
+def read(reader: Callable[[str], Any], text: str) -> None:
+    try:
+        reader(text)
+    except EXPECTED:
+        return
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("reader", READERS)
+def test_texts_are_read_in_linear_time(reader: str, text: str) -> None:
+    def step(size: int) -> Callable[[], object]:
+        made = TEXTS[text](size)
+        return lambda: read(READERS[reader], made)
+
+    assert not grows_linearly(step, (3_000, 30_000))
+
+
+@seed(11)
+@settings(max_examples=400, deadline=None, database=None)
+@given(
+    st.sampled_from(sorted(READERS)),
+    st.text(max_size=30) | st.text("0123456789.-+eEkMi=,!()\\/&:{}[]\"' ", max_size=40),
+)
+def test_no_text_raises_anything_else(reader: str, text: str) -> None:
+    read(READERS[reader], text)
+
+
+def encoded(obj: Any) -> str:
+    raw = obj if isinstance(obj, bytes) else json.dumps(obj).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+OF_TOKEN = {"v": "meta.k8s.io/v1", "rv": 5, "start": "a/b"}
+INTO = "continue key is not valid: json: cannot unmarshal"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"rv": True}, f"{INTO} bool into Go struct field continueToken.rv of type int64"),
+        ({"rv": 1 << 63}, f"{INTO} number 9223372036854775808 into Go struct field continueToken.rv of type int64"),
+        ({"rv": 1.5}, f"{INTO} number 1.5 into"),
+        ({"rv": "5"}, f"{INTO} string into"),
+        ({"rv": []}, f"{INTO} array into"),
+        ({"rv": 0}, "incorrect encoded start resourceVersion"),
+        ({"rv": None}, "incorrect encoded start resourceVersion"),
+        ({"start": 5}, f"{INTO} number 5 into Go struct field continueToken.start of type string"),
+        ({"start": ""}, "encoded start key empty"),
+        ({"start": "../x"}, "../x"),
+        ({"v": []}, f"{INTO} array into Go struct field continueToken.v of type string"),
+        ({"v": "v2"}, "server does not recognize this encoded version v2"),
+    ],
+)
+def test_a_continue_token_has_its_types(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        continue_token.decode(encoded({**OF_TOKEN, **changes}))
+    assert refused.value.code == 400 and why in refused.value.message
+
+
+@pytest.mark.parametrize("token", [[], 5, True, "x", [[]], None, {}])
+def test_a_continue_token_is_an_object(token: Any) -> None:
+    with pytest.raises(ApiError) as refused:
+        continue_token.decode(encoded(token))
+    assert refused.value.code == 400
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc/~-0", max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+OPERATION = st.fixed_dictionaries(
+    {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "x"])},
+    optional={
+        "path": st.text("/abc~01-9", max_size=8),
+        "from": st.text("/abc~01-9", max_size=8),
+        "value": JSON,
+    },
+)
+
+
+@seed(11)
+@settings(max_examples=300, deadline=None, database=None)
+@given(JSON, st.lists(OPERATION, max_size=5) | JSON)
+def test_no_patch_raises_anything_else(document: Any, patch: Any) -> None:
+    before = json.dumps(document)
+    for apply in (json_patch, merge_patch):
+        try:
+            apply(document, patch)
+        except (ApiError, PatchError):
+            continue
+    assert json.dumps(document) == before
+
+
+@seed(11)
+@settings(max_examples=200, deadline=None, database=None)
+@given(JSON)
+def test_no_field_set_raises_anything_else(held: Any) -> None:
+    try:
+        fields.canonical(held)
+    except ValueError:
+        return
+
+
+@pytest.mark.parametrize(("text", "number"), [
+    ("5", 5), ("-5", -5), ("+5", 5), ("9" * 400, int("9" * 400)), ("9" * 5000, HUGE), ("-" + "9" * 5000, -HUGE),
+    ("+" + "9" * 5000, HUGE),
+])  # fmt: skip
+def test_integers_of_any_length(text: str, number: int) -> None:
+    assert whole(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "x", "-", "9" * 5000 + "x", "--" + "9" * 5000])
+def test_what_is_no_integer(text: str) -> None:
+    with pytest.raises(ValueError):
+        whole(text)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" + b"9" * 5000 + b"]", b'{"a":-' + b"9" * 400 + b"}", b"1e999", b"\xff" + b"9" * 5000]
+)
+def test_numbers_beyond_all_doubles_are_refused(body: bytes) -> None:
+    with pytest.raises(jsontext.DecodeError):
+        jsontext.loads(body)
+
+
+class Warned:
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+
+def test_owners_that_repeat_are_dropped_in_linear_time() -> None:
+    def step(size: int) -> Callable[[], object]:
+        owners = [{"apiVersion": "v1", "kind": "K", "name": f"n{i}", "uid": f"u{i}"} for i in range(size)]
+        return lambda: drop_duplicate_owners(Warned(), {"ownerReferences": [*owners]})  # type: ignore[arg-type]
+
+    assert not grows_linearly(step, (2_200, 22_000))
+    request, metadata = (
+        Warned(),
+        {"ownerReferences": [{"uid": "a", "name": "x"}, {"uid": "b"}, {"name": "x", "uid": "a"}]},
+    )
+    drop_duplicate_owners(request, metadata)  # type: ignore[arg-type]
+    assert metadata["ownerReferences"] == [{"uid": "a", "name": "x"}, {"uid": "b"}]
+    assert request.warnings[0].endswith("observed: a")
+
+
+def role(size: int) -> dict[str, Any]:
+    return {
+        "apiGroups": [f"g{i}" for i in range(size)],
+        "resources": [f"r{i}" for i in range(size)],
+        "verbs": [f"v{i}" for i in range(size)],
+    }
+
+
+def test_a_wide_role_takes_no_step_a_verb() -> None:
+    assert targets([role(80)]) == 6400
+    held = [role(80), {"apiGroups": ["*"], "resources": ["r0"], "verbs": ["*"]}]
+    assert sum(rule is not None for rule in missing(held, [role(80)])) == 0
+    found = uncovered([{**role(80), "verbs": ["v0"]}], [role(80)])
+    assert len(found) == 6400 and found[0]["verbs"] == [f"v{i}" for i in range(1, 80)]
