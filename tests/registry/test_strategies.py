@@ -28,7 +28,7 @@ def info(name: str) -> ResourceInfo:
     resource, _, group = name.partition(".")
     served = [one for one in builtin_resources().values() if (one.resource, one.group) == (resource, group)]
     known = [one for one in catalogue().values() if (one.resource, one.group) == (resource, group)]
-    return (served or known)[-1]
+    return (served or [one for one in known if model().find(one.group, one.version, one.kind)])[-1]
 
 
 def strategy(name: str) -> Strategy:
