@@ -1,7 +1,6 @@
 """--authentication-config, and the --oidc-* flags in its terms: which JWTs name whom, and who may be anonymous.
 
-AuthenticationConfiguration is k8s.io/apiserver/pkg/apis/apiserver; the rules are those of its validation package. CEL
-expressions are refused: this server does not evaluate them here.
+AuthenticationConfiguration is k8s.io/apiserver/pkg/apis/apiserver; the rules are those of its validation package.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apiserver_workers.apimachinery.cel.declarations import Declarations
 from apiserver_workers.authentication.configuration_validation import validate
+from apiserver_workers.authentication.expressions import CLAIMS, USER, ClaimExpressions, Expression, expression
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.config_file import aggregated, decode_config
 
@@ -44,6 +45,7 @@ SHAPE = {
 }
 
 Object = dict[str, Any]
+NO_EXPRESSIONS = ClaimExpressions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class JwtConfig:
     authority: bytes = b""
     required_claims: tuple[tuple[str, str], ...] = ()
     algorithms: tuple[str, ...] = ALGORITHMS
+    expressions: ClaimExpressions = NO_EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +171,33 @@ def _jwt(entry: Object, algorithms: Sequence[str] = ALGORITHMS) -> JwtConfig:
     return JwtConfig(
         issuer=issuer["url"],
         audiences=tuple(issuer["audiences"]),
-        username=PrefixedClaim(username["claim"], username["prefix"]),
+        username=PrefixedClaim(username.get("claim", ""), username.get("prefix") or ""),
         groups=PrefixedClaim(groups["claim"], groups["prefix"]) if groups.get("claim") else None,
         uid_claim=(mappings.get("uid") or {}).get("claim", ""),
         discovery_url=issuer.get("discoveryURL", ""),
         authority=issuer.get("certificateAuthority", "").encode(),
-        required_claims=tuple((rule["claim"], rule.get("requiredValue", "")) for rule in rules),
+        required_claims=tuple((rule["claim"], rule.get("requiredValue", "")) for rule in rules if rule.get("claim")),
         algorithms=tuple(algorithms),
+        expressions=_expressions(entry),
+    )
+
+
+def _expressions(entry: Object) -> ClaimExpressions:
+    """The compiled expressions of an entry that was found sound."""
+    mappings = entry["claimMappings"]
+    single = {name: (mappings.get(name) or {}).get("expression") for name in ("username", "groups", "uid")}
+    found = ClaimExpressions(
+        **{name: expression(source) for name, source in single.items() if source},
+        extra=tuple(expression(one["valueExpression"], key=one["key"]) for one in mappings.get("extra") or ()),
+        claim_rules=_rules(entry.get("claimValidationRules"), CLAIMS),
+        user_rules=_rules(entry.get("userValidationRules"), USER),
+    )
+    return NO_EXPRESSIONS if found == NO_EXPRESSIONS else found
+
+
+def _rules(rules: list[Object] | None, declarations: Declarations) -> tuple[Expression, ...]:
+    return tuple(
+        expression(rule["expression"], declarations, message=rule.get("message", ""))
+        for rule in rules or ()
+        if rule.get("expression")
     )

@@ -1,7 +1,4 @@
-"""What an AuthenticationConfiguration may say (k8s.io/apiserver/pkg/apis/apiserver/validation).
-
-CEL expressions are refused: this server does not evaluate them here.
-"""
+"""What an AuthenticationConfiguration may say (k8s.io/apiserver/pkg/apis/apiserver/validation)."""
 
 from __future__ import annotations
 
@@ -11,12 +8,21 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from apiserver_workers.apimachinery.errors import FieldError
-from apiserver_workers.apimachinery.validation import field
+from apiserver_workers.apimachinery.cel.ast import Checked
+from apiserver_workers.apimachinery.cel.declarations import Declarations
+from apiserver_workers.apimachinery.validation import field, names
+from apiserver_workers.apimachinery.validation.expressions import Refused
+from apiserver_workers.authentication.expressions import CLAIMS, USER, check_source, uses_claim
 
 MATCH_ANY = "MatchAny"
 MAX_ISSUERS = 64
-NO_CEL = "CEL expressions are not supported by this server, use claim"
+NOT_BOTH = "claim and expression can't both be set"
+UNVERIFIED = (
+    "claims.email_verified must be used in claimMappings.username.expression or"
+    " claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in"
+    " claimMappings.username.expression"
+)
+RESERVED = ("kubernetes.io", "k8s.io")
 
 Object = dict[str, Any]
 
@@ -29,7 +35,7 @@ def validate(document: Object, service_account_issuers: Collection[str]) -> fiel
     errors: field.Errors = []
     seen: dict[str, set[str]] = {"url": set(), "discoveryURL": set()}
     for path, entry in field.each("jwt", entries):
-        for validate_part in (_issuer, _claim_rules, _mappings, _user_rules):
+        for validate_part in (_issuer, _claims):
             errors += validate_part(entry, path, service_account_issuers)
         for name, known in seen.items():
             url = (entry.get("issuer") or {}).get(name, "")
@@ -107,57 +113,150 @@ def _has_certificate(pem: str) -> bool:
         return False
 
 
-def _claim_rules(entry: Object, path: str, _: Collection[str]) -> field.Errors:
-    errors, seen = [], set()
-    for where, rule in field.each(f"{path}.claimValidationRules", entry.get("claimValidationRules")):
-        claim = rule.get("claim", "")
-        if claim and rule.get("expression"):
-            errors.append(field.invalid(where, claim, "claim and expression can't both be set"))
-        elif rule.get("expression"):
-            errors.append(no_cel(f"{where}.expression", rule["expression"]))
-        elif not claim:
+class _Compiled:
+    """The expressions of one entry: what is wrong with them, and whether they look at `claims.email_verified`."""
+
+    def __init__(self) -> None:
+        self.verified = False
+
+    def check(
+        self, source: str, path: str, declarations: Declarations = CLAIMS, *, rule: bool = False, looks: bool = False
+    ) -> tuple[Checked | None, field.Errors]:
+        """The checked tree, or the faults; `looks` says that looking at `email_verified` counts."""
+        try:
+            checked = check_source(source, declarations, rule=rule)
+        except Refused as refused:
+            return None, [refused.as_error(path, source)]
+        self.verified = self.verified or (looks and uses_claim(checked, "email_verified"))
+        return checked, []
+
+
+def _claims(entry: Object, path: str, _: Collection[str]) -> field.Errors:
+    compiled = _Compiled()
+    errors = _claim_rules(entry, f"{path}.claimValidationRules", compiled)
+    errors += _mappings(entry.get("claimMappings") or {}, f"{path}.claimMappings", compiled)
+    return errors + _user_rules(entry, f"{path}.userValidationRules", compiled)
+
+
+def _claim_rules(entry: Object, path: str, compiled: _Compiled) -> field.Errors:
+    errors: field.Errors = []
+    claims: set[str] = set()
+    sources: set[str] = set()
+    for where, rule in field.each(path, entry.get("claimValidationRules")):
+        claim, source = rule.get("claim", ""), rule.get("expression", "")
+        if claim and source:
+            errors.append(field.invalid(where, claim, NOT_BOTH))
+        elif source:
+            if rule.get("requiredValue"):
+                detail = "may not be specified when expression is set"
+                errors.append(field.invalid(f"{where}.requiredValue", rule["requiredValue"], detail))
+            errors += _rule(source, f"{where}.expression", CLAIMS, compiled, sources)
+        elif claim:
+            errors += _required_claim(rule, where, claims)
+        else:
             errors.append(field.required(where, "claim or expression is required"))
-        elif rule.get("message"):
-            detail = "may not be specified when claim is set"
-            errors.append(field.invalid(f"{where}.message", rule["message"], detail))
-        if claim and claim in seen:
-            errors.append(field.duplicate(f"{where}.claim", claim))
-        seen.add(claim)
     return errors
 
 
-def _mappings(entry: Object, path: str, _: Collection[str]) -> field.Errors:
-    mappings, path = entry.get("claimMappings") or {}, f"{path}.claimMappings"
-    errors = _prefixed(mappings.get("username") or {}, f"{path}.username", needed=True)
-    errors += _prefixed(mappings.get("groups") or {}, f"{path}.groups", needed=False)
+def _required_claim(rule: Object, path: str, seen: set[str]) -> field.Errors:
+    errors: field.Errors = []
+    if rule.get("message"):
+        detail = "may not be specified when claim is set"
+        errors.append(field.invalid(f"{path}.message", rule["message"], detail))
+    if rule["claim"] in seen:
+        errors.append(field.duplicate(f"{path}.claim", rule["claim"]))
+    seen.add(rule["claim"])
+    return errors
+
+
+def _rule(source: str, path: str, declarations: Declarations, compiled: _Compiled, seen: set[str]) -> field.Errors:
+    if source in seen:
+        return [field.duplicate(path, source)]
+    seen.add(source)
+    return compiled.check(source, path, declarations, rule=True, looks=declarations is CLAIMS)[1]
+
+
+def _mappings(mappings: Object, path: str, compiled: _Compiled) -> field.Errors:
+    username = mappings.get("username") or {}
+    errors, named = _prefixed(username, f"{path}.username", compiled, needed=True, looks=True)
+    errors += _prefixed(mappings.get("groups") or {}, f"{path}.groups", compiled)[0]
     uid = mappings.get("uid") or {}
     if uid.get("claim") and uid.get("expression"):
-        errors.append(field.invalid(f"{path}.uid", "", "claim and expression can't both be set"))
+        errors.append(field.invalid(f"{path}.uid", "", NOT_BOTH))
     elif uid.get("expression"):
-        errors.append(no_cel(f"{path}.uid.expression", uid["expression"]))
-    for where, extra in field.each(f"{path}.extra", mappings.get("extra")):
-        errors.append(no_cel(f"{where}.valueExpression", extra.get("valueExpression", "")))
+        errors += compiled.check(uid["expression"], f"{path}.uid.expression")[1]
+    errors += _extra(mappings.get("extra"), f"{path}.extra", compiled)
+    if named is not None and uses_claim(named, "email") and not compiled.verified:
+        errors.append(field.invalid(f"{path}.username.expression", username["expression"], UNVERIFIED))
     return errors
 
 
-def _prefixed(mapping: Object, path: str, *, needed: bool) -> field.Errors:
-    if mapping.get("claim") and mapping.get("expression"):
-        return [field.invalid(path, "", "claim and expression can't both be set")]
-    if mapping.get("expression"):
-        return [no_cel(f"{path}.expression", mapping["expression"])]
-    if mapping.get("claim") and mapping.get("prefix") is None:
+def _extra(extra: list[Object] | None, path: str, compiled: _Compiled) -> field.Errors:
+    errors: field.Errors = []
+    seen: set[str] = set()
+    for where, mapping in field.each(path, extra):
+        name, source = mapping.get("key", ""), mapping.get("valueExpression", "")
+        errors += _extra_key(name, f"{where}.key")
+        if name in seen:
+            errors.append(field.duplicate(f"{where}.key", name))
+        elif not source:
+            errors.append(field.required(f"{where}.valueExpression"))
+        else:
+            errors += compiled.check(source, f"{where}.valueExpression", looks=True)[1]
+        seen.add(name)
+    return errors
+
+
+def _extra_key(name: str, path: str) -> field.Errors:
+    errors = _domain_prefixed(name, path)
+    if name != name.lower():
+        errors.append(field.invalid(path, name, "must be lowercase"))
+    domain, slash, _ = name.partition("/")
+    if slash and any(domain == reserved or domain.endswith(f".{reserved}") for reserved in RESERVED):
+        detail = "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use"
+        errors.append(field.invalid(path, name, detail))
+    return errors
+
+
+def _domain_prefixed(name: str, path: str) -> field.Errors:
+    """IsDomainPrefixedPath."""
+    domain, _, rest = name.partition("/")
+    if not name:
+        return [field.required(path)]
+    if not domain or not rest:
+        return [field.invalid(path, name, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [field.invalid(path, domain, fault) for fault in names.is_dns1123_subdomain(domain)]
+    return errors + [field.invalid(path, rest, fault) for fault in names.is_http_path(rest)]
+
+
+def _prefixed(
+    mapping: Object, path: str, compiled: _Compiled, *, needed: bool = False, looks: bool = False
+) -> tuple[field.Errors, Checked | None]:
+    """The faults of a mapping, and its expression if it has a sound one."""
+    claim, source, prefix = mapping.get("claim"), mapping.get("expression"), mapping.get("prefix")
+    if claim and source:
+        return [field.invalid(path, "", NOT_BOTH)], None
+    if source:
+        checked, errors = compiled.check(source, f"{path}.expression", looks=looks)
+        if prefix is None:
+            return errors, checked
+        detail = "may not be specified when expression is set"
+        return [field.invalid(f"{path}.prefix", prefix, detail), *errors], None
+    if claim and prefix is None:
         detail = "prefix is required when claim is set. It can be set to an empty string to disable prefixing"
-        return [field.required(f"{path}.prefix", detail)]
-    if needed and not mapping.get("claim"):
-        return [field.required(path, "claim or expression is required")]
-    return []
+        return [field.required(f"{path}.prefix", detail)], None
+    if needed and not claim:
+        return [field.required(path, "claim or expression is required")], None
+    return [], None
 
 
-def _user_rules(entry: Object, path: str, _: Collection[str]) -> field.Errors:
-    rules = field.each(f"{path}.userValidationRules", entry.get("userValidationRules"))
-    return [no_cel(f"{where}.expression", rule.get("expression", "")) for where, rule in rules]
-
-
-def no_cel(path: str, expression: str) -> FieldError:
-    """What is wrong with an expression: that it is one."""
-    return field.invalid(path, expression, NO_CEL)
+def _user_rules(entry: Object, path: str, compiled: _Compiled) -> field.Errors:
+    errors: field.Errors = []
+    seen: set[str] = set()
+    for where, rule in field.each(path, entry.get("userValidationRules")):
+        source = rule.get("expression", "")
+        if source:
+            errors += _rule(source, f"{where}.expression", USER, compiled, seen)
+        else:
+            errors.append(field.required(f"{where}.expression"))
+    return errors

@@ -77,7 +77,7 @@ class FileJwtSet(JwtSet):
 
     async def _change(self, content: bytes) -> None:
         """Raises ValueError for a file that is not sound, NotYet while not all issuers are found."""
-        found = parse_authentication_config(content, self._issuers)
+        found = await asyncio.to_thread(parse_authentication_config, content, self._issuers)
         if found.anonymous != self.anonymous:
             raise ValueError("anonymous: Forbidden: changed from initial configuration file")
         fresh = self._build(found.jwt)

@@ -9,7 +9,9 @@ import time
 from typing import Any
 
 from apiserver_workers.apimachinery.user import UserInfo
-from apiserver_workers.authentication.configuration import JwtConfig
+from apiserver_workers.authentication import expressions
+from apiserver_workers.authentication.configuration import NO_EXPRESSIONS, JwtConfig
+from apiserver_workers.authentication.expressions import cel_value, user_value
 from apiserver_workers.authentication.interface import Audiences, AuthenticationError, Response
 from apiserver_workers.authentication.issuer import Issuer
 from apiserver_workers.authentication.jwt_claims import REGISTERED, Claims, WrongType, shaped, unverified
@@ -20,6 +22,7 @@ from apiserver_workers.server.metrics import JWT_SECONDS
 
 NOT_BEFORE_LEEWAY = 60.0
 CLAIM_NAMES, CLAIM_SOURCES = "_claim_names", "_claim_sources"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 GOOGLE = "accounts.google.com"
 
 log = logging.getLogger(__name__)
@@ -79,9 +82,7 @@ class JwtTokens:
         check(claims, config, time.time())
         if config.groups is not None and config.groups.claim not in claims and CLAIM_NAMES in claims:
             await self._expand(claims, config.groups.claim)
-        user = UserInfo(username(claims, config), uid(claims, config), groups(claims, config))
-        check_required(claims, config)
-        return user
+        return await user_of(claims, config)
 
     async def _expand(self, claims: Claims, claim: str) -> None:
         """A claim that the token leaves to another place (OpenID Connect Core, 5.6.2) is fetched from there."""
@@ -166,6 +167,30 @@ def _text(claims: Claims, name: str, what: str) -> str:
     if not isinstance(claims[name], str):
         raise AuthenticationError(f'oidc: parse {what} "{name}": not a string')
     return claims[name]
+
+
+async def user_of(claims: Claims, config: JwtConfig) -> UserInfo:
+    """The user that checked claims name. Raises AuthenticationError, also if a rule is not met."""
+    rules = config.expressions
+    seen = {"claims": cel_value(claims)} if rules is not NO_EXPRESSIONS else {}
+    if rules.username is None:
+        name = username(claims, config)
+    else:
+        name = await expressions.username(rules.username, seen)
+    held = groups(claims, config) if rules.groups is None else await expressions.groups(rules.groups, seen)
+    identity = uid(claims, config) if rules.uid is None else await expressions.text(rules.uid, seen, "uid")
+    user = UserInfo(name, identity, held, credential(claims) | await expressions.extra(rules.extra, seen))
+    check_required(claims, config)
+    await expressions.check_rules(rules.claim_rules, seen, "claim validation expression")
+    if rules.user_rules:
+        await expressions.check_rules(rules.user_rules, user_value(user), "user info validation rule")
+    return user
+
+
+def credential(claims: Claims) -> dict[str, list[str]]:
+    """What audit knows the token by: its id, if it has one."""
+    identifier = claims.get("jti")
+    return {CREDENTIAL_ID: [f"JTI={identifier}"]} if identifier and isinstance(identifier, str) else {}
 
 
 def username(claims: Claims, config: JwtConfig) -> str:
