@@ -286,6 +286,11 @@ def with_webhook(**changes: Any) -> Callable[[Path], Any]:
     return lambda path: chain(webhook_entry(path, **changes))
 
 
+def conditions(*sources: str) -> Callable[[Path], Any]:
+    listed = [{"expression": source} for source in sources]
+    return with_webhook(matchConditions=listed, matchConditionSubjectAccessReviewVersion="v1")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -310,8 +315,11 @@ def with_webhook(**changes: Any) -> Callable[[Path], Any]:
         (with_webhook(connectionInfo={"type": "KubeConfigFile", "kubeConfigFile": "/nowhere/x"}),
          "error loading file: no such file or directory"),
         (with_webhook(connectionInfo={"type": "KubeConfigFile", "kubeConfigFile": "/"}), "must be a regular file"),
-        (with_webhook(matchConditions=[{"expression": "true"}], matchConditionSubjectAccessReviewVersion="v1"),
-         "CEL expressions are not supported by this server"),
+        (conditions("1"), 'authorizers[0].matchConditions[0].expression: Invalid value: "1": must evaluate to bool but'),
+        (conditions(" "), "authorizers[0].matchConditions[0].expression: Required value"),
+        (conditions("true", "true"), 'authorizers[0].matchConditions[1].expression: Duplicate value: "true"'),
+        (conditions("request.x"), "ERROR: <input>:1:8: undefined field 'x'"),
+        (conditions(*["true"] * 65), "authorizers[0].matchConditions: Too many: 65: must have at most 64 items"),
         (with_webhook(matchConditions=[{"expression": "true"}]), "required if match conditions are specified"),
     ],
 )  # fmt: skip
@@ -322,3 +330,45 @@ def test_a_chain_that_is_not_sound_is_an_error_that_names_file_and_field(tmp_pat
         load_authorization_config(file)
     assert file in str(caught.value)
     assert message in str(caught.value)
+
+
+NOT_RESOURCE = Attributes(JANE, "get", resource_request=False, path="/healthz")
+FAILED = "cel evaluation error: expression 'request.nonResourceAttributes.path == 'x'' resulted in error: no such key:"
+
+
+@pytest.mark.parametrize(
+    ("sources", "question", "answer"),
+    [
+        (("true",), PODS, (Decision.ALLOW, "")),
+        (
+            ("request.user == 'jane'", "'dev' in request.groups", "request.extra['k'] == ['v']"),
+            PODS,
+            (Decision.ALLOW, ""),
+        ),
+        (("request.user == 'joe'",), PODS, (Decision.NO_OPINION, "")),
+        (
+            ("request.resourceAttributes.name == '' && request.resourceAttributes.group == ''",),
+            PODS,
+            (Decision.ALLOW, ""),
+        ),
+        (("has(request.resourceAttributes)",), NOT_RESOURCE, (Decision.NO_OPINION, "")),
+        (("request.nonResourceAttributes.path == '/healthz'",), NOT_RESOURCE, (Decision.ALLOW, "")),
+        (("has(request.resourceAttributes.labelSelector)",), PODS, (Decision.NO_OPINION, "")),
+        # what is false counts before what fails
+        (("request.nonResourceAttributes.path == 'x'", "false"), PODS, (Decision.NO_OPINION, "")),
+    ],
+)
+def test_a_webhook_is_asked_of_what_its_conditions_let_through(authority, sources, question, answer):
+    with Remote(authority, lambda *_: reviewed(allowed=True)) as remote:
+        assert ask(remote, question, conditions=sources, on_error=Decision.DENY) == [answer]
+        assert len(remote.requests) == (answer[0] is Decision.ALLOW)
+
+
+@pytest.mark.parametrize("decision", [Decision.DENY, Decision.NO_OPINION])
+def test_conditions_that_fail_decide_as_configured(authority, decision):
+    with Remote(authority, lambda *_: reviewed(allowed=True)) as remote:
+        fails = "request.nonResourceAttributes.path == 'x'"
+        ((found, reason, fault),) = ask(remote, PODS, conditions=(fails, "true"), on_error=decision)
+        assert (found, reason) == (decision, "")
+        assert fault == f"{FAILED} nonResourceAttributes"
+        assert not remote.requests

@@ -10,6 +10,7 @@ from apiserver_workers.authorization.abac import ABACAuthorizer, load_policy_fil
 from apiserver_workers.authorization.attributes import Attributes, Decision
 from apiserver_workers.authorization.bootstrap_policy import node_rules
 from apiserver_workers.authorization.configuration import AuthorizerConfig, WebhookConfig
+from apiserver_workers.authorization.match_conditions import MatchConditions
 from apiserver_workers.authorization.node import NodeAuthorizer
 from apiserver_workers.authorization.node_graph import NodeGraph
 from apiserver_workers.authorization.policy import Policy
@@ -86,4 +87,5 @@ def webhook_authorizer(config: WebhookConfig, name: str) -> WebhookAuthorizer:
         unauthorized_ttl=config.unauthorized_ttl,
         on_error=config.on_error,
         name=name,
+        conditions=MatchConditions(config.conditions) if config.conditions else None,
     )

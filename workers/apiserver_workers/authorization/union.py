@@ -6,6 +6,7 @@ when they have all of them. A chain from --authorization-config is made anew whe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,8 @@ class FileAuthorizer(ServerAuthorizer):
 
     async def _change(self, content: bytes) -> None:
         """Raises OSError or ValueError for a file that is not sound, or names files that are not."""
-        fresh = self._builder.build(parse_authorization_config(content, self._types))
+        chain = await asyncio.to_thread(parse_authorization_config, content, self._types)
+        fresh = self._builder.build(chain)
         old = self._authorizers
         self.use(fresh)
         close_webhooks(old)

@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.selectors import parse_labels
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes, Decision, EvaluationError
+from apiserver_workers.authorization.match_conditions import ConditionFault, MatchConditions
 from apiserver_workers.authorization.rules import HeldRules
 from apiserver_workers.server.client.webhook import Webhook, WebhookError
 from apiserver_workers.server.metrics import WEBHOOK_EVALUATIONS, WEBHOOK_FAIL_OPEN, WEBHOOK_SECONDS
@@ -52,8 +53,10 @@ class WebhookAuthorizer:
         unauthorized_ttl: float,
         on_error: Decision = Decision.NO_OPINION,
         name: str = "webhook",
+        conditions: MatchConditions | None = None,
     ) -> None:
         """Raises ValueError for another version than v1 and v1beta1."""
+        self._conditions = conditions
         check_version(version)
         self.name = name
         self._webhook = webhook
@@ -63,8 +66,10 @@ class WebhookAuthorizer:
         self._kept: Kept[bytes, tuple[float, Object]] = Kept(longest=2 * MAX_CACHED_LENGTH, room=CACHE_ROOM)
 
     async def authorize(self, attributes: Attributes) -> tuple[Decision, str]:
-        """Raises EvaluationError when the webhook does not answer, or says both yes and no."""
+        """Raises EvaluationError when the webhook does not answer, or says both yes and no, or conditions fail."""
         spec = spec_of(attributes)
+        if self._conditions is not None and not await self._matches(self._conditions, spec):
+            return Decision.NO_OPINION, ""
         key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
         kept = self._kept.get(key)
         if kept is not None and kept[0] > time.monotonic():
@@ -86,6 +91,12 @@ class WebhookAuthorizer:
 
     def close(self) -> None:
         self._webhook.close()
+
+    async def _matches(self, conditions: MatchConditions, spec: Object) -> bool:
+        try:
+            return await conditions.match(spec)
+        except ConditionFault as fault:
+            raise EvaluationError(self._on_error, "", str(fault)) from None
 
     async def _ask(self, spec: Object) -> Object:
         review = {
