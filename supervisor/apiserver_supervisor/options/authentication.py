@@ -124,7 +124,7 @@ GROUP = FlagGroup(
             "authentication-config",
             STRING,
             "",
-            "File that says which JWT and anonymous authenticators there are (AuthenticationConfiguration, without CEL).",
+            "File that says which JWT and anonymous authenticators there are (AuthenticationConfiguration).",
         ),
         Flag(
             "authentication-token-webhook-cache-ttl",

@@ -54,7 +54,7 @@ GROUP = FlagGroup(
             "authorization-config",
             STRING,
             "",
-            "File that says which authorizers there are (AuthorizationConfiguration, without CEL), in place of --authorization-mode and --authorization-webhook-*.",
+            "File that says which authorizers there are (AuthorizationConfiguration), in place of --authorization-mode and --authorization-webhook-*.",
         ),
         Flag(
             "authorization-mode",
