@@ -24,11 +24,11 @@ KINDS = BuiltinKinds(model())
 
 
 def info(name: str) -> ResourceInfo:
-    """The newest version of `resource.group`."""
+    """The newest version of `resource.group` that this Kubernetes version has."""
     resource, _, group = name.partition(".")
     served = [one for one in builtin_resources().values() if (one.resource, one.group) == (resource, group)]
     known = [one for one in catalogue().values() if (one.resource, one.group) == (resource, group)]
-    return (served or known)[-1]
+    return (served or [one for one in known if model().find(one.group, one.version, one.kind)])[-1]
 
 
 def strategy(name: str) -> Strategy:

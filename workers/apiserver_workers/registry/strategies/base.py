@@ -8,14 +8,13 @@ parts of it over, never change it.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.served_kind import FaultsToCome, ServedKind
-from apiserver_workers.apimachinery.types import Type
+from apiserver_workers.apimachinery.types import Type, once_per_type
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.strategies.disabled_fields import disabled_fields
@@ -160,7 +159,7 @@ class Strategy:
         return any(new.get(field) != old.get(field) for field in fields) and not _same(new, old, fields)
 
 
-@functools.cache
+@once_per_type
 def null_lists(kind: Type) -> tuple[tuple[tuple[str, ...], str], ...]:
     """The lists that Go always writes and that a kind reaches by structs alone: the path of the struct, and the field."""
     return tuple(_null_lists(kind, (), ()))
