@@ -7,12 +7,12 @@ does not count), if the whole answer is above 128 KiB. Streams are never compres
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Sequence
 
 from isal import isal_zlib
 
 from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.server.endpoints.negotiation import MEDIA_TYPES
 from apiserver_workers.server.http.messages import Request, Response
 
@@ -23,7 +23,7 @@ GZIP = 31  # window bits, and a gzip head
 HEADERS = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
 
 
-@functools.lru_cache(maxsize=256)
+@memoized
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether the header names gzip without any parameter."""
     return any(token.strip() == "gzip" for token in accept_encoding.split(","))
