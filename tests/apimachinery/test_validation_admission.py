@@ -91,7 +91,7 @@ VALIDATING = {
 }  # fmt: skip
 MUTATING = {
     "failurePolicy": "Fail", "matchConstraints": MATCH, "reinvocationPolicy": "Never",
-    "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+    "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test', path: '/a'}]"}}],
 }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ MUTATING = {
             ],
         ),
         (
-            {"auditAnnotations": [{"key": "k", "valueExpression": "x" * 5121}, {"key": "k", "valueExpression": "y"}]},
+            {"auditAnnotations": [{"key": "k", "valueExpression": "x" * 5121}, {"key": "k", "valueExpression": "'y'"}]},
             [
                 "spec.auditAnnotations[0].valueExpression: Required value: must not exceed 5120 bytes in length",
                 'spec.auditAnnotations[1].key: Duplicate value: "k"',

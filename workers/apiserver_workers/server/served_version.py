@@ -10,6 +10,7 @@ import functools
 import platform
 
 from apiserver_workers.apimachinery import feature_gates, types
+from apiserver_workers.apimachinery.cel import env
 from apiserver_workers.apimachinery.enablement import TRUE, resource_enablement
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.server.config import ServerConfig
@@ -26,6 +27,7 @@ def serve(config: ServerConfig) -> tuple[ResourceInfo, ...]:
     types.serve(minor)
     gates = {name: value in TRUE for name, value in _pairs(config.feature_gates).items()}
     feature_gates.use(gates, minor)
+    env.use_compatibility(compatible_minor(config))
     served = resource_enablement(
         minor,
         _pairs(config.runtime_config),
@@ -44,12 +46,17 @@ def emulated_minor(config: ServerConfig) -> str:
     return _minor_of(config.emulated_version, config.kubernetes_version)
 
 
+def compatible_minor(config: ServerConfig) -> str:
+    """The oldest minor version that other servers of the cluster may have."""
+    return _minor_of(config.min_compatibility_version, _before(emulated_minor(config)))
+
+
 def version_info(config: ServerConfig) -> dict[str, str]:
     """What /version answers (k8s.io/apimachinery/pkg/version.Info)."""
     binary = config.kubernetes_version
     major, _, minor = binary.partition(".")
     emulated = emulated_minor(config)
-    compatible = _minor_of(config.min_compatibility_version, _before(emulated))
+    compatible = compatible_minor(config)
     return {
         "major": major,
         "minor": minor,

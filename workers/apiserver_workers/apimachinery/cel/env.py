@@ -141,3 +141,23 @@ def _types(version: int) -> dict[str, Type]:
 def recognizes_keywords(version: int) -> bool:
     """Whether a field whose name is a keyword may be selected without an escape."""
     return version >= _KEYWORDS
+
+
+# That of 1.36, until a server says another (`use_compatibility`).
+_compatible = 35
+
+
+def use_compatibility(minor: str) -> None:
+    """New expressions may use what this minor version has (`1.35`): the oldest that other servers of a cluster may have."""
+    global _compatible
+    _compatible = int(minor.rpartition(".")[2])
+
+
+def new_expressions(*extra: str) -> Environment:
+    """The environment in which an expression compiles that was not there before."""
+    return environment(_compatible, *extra)
+
+
+def stored_expressions(*extra: str) -> Environment:
+    """The environment of expressions that were accepted before."""
+    return environment(EVERYTHING, *extra)

@@ -42,7 +42,8 @@ class Declared:
 
     `largest` is the greatest size (characters, bytes, items, entries), 0 for scalars and objects with properties;
     `smallest` is the least number of bytes in JSON. `fields` (by their escaped names) is None for what is no object with
-    properties; `element` is set for lists and maps, `key` for maps. `format`, `list_type` and `list_keys` are the schema's.
+    properties; `element` is set for lists and maps, `key` for maps. `entries` says that a path names the map's entries as if
+    they were fields. `format`, `list_type` and `list_keys` are the schema's.
     """
 
     type: Type
@@ -51,6 +52,7 @@ class Declared:
     fields: dict[str, DeclaredField] | None = None
     key: Declared | None = None
     element: Declared | None = None
+    entries: bool = False
     format: str = ""
     list_type: str = ""
     list_keys: tuple[str, ...] = ()
@@ -72,7 +74,7 @@ class Declared:
         if name == "@keys":
             return self.key
         if self.fields is None or name not in self.fields:
-            return None
+            return self.element if self.entries else None
         return self.fields[name].declared
 
 

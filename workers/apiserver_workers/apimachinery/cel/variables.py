@@ -8,11 +8,30 @@ Upstream: apiserver/pkg/admission/plugin/cel/compile.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from .declarations import Declarations
 from .schema import Declared, DeclaredField
-from .types import BOOL, DYN, INT, STRING, TIMESTAMP, Type, list_of, map_of, opaque, struct
+from .types import (
+    ANY,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    Form,
+    Type,
+    list_of,
+    map_of,
+    opaque,
+    struct,
+)
 
 AUTHORIZER = opaque("kubernetes.authorization.Authorizer")
 RESOURCE_CHECK = opaque("kubernetes.authorization.ResourceCheck")
@@ -117,3 +136,32 @@ def admission_declarations(
         patch_types=patch,
         keywords=keywords,
     )
+
+
+VARIABLES = "kubernetes.variables"
+_KEPT = frozenset((BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, UINT, ANY))
+
+
+def with_variables(declarations: Declarations, fields: dict[str, DeclaredField]) -> Declarations:
+    """The declarations with `variables`, whose fields may still be added while expressions compile."""
+    variables = Declared(struct(VARIABLES), smallest=2, fields=fields)
+    return replace(
+        declarations,
+        variables={**declarations.variables, "variables": variables.type},
+        structs={**declarations.structs, VARIABLES: variables},
+    )
+
+
+def variable(name: str, result: Type | None) -> DeclaredField:
+    """A field of `variables`: what an expression of that result leaves; dyn if it does not compile."""
+    return DeclaredField(name, Declared(_kept(result or DYN), smallest=1))
+
+
+def _kept(result: Type) -> Type:
+    """Scalars, and lists and maps of what is kept; everything else is dyn."""
+    if result.form is Form.LIST:
+        return list_of(_kept(result.parameters[0]))
+    if result.form is Form.MAP:
+        key, value = result.parameters
+        return map_of(_kept(key), _kept(value))
+    return result if result in _KEPT else DYN

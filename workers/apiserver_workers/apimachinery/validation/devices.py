@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import orjson
 
 from apiserver_workers.apimachinery.validation import names
 from apiserver_workers.apimachinery.validation.collections import itself, one_name, validate_set, validate_slice
+from apiserver_workers.apimachinery.validation.device_expressions import validate_device_expression
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -108,19 +110,19 @@ def validate_fully_qualified_name(name: str, path: str) -> Errors:
     return errors
 
 
-def validate_selectors(selectors: list[Object] | None, path: str) -> Errors:
-    """Device selectors; their expressions are measured, not compiled."""
-    return validate_slice(selectors, MOST_SELECTORS, _validate_selector, path)
+def validate_selectors(selectors: list[Object] | None, path: str, *, stored: bool = False) -> Errors:
+    """Device selectors; `stored` says that they are those that the object has already."""
+    return validate_slice(selectors, MOST_SELECTORS, partial(_validate_selector, stored=stored), path)
 
 
-def _validate_selector(selector: Object, path: str) -> Errors:
+def _validate_selector(selector: Object, path: str, *, stored: bool) -> Errors:
     cel = selector.get("cel")
     if cel is None:
         return [required(f"{path}.cel")]
-    at = f"{path}.cel.expression"
-    return (
-        [too_long(at, LONGEST_EXPRESSION)] if names.byte_length(cel.get("expression", "")) > LONGEST_EXPRESSION else []
-    )
+    expression, at = cel.get("expression", ""), f"{path}.cel.expression"
+    if names.byte_length(expression) > LONGEST_EXPRESSION:
+        return [too_long(at, LONGEST_EXPRESSION)]
+    return validate_device_expression(expression, at, stored=stored)
 
 
 def validate_configuration(config: Object, path: str, *, stored: bool = False) -> Errors:

@@ -6,17 +6,47 @@ A checker takes a string and returns the messages of what is wrong with it, none
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
-Checker = Callable[[str], list[str]]
+from apiserver_workers.apimachinery.name_rules import (
+    EMPTY,
+    LABEL,
+    LABEL_1035,
+    LABEL_VALUE,
+    QUALIFIED_NAME,
+    SUBDOMAIN,
+    Checker,
+    byte_length,
+    is_dns1035_label,
+    is_dns1123_label,
+    is_dns1123_subdomain,
+    is_label_value,
+    is_qualified_name,
+    pattern_checker,
+    regex_error,
+    too_long,
+)
 
-LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
+__all__ = [
+    "EMPTY",
+    "LABEL",
+    "LABEL_1035",
+    "LABEL_VALUE",
+    "QUALIFIED_NAME",
+    "SUBDOMAIN",
+    "Checker",
+    "byte_length",
+    "is_dns1035_label",
+    "is_dns1123_label",
+    "is_dns1123_subdomain",
+    "is_label_value",
+    "is_qualified_name",
+    "pattern_checker",
+    "regex_error",
+    "too_long",
+]
+
 UNDERSCORED = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
-LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
-QUALIFIED_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-LABEL_VALUE = f"({QUALIFIED_NAME})?"
 C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 CONFIG_MAP_KEY = "[-._a-zA-Z0-9]+"
 HTTP_HEADER_NAME = "[-A-Za-z0-9]+"
@@ -24,61 +54,6 @@ HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 PERCENT = "[0-9]+%"
 
 
-def regex_error(message: str, pattern: str, *examples: str) -> str:
-    """RegexError: the message with examples and the pattern, in upstream's punctuation."""
-    if not examples:
-        return f"{message} (regex used for validation is '{pattern}')"
-    shown = " or ".join(f"'{example}', " for example in examples)
-    return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
-
-
-def too_long(limit: int, unit: str = "characters") -> str:
-    return f"must be no more than {limit} {unit}"
-
-
-EMPTY = "must be non-empty"
-
-
-def byte_length(value: str) -> int:
-    """What Go's len says of a string."""
-    return len(value) if value.isascii() else len(value.encode())
-
-
-def pattern_checker(pattern: str, message: str, *examples: str, limit: int = 0, unit: str = "characters") -> Checker:
-    """A checker for a whole-string pattern and a length limit (0: none)."""
-    matcher = re.compile(pattern).fullmatch
-    failure = regex_error(message, pattern, *examples)
-
-    def check(value: str) -> list[str]:
-        faults = [too_long(limit, unit)] if limit and byte_length(value) > limit else []
-        return faults if matcher(value) else [*faults, failure]
-
-    return check
-
-
-_label = pattern_checker(
-    LABEL,
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-    "and must start and end with an alphanumeric character",
-    "my-name",
-    "123-abc",
-    limit=63,
-)
-is_dns1123_subdomain = pattern_checker(
-    SUBDOMAIN,
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
-    "example.com",
-    limit=253,
-)
-_label_prefix = pattern_checker(
-    SUBDOMAIN,
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
-    "example.com",
-    limit=253,
-    unit="bytes",
-)
 is_search_domain = pattern_checker(
     rf"{UNDERSCORED}(\.{UNDERSCORED})*",
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
@@ -86,41 +61,12 @@ is_search_domain = pattern_checker(
     "example.com",
     limit=253,
 )
-_subdomain_pattern = re.compile(SUBDOMAIN)
-
-
-def is_dns1123_label(value: str) -> list[str]:
-    """IsDNS1123Label: what is a subdomain but no label has dots, and is told so."""
-    faults = _label(value)
-    if "." in value and _subdomain_pattern.fullmatch(value):
-        faults[-1] = "must not contain dots"
-    return faults
-
-
-is_dns1035_label = pattern_checker(
-    LABEL_1035,
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', "
-    "start with an alphabetic character, and end with an alphanumeric character",
-    "my-name",
-    "abc-123",
-    limit=63,
-)
 is_wildcard_dns1123_subdomain = pattern_checker(
     rf"\*\.{SUBDOMAIN}",
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, "
     "which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
     "*.example.com",
     limit=253,
-)
-is_label_value = pattern_checker(
-    LABEL_VALUE,
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-    "and must start and end with an alphanumeric character",
-    "MyValue",
-    "my_value",
-    "12345",
-    limit=63,
-    unit="bytes",
 )
 is_c_identifier = pattern_checker(
     C_IDENTIFIER,
@@ -138,14 +84,6 @@ is_valid_percent = pattern_checker(
     PERCENT, "a valid percent string must be a numeric string followed by an ending '%'", "1%", "93%"
 )
 
-_NAME_PART = pattern_checker(
-    QUALIFIED_NAME,
-    "name part must consist of alphanumeric characters, '-', '_' or '.', "
-    "and must start and end with an alphanumeric character",
-    "MyName",
-    "my.name",
-    "123-abc",
-)
 _config_map_key = pattern_checker(
     CONFIG_MAP_KEY,
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
@@ -154,34 +92,6 @@ _config_map_key = pattern_checker(
     "key-name",
     limit=253,
 )
-
-
-def is_qualified_name(value: str) -> list[str]:
-    """`name` or `prefix/name`: label keys, annotation keys (lower-cased), resource names, finalizers (IsLabelKey)."""
-    prefix, slash, name = value.rpartition("/")
-    faults: list[str] = []
-    if "/" in prefix:
-        return [
-            regex_error(
-                "a valid label key must consist of alphanumeric characters, '-', '_' or '.', "
-                "and must start and end with an alphanumeric character",
-                QUALIFIED_NAME,
-                "MyName",
-                "my.name",
-                "123-abc",
-            )
-            + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        ]
-    if slash:
-        if not prefix:
-            faults.append(f"prefix part {EMPTY}")
-        else:
-            faults += [f"prefix part {fault}" for fault in _label_prefix(prefix)]
-    if not name:
-        faults.append(f"name part {EMPTY}")
-    elif byte_length(name) > 63:
-        faults.append(f"name part {too_long(63, 'bytes')}")
-    return faults + _NAME_PART(name)
 
 
 def is_config_map_key(value: str) -> list[str]:

@@ -262,9 +262,10 @@ def _template_update(new: Object, old: Object) -> Errors:
 
 
 def validate_device_class(obj: Object, old: Object | None = None) -> Errors:
-    """A class, or (with `old`) an update of one, whose configuration may stay as long as it was stored."""
+    """A class, or (with `old`) an update of one, whose selectors and configuration may stay as they were stored."""
     spec, before = section(obj, "spec"), section(old or {}, "spec")
-    errors = validate_selectors(spec.get("selectors"), "spec.selectors")
+    stored = old is not None and (spec.get("selectors") or []) == (before.get("selectors") or [])
+    errors = validate_selectors(spec.get("selectors"), "spec.selectors", stored=stored)
     stored = old is not None and spec.get("config") == before.get("config")
     check = partial(validate_configuration, stored=stored)
     errors += validate_slice(spec.get("config"), MOST_CONFIGS, check, "spec.config")

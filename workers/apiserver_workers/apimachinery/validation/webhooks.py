@@ -1,15 +1,17 @@
 """admissionregistration: the webhook configurations, and rules about requests that policies share with them.
 
-Expressions of match conditions are not compiled: what is checked of them is that they are there
-(pkg/apis/admissionregistration/validation, k8s.io/apiserver/pkg/util/webhook).
+pkg/apis/admissionregistration/validation, k8s.io/apiserver/pkg/util/webhook.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from apiserver_workers.apimachinery import go_urls
 from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery.validation.expressions import CONDITION, Expressions
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
     duplicate,
@@ -39,7 +41,15 @@ URL_FORM = "; desired format: https://host[/path]"
 
 def validate_webhooks(obj: Object) -> Errors:
     """A new configuration."""
-    return _validate_webhooks(obj, lenient=frozenset())
+    return _validate_webhooks(obj, Ratchet())
+
+
+@dataclass(frozen=True, slots=True)
+class Ratchet:
+    """What a configuration may keep because it has it already: rules it broke, and its conditions' expressions."""
+
+    lenient: frozenset[str] = frozenset()
+    expressions: frozenset[str] = frozenset()
 
 
 def _webhooks_update(new: Object, old: Object) -> Errors:
@@ -57,14 +67,16 @@ def _webhooks_update(new: Object, old: Object) -> Errors:
     conditions = [[hook.get("matchConditions") or [] for hook in obj.get("webhooks") or ()] for obj in (new, old)]
     if conditions[0] == conditions[1]:
         lenient.add("conditions")
-    return _validate_webhooks(new, lenient=frozenset(lenient))
+    expressions = {condition.get("expression", "") for hook in conditions[1] for condition in hook}
+    return _validate_webhooks(new, Ratchet(frozenset(lenient), frozenset(expressions)))
 
 
-def _validate_webhooks(obj: Object, *, lenient: frozenset[str]) -> Errors:
+def _validate_webhooks(obj: Object, kept: Ratchet) -> Errors:
     errors: Errors = []
+    lenient = kept.lenient
     seen: set[str] = set()
     for path, hook in each("webhooks", obj.get("webhooks")):
-        errors += _validate_webhook(hook, path, lenient)
+        errors += _validate_webhook(hook, path, kept)
         errors += _validate_versions(hook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions", lenient)
         name = hook.get("name", "")
         if name and name in seen and "names" not in lenient:
@@ -73,7 +85,8 @@ def _validate_webhooks(obj: Object, *, lenient: frozenset[str]) -> Errors:
     return errors
 
 
-def _validate_webhook(hook: Object, path: str, lenient: frozenset[str]) -> Errors:
+def _validate_webhook(hook: Object, path: str, kept: Ratchet) -> Errors:
+    lenient = kept.lenient
     errors = validate_fully_qualified_name(hook.get("name", ""), f"{path}.name")
     for at, rule in each(f"{path}.rules", hook.get("rules")):
         errors += validate_rule(rule, at)
@@ -92,7 +105,9 @@ def _validate_webhook(hook: Object, path: str, lenient: frozenset[str]) -> Error
     errors += _validate_client(section(hook, "clientConfig"), f"{path}.clientConfig")
     if "conditions" in lenient:
         return errors
-    return errors + validate_match_conditions(hook.get("matchConditions"), f"{path}.matchConditions")
+    matching = Expressions(params=False, composed=False)
+    conditions = hook.get("matchConditions")
+    return errors + validate_match_conditions(conditions, f"{path}.matchConditions", matching, kept.expressions)
 
 
 def _choice(obj: Object, field: str, allowed: tuple[str, ...], path: str) -> Errors:
@@ -186,15 +201,20 @@ def validate_webhook_service(service: Object, path: str) -> Errors:
     return errors
 
 
-def validate_match_conditions(conditions: list[Object] | None, path: str) -> Errors:
-    """Names and presence; the expressions are not compiled."""
+def validate_match_conditions(
+    conditions: list[Object] | None, path: str, expressions: Expressions, stored: Collection[str]
+) -> Errors:
+    """Names and expressions; `stored` are the expressions that the object has already."""
     errors: Errors = []
     if conditions and len(conditions) > MOST_CONDITIONS:
         errors.append(too_many(path, len(conditions), MOST_CONDITIONS))
     seen: set[str] = set()
     for at, condition in each(path, conditions):
         name = condition.get("name", "")
-        if not condition.get("expression", "").strip():
+        expression = condition.get("expression", "").strip()
+        if expression:
+            errors += expressions.validate(CONDITION, expression, f"{at}.expression", expression in stored)
+        else:
             errors.append(required(f"{at}.expression"))
         if not name:
             errors.append(required(f"{at}.name"))

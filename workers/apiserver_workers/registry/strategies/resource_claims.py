@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.validation.field import Errors, each, forbid
 from apiserver_workers.registry.attributes import Question
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Finish, Object, Strategy
+from apiserver_workers.registry.strategies.expressions import ExpressionStrategy
 
 GATE, DEVICES_GATE = "DRAResourceClaimGranularStatusAuthorization", "DRAResourceClaimDeviceStatus"
 ADMIN_LABEL = "resource.kubernetes.io/admin-access"
@@ -25,7 +26,7 @@ BINDING_TEXT = "changing status.allocation or status.reservedFor requires"
 Key = tuple[str | None, ...]
 
 
-class _AdminAccess(Strategy):
+class _AdminAccess(ExpressionStrategy):
     """Devices are given as to an administrator only where the namespace's label says so."""
 
     def _refuse_admin(self, context: Context, requests: Iterable[tuple[str, Object]]) -> Errors:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery import name_rules
 
 from ..estimates import TRAVERSAL, CallEstimate, Operand, Range, times_factor
 from ..failures import Failure, NeedDecision, no_such_overload
@@ -126,9 +126,9 @@ def path(authorizer: Authorizer, path: str) -> PathCheck:
 
 def service_account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
     """authorizer.serviceAccount(namespace, name). Raises Failure."""
-    if names.is_dns1123_subdomain(name):
+    if name_rules.is_dns1123_subdomain(name):
         raise Failure("Invalid service account name")
-    if names.is_dns1123_label(namespace):
+    if name_rules.is_dns1123_label(namespace):
         raise Failure("Invalid service account namespace")
     return Authorizer(authorizer.memo, (namespace, name))
 

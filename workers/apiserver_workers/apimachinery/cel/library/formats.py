@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apiserver_workers.apimachinery.validation import names
+from apiserver_workers.apimachinery import name_rules
 
 from ..conversions import parse_timestamp
 from ..estimates import PATTERN, TRAVERSAL, CallEstimate, Operand, times_factor
@@ -85,17 +85,21 @@ def _is_date_time(text: str) -> bool:
     return match[1] <= "23" and match[2] <= "59" and match[3] <= "59"
 
 
-_label, _subdomain, _label_1035 = names.is_dns1123_label, names.is_dns1123_subdomain, names.is_dns1035_label
+_label, _subdomain, _label_1035 = (
+    name_rules.is_dns1123_label,
+    name_rules.is_dns1123_subdomain,
+    name_rules.is_dns1035_label,
+)
 
 FORMATS: dict[str, NamedFormat] = {
     "dns1123Label": NamedFormat("DNS1123Label", _label, 30),
     "dns1123Subdomain": NamedFormat("DNS1123Subdomain", _subdomain, 60),
     "dns1035Label": NamedFormat("DNS1035Label", _label_1035, 30),
-    "qualifiedName": NamedFormat("QualifiedName", names.is_qualified_name, 60),
+    "qualifiedName": NamedFormat("QualifiedName", name_rules.is_qualified_name, 60),
     "dns1123LabelPrefix": NamedFormat("DNS1123LabelPrefix", _prefix_of(_label), 30),
     "dns1123SubdomainPrefix": NamedFormat("DNS1123SubdomainPrefix", _prefix_of(_subdomain), 60),
     "dns1035LabelPrefix": NamedFormat("DNS1035LabelPrefix", _prefix_of(_label_1035), 30),
-    "labelValue": NamedFormat("LabelValue", names.is_label_value, 40),
+    "labelValue": NamedFormat("LabelValue", name_rules.is_label_value, 40),
     "uri": NamedFormat("URI", _uri, 1103),
     "uuid": NamedFormat(
         "uuid",
