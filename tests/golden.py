@@ -18,7 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.running import RunningServer
 
 FLOOR = Path(__file__).with_name("golden-floor.json")
-AREAS = ("admission", "apply", "auth", "core", "discovery", "errors", "list-watch", "resources", "wire")
+AREAS = (
+    *("admission", "apply", "auth", "core", "discovery", "errors", "list-watch", "resources", "wire"),
+    *("fuzz", "fuzz-extensions", "life"),
+)
 SCENARIO_TIMEOUT = 60
 # the settings that the transcripts were recorded with
 SETTINGS = (

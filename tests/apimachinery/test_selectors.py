@@ -89,6 +89,10 @@ UNKNOWN = [
     (("", "v1", "configmaps"), '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
     (("", "v1", "pods"), "field label not supported: spec.x"),
     (("batch", "v1", "jobs"), 'field label "spec.x" not supported for Job'),
+    (
+        ("resource.k8s.io", "v1", "resourceslices"),
+        "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.x",
+    ),
 ]
 
 

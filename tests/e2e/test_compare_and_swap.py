@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -59,8 +60,9 @@ def kill_core_workers_until_done(server: RunningServer, writers: list[Writer]) -
     while any(writer.is_alive() for writer in writers):
         time.sleep(chance.uniform(0.5, 2.0))
         if workers := server.processes("core worker"):
-            os.kill(chance.choice(workers), signal.SIGKILL)
-            kills += 1
+            with contextlib.suppress(ProcessLookupError):  # it may have ended since it was listed
+                os.kill(chance.choice(workers), signal.SIGKILL)
+                kills += 1
     return kills
 
 

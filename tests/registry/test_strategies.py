@@ -24,7 +24,7 @@ KINDS = BuiltinKinds(model())
 
 
 def info(name: str) -> ResourceInfo:
-    """The newest version of `resource.group`."""
+    """The newest version of `resource.group` that this Kubernetes version has."""
     resource, _, group = name.partition(".")
     served = [one for one in builtin_resources().values() if (one.resource, one.group) == (resource, group)]
     known = [one for one in catalogue().values() if (one.resource, one.group) == (resource, group)]

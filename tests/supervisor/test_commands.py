@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from apiserver_supervisor import kubeconfig
+from apiserver_supervisor import control, kubeconfig
 from apiserver_supervisor.certificates import ADMIN, Pki
+from apiserver_supervisor.cli import main
 from apiserver_supervisor.run_folder import make_private
 from apiserver_supervisor.tree import duration, render
+from click.testing import CliRunner
 
 from tests.running import COMMAND
+
+KUBE_APISERVER = (COMMAND[0], "-c", "from apiserver_supervisor.starting import kube_apiserver; kube_apiserver()")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -40,8 +46,69 @@ def test_help_needs_no_heavy_module() -> None:
 
 
 def test_help_of_start_goes_to_stdout() -> None:
-    done = run("start", "--help")
+    done = run("start", "--help-all")
     assert done.returncode == 0 and "Secure serving flags:" in done.stdout and not done.stderr
+
+
+def test_help_of_start_begins_with_the_everyday_flags() -> None:
+    text = run("start", "--help").stdout
+    assert text.index("Everyday flags:") < text.index("      --secure-port int") < text.index("Supervisor flags:")
+    assert "--audit-log-path" not in text and "start --help-all" in text
+
+
+def test_help_of_kube_apiserver_is_whole() -> None:
+    whole = subprocess.run([*KUBE_APISERVER, "--help"], capture_output=True, text=True, timeout=30)
+    assert "--audit-log-path" in whole.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_versions_are_printed(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 0 and done.stdout.splitlines()[1] == "Kubernetes 1.36"
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "logs", "list", "delete", "ha", "config"])
+def test_every_command_has_a_short_help(command: str) -> None:
+    assert run(command, "-h").stdout.startswith(f"Usage: python -m apiserver_supervisor.cli {command}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["bogus"], 2, "error: No such command 'bogus'"),
+        (["status", "--bogus"], 2, "error: No such option"),
+        (["completion", "powershell"], 2, "error: Invalid value"),
+        (["start", "--bogus"], 1, "error: unknown flag: --bogus"),
+    ],
+)
+def test_errors_begin_alike(arguments: list[str], status: int, told: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == status and done.stderr.startswith(told), done.stderr
+    assert "--help' for usage" in done.stderr
+
+
+def test_a_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(control, "_ask", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for command in ("status", "stop", "kubeconfig"):
+        done = CliRunner().invoke(main, [command, f"--run-dir={tmp_path}"])
+        assert done.exit_code == 1 and str(tmp_path) in done.output and "Permission denied" in done.output
+
+
+def test_following_logs_ends_quietly(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "core.log").write_text("a line\n")
+    following = subprocess.Popen(
+        [*COMMAND, "logs", "-f", f"--run-dir={tmp_path}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline() == "a line\n"
+    following.send_signal(signal.SIGINT)
+    _, errors = following.communicate(timeout=20)
+    assert following.returncode == 0 and errors == ""
 
 
 def test_a_bad_command_line_writes_nothing(tmp_path: Path) -> None:

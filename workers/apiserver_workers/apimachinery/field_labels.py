@@ -6,6 +6,7 @@ words (AddFieldLabelConversionsFor* and ToSelectableFields upstream).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,7 +145,8 @@ _GETTERS = {**_EVENT_FIELDS, **METADATA}
 
 def selectable(info: ResourceInfo) -> Selectable:
     """What the field selectors of a built-in resource may name."""
-    return SELECTABLE.get((info.group, info.kind), METADATA_ONLY)
+    known = SELECTABLE.get((info.group, info.kind), METADATA_ONLY)
+    return dataclasses.replace(known, refusal=known.refusal.replace("{1}", info.group_version))
 
 
 def selectable_fields(info: ResourceInfo) -> tuple[str, ...]:

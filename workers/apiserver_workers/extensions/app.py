@@ -12,7 +12,7 @@ from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
 from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
-from apiserver_workers.server.served_version import serve, version_info
+from apiserver_workers.server.served_version import emulated_minor, serve
 
 
 class ExtensionsServer:
@@ -27,7 +27,6 @@ class ExtensionsServer:
         self.health = HealthChecks()
         self.kinds = BuiltinKinds(types.model())
         self.kinds.preload(self.resources)
-        self._version = version_info(config)["gitVersion"]
         self._described = self.server.resources
         self._added: tuple[ServedKind, ...] = ()
 
@@ -43,7 +42,7 @@ class ExtensionsServer:
             server_address=config.server_address,
             otherwise=self.server.unknown,
         )
-        openapi = OpenAPIEndpoints(self._added_kinds, self.kinds.model, version=self._version, names=())
+        openapi = OpenAPIEndpoints(self._added_kinds, self.kinds.model, version=emulated_minor(config), names=())
         self.server.prefixes.update(discovery.prefixes | openapi.prefixes)
         self.server.paths.update(openapi.exact)
 
