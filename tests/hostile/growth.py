@@ -17,7 +17,7 @@ QUICK = 0.02  # seconds in which a step may do what it likes
 FEW = 64  # members by which the cost of one is judged
 MOST = 16_384
 SMALL = 500  # characters of a part that costs little
-LINEAR = 0.03  # seconds that a linear step takes at the larger size
+LINEAR = 0.015  # seconds that a linear step takes for the members of the larger size
 
 
 def seconds(step: Callable[[], object], enough: float = QUICK) -> float:
@@ -47,7 +47,7 @@ def grows_linearly(step: Callable[[int], Callable[[], object]], sizes: tuple[int
 
 def grows_as_judged(step: Callable[[int], Callable[[], object]]) -> str:
     """As `grows_linearly`, with the larger size chosen so that a linear step takes little time."""
-    cost = seconds(step(FEW)) / FEW
+    cost = max(1e-6, (seconds(step(FEW)) - seconds(step(1))) / (FEW - 1))
     large = min(MOST, max(4 * FEW, int(LINEAR / cost)))
     return grows_linearly(step, (FEW, large))
 
