@@ -51,6 +51,21 @@ def ask(server: RunningServer, message: bytes, timeout: float = 20) -> tuple[int
         return status, headers, body
 
 
+def ask_all(server: RunningServer, messages: list[bytes]) -> list[int]:
+    """The statuses of the answers, on connections that are used again while they last."""
+    statuses = []
+    client = connect(server)
+    for message in messages:
+        client.sendall(message)
+        status, headers, _, _ = read_answer(client)
+        statuses.append(status)
+        if headers.get("connection") == "close":
+            client.close()
+            client = connect(server)
+    client.close()
+    return statuses
+
+
 def get(target: bytes, *lines: bytes, method: bytes = b"GET") -> bytes:
     """A request without a body."""
     return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), b"Host: h", *lines, b"", b""])

@@ -1,4 +1,4 @@
-"""One server for a module of attacks."""
+"""One server for all attacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import TOKENS
 from tests.running import RunningServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server that nothing else uses, so that what is measured is the attack's."""
     folder = tmp_path_factory.mktemp("hostile")

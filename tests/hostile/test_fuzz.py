@@ -11,4 +11,4 @@ SECONDS = 30.0
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_raises_stalls_or_stays(name: str) -> None:
-    assert fuzz(name, SECONDS / len(TARGETS)) >= 20
+    assert fuzz(name, SECONDS / len(TARGETS)) >= 50

@@ -147,11 +147,15 @@ def test_ones_own_write_is_not_decoded_again(monkeypatch):
     assert not formats.stale(entry)
 
 
-def test_what_is_remembered_of_own_writes_has_an_end():
+def test_what_is_remembered_of_own_writes_has_a_limit_in_bytes():
     formats = Formats(media_type=PROTOBUF)
-    for number in range(2000):
-        formats.write(KEY, normal({**DEPLOYMENT, "metadata": {"name": f"web-{number}"}}))
-    assert len(formats.of(KEY)._written) == 512
+    value = normal({**DEPLOYMENT, "metadata": {"name": "web", "annotations": {"a": "x" * 100_000}}})
+    for number in range(100):
+        formats.write(f"{KEY}-{number}", value)
+    kept = formats.of(KEY)._written
+    assert 5 < len(kept) <= (4 << 20) // (2 * len(value) - 5_000)
+    formats.write(KEY, normal({**DEPLOYMENT, "metadata": {"name": "web", "annotations": {"a": "x" * 300_000}}}))
+    assert all(key != KEY for key, _ in kept)
 
 
 def test_a_group_is_stored_in_the_version_asked_for_and_read_in_ours():

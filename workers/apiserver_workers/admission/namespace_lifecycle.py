@@ -47,8 +47,14 @@ class NamespaceLifecycle(Plugin):
         if name in IMMORTAL:
             raise forbidden_resource("namespaces", "", name, "this namespace may not be deleted")
         now = time.monotonic()
-        self._deleted = {one: when for one, when in self._deleted.items() if now - when < SUSPECT_SECONDS}
+        self._deleted.pop(name, None)  # the latest deletion stands last
         self._deleted[name] = now
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Drop the deletions of long ago, which stand first."""
+        while now - self._deleted[oldest := next(iter(self._deleted))] >= SUSPECT_SECONDS:
+            del self._deleted[oldest]
 
     def _suspect(self, name: str, found: Object) -> bool:
         when = self._deleted.get(name)

@@ -74,7 +74,7 @@ class Kept(dict[K, V]):
 class Memo(Kept[K, V]):
     """`memo[key]` is what `make(key)` returned; what `make` raises is not kept."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("make",)
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class Memo(Kept[K, V]):
         expansion: int = EXPANSION,
     ) -> None:
         super().__init__(size=size, longest=longest, room=room, expansion=expansion)
-        self._make = make
+        self.make = make
 
     def __missing__(self, key: K) -> V:
-        value = self._make(key)
+        value = self.make(key)
         self.keep(key, value)
         return value
 

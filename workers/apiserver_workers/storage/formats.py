@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from apiserver_workers.apimachinery import codec, errors, protobuf, types
 from apiserver_workers.apimachinery.errors import ApiError, qualified
+from apiserver_workers.apimachinery.memo import Kept, size_of
 from apiserver_workers.apimachinery.metrics import REGISTRY
 from apiserver_workers.apimachinery.resources import SERVED_BY, catalogue
 from apiserver_workers.storage import serializer
@@ -24,7 +25,9 @@ from apiserver_workers.storage.serializer import JSON
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 512  # own writes that the watch has not brought back yet
+# Own writes that the watch has not brought back yet are remembered: so many bytes together, and none that is longer.
+ROOM = 4 << 20
+LONGEST = 256 << 10
 
 TRANSFORMATIONS = REGISTRY.counter(
     "apiserver_storage_transformation_operations_total",
@@ -50,6 +53,10 @@ def unreadable(key: str, why: object) -> Unreadable:
     return Unreadable(error.code, error.reason, error.message, error.details)
 
 
+def _size(key: tuple[str, bytes], kept: tuple[bytes, Form]) -> int:
+    return size_of(key) + len(kept[0])
+
+
 class Format:
     """One resource's. `api_version` is that of its objects in memory, "" if any will do; `stored_version` in etcd."""
 
@@ -69,7 +76,9 @@ class Format:
         self.stored_version = stored_version or api_version
         self.media_type = media_type
         self._head = b'{"kind":"%b","apiVersion":"%b",' % (kind.encode(), api_version.encode()) if api_version else b"{"
-        self._written: dict[tuple[str, bytes], tuple[bytes, Form]] = {}
+        self._written: Kept[tuple[str, bytes], tuple[bytes, Form]] = Kept(
+            size=_size, longest=LONGEST, room=ROOM, expansion=1
+        )
         self.encrypt_by(IDENTITY)
 
     def encrypt_by(self, transformers: Transformers) -> None:
@@ -104,9 +113,7 @@ class Format:
             data = serializer.serialize(serializer.in_version(obj, self.stored_version), self.media_type)
         stored = self.encryption.encrypt(data, key.encode())
         self._count("to_storage", self.encryption.name)
-        self._written[key, stored] = value, wanted
-        if len(self._written) > REMEMBERED:
-            del self._written[next(iter(self._written))]
+        self._written.keep((key, stored), (value, wanted))
         return stored
 
     def read(self, key: str, stored: bytes) -> tuple[bytes, Form]:

@@ -139,10 +139,13 @@ def _validate_topology_keys(keys: list[str], path: str) -> Errors:
 def _node_update(new: Object, old: Object) -> Errors:
     """An entry of a driver never changes, but for how many volumes fit."""
     errors: Errors = []
-    drivers = section(new, "spec").get("drivers") or ()
-    for before in section(old, "spec").get("drivers") or ():
-        for driver in drivers:
-            if driver.get("name") == before.get("name") and not _only_count_differs(driver, before):
+    drivers: dict[str, list[Object]] = {}
+    for driver in section(new, "spec").get("drivers") or ():
+        drivers.setdefault(driver.get("name", ""), []).append(driver)
+    held = {driver.get("name", ""): driver for driver in section(old, "spec").get("drivers") or ()}
+    for name, before in held.items():
+        for driver in drivers.get(name, ()):
+            if not _only_count_differs(driver, before):
                 definition = "io.k8s.api.storage.v1.CSINodeDriver"
                 errors.append(invalid_internal("spec.drivers", definition, driver, IMMUTABLE))
     return errors

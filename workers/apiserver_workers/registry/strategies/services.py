@@ -214,16 +214,16 @@ class ServiceStrategy(Strategy):
         spec = obj["spec"]
         ours = set(held)  # ports that this service may use, for another protocol too
         asked = {port["nodePort"] for port in spec["ports"] if port.get("nodePort")}
-        used: dict[int, set[str]] = {}
+        shared = SharedPorts()
         for index, port in enumerate(spec["ports"]):
-            number, protocol = port.get("nodePort") or 0, port.get("protocol", "TCP")
+            number = port.get("nodePort") or 0
             path = f"spec.ports[{index}].nodePort"
             try:
                 if number and number not in ours:
                     await self.ports.allocate(number, dry_run=context.dry_run)
                     self._took(allocation, number, context)
                 elif not number and needs_node_port(spec):
-                    number = _shared(spec["ports"][:index], port, used) or 0
+                    number = shared.for_another_protocol(port)
                     if not number:
                         number = await self.ports.allocate_next(dry_run=context.dry_run, besides=asked)
                         self._took(allocation, number, context)
@@ -232,7 +232,7 @@ class ServiceStrategy(Strategy):
                 raise self._invalid(obj, invalid(path, number, str(error))) from None
             if number:
                 ours.add(number)
-                used.setdefault(number, set()).add(protocol)
+                shared.add(port, number)
 
     @staticmethod
     def _took(allocation: Allocation, port: int, context: Context) -> None:
@@ -276,13 +276,28 @@ def _bad_address(address: str) -> bool:
     return False
 
 
-def _shared(before: list[Object], port: Object, used: dict[int, set[str]]) -> int | None:
-    """A node port of an earlier entry with the same port and another protocol: both get the same number."""
-    for other in before:
-        number = other.get("nodePort")
-        if number and other.get("port") == port.get("port") and port.get("protocol", "TCP") not in used[number]:
-            return number
-    return None
+class SharedPorts:
+    """The node ports of a service's entries so far. Entries with the same port and different protocols get the same one."""
+
+    def __init__(self) -> None:
+        self._protocols: dict[int, set[str]] = {}  # by node port
+        self._numbers: dict[int, list[int]] = {}  # the node ports of a port, in their order
+        self._passed: dict[tuple[int, str], int] = {}  # how many of those have an entry of the protocol already
+
+    def add(self, port: Object, number: int) -> None:
+        """The entry has this node port."""
+        self._protocols.setdefault(number, set()).add(port.get("protocol", "TCP"))
+        self._numbers.setdefault(port.get("port", 0), []).append(number)
+
+    def for_another_protocol(self, port: Object) -> int:
+        """The first node port of an entry with the same port and another protocol; 0 if there is none."""
+        key = port.get("port", 0), port.get("protocol", "TCP")
+        numbers = self._numbers.get(key[0], [])
+        passed = self._passed.get(key, 0)
+        while passed < len(numbers) and key[1] in self._protocols[numbers[passed]]:
+            passed += 1
+        self._passed[key] = passed
+        return numbers[passed] if passed < len(numbers) else 0
 
 
 def node_ports(spec: Object | None) -> list[int]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
-BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+NO_SEPARATORS: Mapping[bytes, str] = {}
 
 
 def unescaped(data: bytes) -> bytes:
-    """The bytes with each %XX replaced by the byte that it stands for; any other % stays."""
-    if b"%" not in data:
-        return data
+    """The bytes with each %XX replaced by the byte that it stands for. Raises ValueError for a % without two digits."""
+    return characters(data, NO_SEPARATORS).encode("latin-1")
+
+
+def characters(data: bytes, separators: Mapping[bytes, str]) -> str:
+    """Each %XX, and each other byte, as the character of that number; unescaped separators as what they are given.
+
+    Raises ValueError for a % without two digits.
+    """
     # Python's own escapes look nearly the same, and are undone in C
-    python = BAD_ESCAPE.sub(rb"\\x25", data.replace(b"\\", b"\\\\")).replace(b"%", b"\\x")
-    return python.decode("unicode_escape").encode("latin-1")
+    python = data.replace(b"\\", b"\\\\").replace(b"%", b"\\x")
+    for separator, stands_for in separators.items():
+        python = python.replace(separator, b"\\u%04x" % ord(stands_for))
+    return python.decode("unicode_escape")

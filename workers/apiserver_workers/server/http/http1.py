@@ -18,10 +18,11 @@ from http.client import responses
 
 from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
-from apiserver_workers.server.http.escapes import BAD_ESCAPE, unescaped
+from apiserver_workers.server.http.escapes import unescaped
 
 MAX_HEAD = 1 << 20
 MAX_BODY = 3 << 20
+MAX_PATH = 64 << 10
 MAX_LINES = 5_000
 MAX_LIST = 16 << 10  # bytes of a header that is a list, which somebody will split
 MAX_CHUNK_LINE = 4096
@@ -150,10 +151,13 @@ def _request_line(line: bytes) -> tuple[str, bytes, bool]:
 
 
 def _decode_path(path: bytes) -> str:
+    if len(path) > MAX_PATH:
+        raise ProtocolError(431, "path is too long")
     if b"%" in path:
-        if BAD_ESCAPE.search(path):
-            raise ProtocolError(400, "invalid URL escape")
-        path = unescaped(path)
+        try:
+            path = unescaped(path)
+        except ValueError:
+            raise ProtocolError(400, "invalid URL escape") from None
     return path.decode("utf-8", "replace")
 
 

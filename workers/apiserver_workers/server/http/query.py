@@ -1,11 +1,22 @@
-"""The query of a request, parsed once for all that reads it: the values of each parameter, in their order."""
+"""The query of a request, parsed once for all that reads it: the values of each parameter, in their order.
+
+As net/url does it, a field with a semicolon or with a % that no two digits follow is left out.
+"""
 
 from __future__ import annotations
 
+import re
+
 from apiserver_workers.apimachinery.memo import memoized
-from apiserver_workers.server.http.escapes import unescaped
+from apiserver_workers.server.http.escapes import characters
 
 MAX_FIELDS = 10_000  # net/url's own limit
+AMPERSAND = "\u0126"  # what separators are while escapes are undone: characters that no byte can be
+EQUALS = "\u013d"
+SEPARATORS = {b"&": AMPERSAND, b"=": EQUALS}
+
+_SPECIAL = re.compile(r"[%+;\x80-\U0010ffff]")
+_WRONG_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def has_too_many_fields(raw_query: str) -> bool:
@@ -16,18 +27,48 @@ def has_too_many_fields(raw_query: str) -> bool:
 @memoized
 def parse_query(raw_query: str) -> dict[str, list[str]]:
     """All values by name, empty ones too. Requests alike share the answer; never change it."""
+    if _SPECIAL.search(raw_query):
+        return _parse_escaped(raw_query)
     values: dict[str, list[str]] = {}
     for field in raw_query.split("&"):
         if field:
             name, _, value = field.partition("=")
-            values.setdefault(_decoded(name), []).append(_decoded(value))
+            values.setdefault(name, []).append(value)
     return values
 
 
-def _decoded(text: str) -> str:
-    if text.isascii() and "%" not in text:
-        return text.replace("+", " ")
-    return unescaped(text.replace("+", " ").encode("latin-1", "replace")).decode("utf-8", "replace")
+def _parse_escaped(raw_query: str) -> dict[str, list[str]]:
+    if ";" in raw_query:
+        raw_query = "&".join(field for field in raw_query.split("&") if ";" not in field)
+    values: dict[str, list[str]] = {}
+    for field in _decoded_fields(raw_query):
+        if field:
+            name, _, value = field.partition(EQUALS)
+            values.setdefault(_text(name), []).append(_text(value.replace(EQUALS, "=")))
+    return values
+
+
+def _decoded_fields(raw_query: str) -> list[str]:
+    """The fields, their bytes as characters below 256, and each = that was not escaped as EQUALS.
+
+    The escapes of all fields are undone at once: one by one they take ten times as long.
+    """
+    try:
+        return _decoded(raw_query).split(AMPERSAND)
+    except ValueError:
+        return _decoded("&".join(filter(_is_right, raw_query.split("&")))).split(AMPERSAND)
+
+
+def _decoded(raw_query: str) -> str:
+    return characters(raw_query.replace("+", " ").encode("latin-1", "replace"), SEPARATORS)
+
+
+def _is_right(field: str) -> bool:
+    return not _WRONG_ESCAPE.search(field)
+
+
+def _text(decoded: str) -> str:
+    return decoded if decoded.isascii() else decoded.encode("latin-1").decode("utf-8", "replace")
 
 
 def first(raw_query: str, name: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from apiserver_workers.apimachinery.memo import memoized
 
 from ..text import quote
 
@@ -85,13 +86,13 @@ def _failed(text: str, message: str) -> URLError:
     return URLError(f"parse {quote(text)}: {message}")
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def parse_request_uri(text: str) -> URL:
     """An absolute URL or path, without a fragment. Raises URLError."""
     return _parse(text, text, "", request=True)
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def parse(text: str) -> URL:
     """A URL. Raises URLError."""
     rest, _, fragment = text.partition("#")

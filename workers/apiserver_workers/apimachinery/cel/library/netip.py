@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 from typing import NamedTuple
+
+from apiserver_workers.apimachinery.memo import memoized
 
 from ..text import quote
 
@@ -82,7 +83,7 @@ def _fault(text: str, message: str, at: str = "") -> AddressError:
     return AddressError(f"ParseAddr({quote(text)}): {message}{place}")
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def parse_address(text: str) -> Address:
     """The address that the text is. Raises AddressError."""
     for character in text:
@@ -198,7 +199,7 @@ def _expand(text: str, groups: list[int], ellipsis: int) -> int:
     return number
 
 
-@functools.lru_cache(maxsize=4096)
+@memoized
 def parse_prefix(text: str) -> Prefix:
     """The prefix that the text is. Raises AddressError."""
     before, slash, bits = text.rpartition("/")

@@ -5,10 +5,11 @@ Both have the same syntax and the same choice among matches. Only the error text
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import re2
+
+from apiserver_workers.apimachinery.memo import memoized
 
 from ..failures import Failure
 
@@ -85,7 +86,7 @@ def _splits_character(encoded: bytes, position: int) -> bool:
     return position < len(encoded) and encoded[position] & 0xC0 == 0x80
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def _compile(pattern: str) -> Pattern | str:
     """The compiled expression, or Go's error text."""
     try:

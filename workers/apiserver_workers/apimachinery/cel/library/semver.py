@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from apiserver_workers.apimachinery.memo import memoized
 
 from ..failures import Failure
 from ..text import quote
@@ -68,7 +69,7 @@ def _unsigned(text: str) -> int:
     return int(text)
 
 
-@functools.lru_cache(maxsize=1024)
+@memoized
 def parse(text: str) -> Version:
     """The version that the text is. Raises Failure."""
     if not text:

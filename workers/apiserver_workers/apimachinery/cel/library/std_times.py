@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from apiserver_workers.apimachinery.memo import memoized
 
 from ..failures import Failure
 from ..text import quote
@@ -25,7 +26,7 @@ def _moment(value: Timestamp, zone: str = "UTC") -> datetime:
         raise Failure("timestamp overflow") from None
 
 
-@functools.lru_cache(maxsize=256)
+@memoized
 def time_zone(name: str) -> tzinfo:
     """A zone by its name or its offset (`-01:30`). Raises Failure."""
     if name in ("", "UTC"):
