@@ -308,9 +308,15 @@ class Master:
         )
 
     def _follow_start(self, now: float) -> None:
+        try:
+            self._look_at_start(now)
+        except StartError:
+            self._keep_logs()
+            raise
+
+    def _look_at_start(self, now: float) -> None:
         for child in self.children.values():
             if child.backoff.crashes >= TOO_MANY_CRASHES:
-                self._made.clear()  # the message names a log
                 raise StartError(f"{child.role} does not start:\n{self._last_lines(child.role)}")
         if now - self._began > ETCD_WITHIN and not (self._etcd or reachable(self.options.etcd_servers)):
             raise StartError(
@@ -338,6 +344,10 @@ class Master:
             return etcd_label(self._etcd)
         count = len(self._group(step).serving) if step in ROLES else 0
         return f"{count} worker{'s' if count > 1 else ''}" if count else ""
+
+    def _keep_logs(self) -> None:
+        """Let the run folder stay although the start fails: what its processes logged says why."""
+        self._made = [folder for folder in self._made if folder != self.folder.path]
 
     def _become_ready(self) -> None:
         self.state = "ready"

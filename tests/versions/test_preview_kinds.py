@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.versions.authority import START, certificate, trust_anchor
+from tests.versions.authority import a_minute_ago, certificate, trust_anchor
 
 Object = dict[str, Any]
 
@@ -126,27 +126,30 @@ def test_a_pods_request_is_signed_by_its_key() -> None:
 def test_a_pods_request_is_decided_once() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     asked = request(key, key.sign(UID.encode(), ec.ECDSA(hashes.SHA256())))
+    start = a_minute_ago()
 
     def at(minutes: float) -> str:
-        return (START + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (start + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def status(kind: str, **more: Any) -> Object:
         condition = {"type": kind, "status": "True", "reason": "R", "message": "", "lastTransitionTime": at(0)}
         return {**asked, "status": {"conditions": [condition], **more}}
 
     times = {"notBefore": at(0), "notAfter": at(24 * 60), "beginRefreshAt": at(60)}
-    issued = status("Issued", certificateChain=certificate(key), **times)
+    issued = status("Issued", certificateChain=certificate(key, start=start), **times)
     assert updated(REQUESTS, issued, asked, "status") == []
     assert updated(REQUESTS, status("Denied"), asked, "status") == []
     [fault] = updated(REQUESTS, status("Denied", notBefore=at(0)), asked, "status")
     assert "non-condition status fields must be empty" in fault
     [fault] = updated(REQUESTS, status("Denied"), issued, "status")
     assert "immutable after PodCertificateRequest is issued" in fault
-    stranger = certificate(ec.generate_private_key(ec.SECP256R1()))
+    stranger = certificate(ec.generate_private_key(ec.SECP256R1()), start=start)
     [fault] = updated(REQUESTS, status("Issued", certificateChain=stranger, **times), asked, "status")
     assert fault.endswith("leaf certificate was not issued to the requested public key")
     late = {**times, "beginRefreshAt": at(24 * 60)}
-    [fault] = updated(REQUESTS, status("Issued", certificateChain=certificate(key), **late), asked, "status")
+    [fault] = updated(
+        REQUESTS, status("Issued", certificateChain=certificate(key, start=start), **late), asked, "status"
+    )
     assert fault.endswith("must be at least 10 minutes before status.notAfter")
     [fault] = updated(REQUESTS, {**asked, "status": {"notBefore": at(0)}}, asked, "status")
     assert "status is immutable unless transitioning" in fault
