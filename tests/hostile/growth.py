@@ -16,7 +16,7 @@ RUNS = 2
 QUICK = 0.02  # seconds in which a step may do what it likes
 FEW = 64  # members by which the cost of one is judged
 MOST = 16_384
-SMALL = 150  # characters of a part that costs little
+SMALL = 500  # characters of a part that costs little
 LINEAR = 0.015  # seconds that a linear step takes for the members of the larger size
 
 
