@@ -108,7 +108,7 @@ COMMANDS = {"status": Command(lambda: "fine"), "scale": Command(_scale, {"role":
 
 
 def _question(random: Random) -> bytes:
-    command = random.choice(("status", "scale", "x", 1, None, []))
+    command: Any = random.choice(("status", "scale", "x", 1, None, []))
     return json.dumps({"command": command, **value_of_names(random, ("role", "workers", "x"))}).encode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.hostile.attacking import bystanders_unharmed
 from tests.hostile.test_inward_addresses import make_node
 from tests.running import RunningServer
 from tests.subresources.backend import own_address
@@ -92,3 +94,13 @@ def test_headers_that_connection_names_are_dropped(server: RunningServer, backen
     answer = b"HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: a\r\nX-End: b\r\nContent-Length: 2\r\n\r\nok"
     status, headers, body = proxied(server, backend, answer)
     assert (status, headers.get("X-Hop"), headers.get("X-End"), body) == (200, None, "b", b"ok")
+
+
+def test_a_page_of_links_in_little_gzip(server: RunningServer, backend: Backend) -> None:
+    """4 KB that inflate to 1.3 MB of links: they are rewritten slice by slice, between the requests of others."""
+    page = gzip.compress(b'<a href="/x">' * 100_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    with bystanders_unharmed(server):
+        status, _, body = proxied(server, backend, head % len(page) + page)
+    assert status == 200
+    assert gzip.decompress(body).count(b"/proxy/x") == 100_000

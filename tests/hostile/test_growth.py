@@ -20,7 +20,7 @@ from apiserver_workers.server.delegation.raw_query import fields_without, has_fi
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners
 from apiserver_workers.server.http.query import parse_query
 
-from tests.hostile.growth import grows_linearly
+from tests.hostile.growth import grows_as_judged, grows_linearly
 
 Text = Callable[[int], str]
 
@@ -81,6 +81,22 @@ def test_texts_are_read_in_linear_time(reader: str, text: str) -> None:
         return lambda: read(READERS[reader], made)
 
     assert not grows_linearly(step, (3_000, 30_000))
+
+
+def looked_for_before(values: list[str]) -> int:
+    return sum(value in values[:index] for index, value in enumerate(values))
+
+
+@pytest.mark.parametrize(
+    ("step", "quadratic"),
+    [(looked_for_before, True), (lambda values: [text + text for text in values] * 20, False)],
+)
+def test_a_quadratic_step_is_found(step: Callable[[list[str]], object], quadratic: bool) -> None:
+    def of_size(size: int) -> Callable[[], object]:
+        values = [f"v{number}" for number in range(size)]
+        return lambda: step(values)
+
+    assert bool(grows_as_judged(of_size)) == quadratic
 
 
 def encoded(obj: Any) -> str:
