@@ -251,12 +251,14 @@ class GroupArbiter(Arbiter):
 
     def _check_memory(self, now: float) -> None:
         """Replace a worker that has grown too large, one at a time."""
-        if not self._most_memory or now < self._memory_due:
+        if not self._most_memory:
+            return
+        settled = [worker for worker in self._active() if worker.serving]
+        for worker in settled:  # as soon as it serves, before it can have grown
+            worker.first_memory = worker.first_memory or memory(worker.pid)
+        if now < self._memory_due:
             return
         self._memory_due = now + MEMORY_EVERY
-        settled = [worker for worker in self._active() if worker.serving]
-        for worker in settled:
-            worker.first_memory = worker.first_memory or memory(worker.pid)
         if len(settled) != self.num_workers or any(w.outgoing for w in settled) or now < self._recycle_due:
             return
         for worker in settled:
