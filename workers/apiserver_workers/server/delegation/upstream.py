@@ -109,13 +109,13 @@ class Upstream(Sender):
 
         Raises UpstreamLost.
         """
+        if self._transport.is_closing():
+            raise UpstreamLost(unread=True)
         self._answer = asyncio.get_running_loop().create_future()
         self._has_body = method != "HEAD"
         self._head = b""
         self._ended = None
         self._unsent = False
-        if self._transport.is_closing():
-            raise UpstreamLost(unread=True)
         self._transport.write(message)
         if upload is not None:
             self.send(upload)
