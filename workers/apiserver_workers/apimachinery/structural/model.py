@@ -5,7 +5,7 @@ Upstream: apiextensions-apiserver/pkg/apiserver/schema/structural.go, convert.go
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ ROOT = NOTHING.as_root()
 
 def structural_of(schema: Schema, depth: int = 0) -> Structural:
     """A JSONSchemaProps, as JSON, as a structural schema. Raises StructuralError."""
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or (depth == 0 and _combines_too_deep(schema)):
         raise StructuralError(f"OpenAPIV3Schema must not be nested deeper than {MAX_DEPTH} levels")
     for name, shown in UNSUPPORTED.items():
         if schema.get(name):
@@ -99,3 +99,25 @@ def structural_of(schema: Schema, depth: int = 0) -> Structural:
         rules=schema.get(RULES) or (),
         raw=schema,
     )
+
+
+def _combines_too_deep(schema: Schema) -> bool:
+    """Whether schemas nest too deep, those of allOf, anyOf, oneOf and not included; it does not recurse."""
+    waiting = [(schema, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return True
+        waiting += [(inner, depth + 1) for inner in _schemas_in(node)]
+    return False
+
+
+def _schemas_in(schema: Schema) -> Iterator[Schema]:
+    """The schemas directly inside a schema."""
+    for name in ("allOf", "anyOf", "oneOf"):
+        yield from schema.get(name) or ()
+    yield from (schema.get("properties") or {}).values()
+    for name in ("items", "additionalProperties", "not"):
+        inner = schema.get(name)
+        if isinstance(inner, Mapping):
+            yield inner

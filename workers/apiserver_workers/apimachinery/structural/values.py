@@ -394,8 +394,16 @@ def _equals(value: Any, allowed: Any) -> bool:
             return float(value) == allowed
         if kind is float and wanted is int:
             return int(value) == allowed
+        if kind is int and wanted is str:
+            return _as_rune(value) == allowed
         return False
     return key_of(value) == key_of(allowed) if kind in (dict, list) else value == allowed
+
+
+def _as_rune(number: int) -> str:
+    """Go's conversion of an integer to a string: its code point."""
+    valid = 0 <= number < 0xD800 or 0xDFFF < number <= 0x10FFFF
+    return chr(number) if valid else "\ufffd"
 
 
 def key_of(value: Any) -> Any:
