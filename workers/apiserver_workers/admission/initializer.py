@@ -1,6 +1,7 @@
 """What admission plugins are given: the registry with its cache, storage and options, and an authorizer.
 
 Listers are made when a plugin first asks, so that a server whose cache follows few resources can hold every plugin.
+`equivalents` knows the served versions of each resource once the server has set `equivalents.served`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from apiserver_workers.admission.versions import Equivalents
 from apiserver_workers.authorization.attributes import Authorizer
 from apiserver_workers.storage.interface import Entry, ResourceCache
 
@@ -46,6 +48,7 @@ class Initializer:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.equivalents = Equivalents()
         self._listers: dict[str, Lister] = {}
 
     def lister(self, storage_prefix: str) -> Lister:
