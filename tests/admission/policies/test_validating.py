@@ -61,7 +61,7 @@ def test_the_reason_decides_the_code(in_cluster, reason, code):
         validation = {"expression": "false", "message": "no"}
         await validating(cluster, {**validation, "reason": reason} if reason else validation)
         error = await refused(cluster.create("configmaps", config_map()), code)
-        assert error.reason == reason or "Invalid"
+        assert error.reason == (reason or "Invalid")
         message = DENIED.partition(": ")[2] + "no"
         assert error.details == {"name": "c", "kind": "configmaps", "causes": [{"message": message}]}
 
