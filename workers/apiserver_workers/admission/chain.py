@@ -37,6 +37,7 @@ from apiserver_workers.admission.plugin import Pending, Plugin
 from apiserver_workers.admission.pod_resize_validator import PodResizeValidator
 from apiserver_workers.admission.pod_security import PodSecurity
 from apiserver_workers.admission.pod_topology_labels import PodTopologyLabels
+from apiserver_workers.admission.policies.mutating import MutatingAdmissionPolicy
 from apiserver_workers.admission.policies.validating import ValidatingAdmissionPolicy
 from apiserver_workers.admission.priority import Priority
 from apiserver_workers.admission.resource_quota import ResourceQuota
@@ -73,7 +74,7 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (DefaultIngressClass, ON),
     (PodTopologyLabels, ON),
     (PodResizeValidator, ON),
-    # MutatingAdmissionPolicy
+    (MutatingAdmissionPolicy, ON),
     # MutatingAdmissionWebhook
     (ValidatingAdmissionPolicy, ON),
     # ValidatingAdmissionWebhook

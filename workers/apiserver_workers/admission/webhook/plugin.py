@@ -52,7 +52,9 @@ class WebhookPlugin(Plugin):
 
     @classmethod
     def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
-        return super().handles(operation, group, resource, subresource) and resource not in EXEMPT_RESOURCES.get(group, ())
+        return super().handles(operation, group, resource, subresource) and resource not in EXEMPT_RESOURCES.get(
+            group, ()
+        )
 
     async def start(self) -> None:
         self.caller = Caller(self.initializer.hook_clients(), self.phase, mutating=self.mutating)
