@@ -22,7 +22,12 @@ VERSIONS = ("v1", "v1beta1")
 JSON_PATCH = "JSONPatch"
 # The fields of an AdmissionResponse that are plain, with their Go types.
 PLAIN = {"uid": (str, "types.UID"), "allowed": (bool, "bool"), "patchType": (str, "v1.PatchType")}
-STATUS = {"status": (str, "string"), "message": (str, "string"), "reason": (str, "v1.StatusReason"), "code": (int, "int32")}
+STATUS = {
+    "status": (str, "string"),
+    "message": (str, "string"),
+    "reason": (str, "v1.StatusReason"),
+    "code": (int, "int32"),
+}
 MAX_INT32 = 2**31
 
 
@@ -92,7 +97,9 @@ def decoded(body: bytes, version: str) -> Object:
         raise ReviewError(f"couldn't get version/kind; json parse error: {_syntax(body)}") from None
     if not isinstance(review, dict):
         head = cannot_unmarshal(review, 'value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; ')
-        raise ReviewError(f'couldn\'t get version/kind; json parse error: {head}Kind string "json:\\"kind,omitempty\\"" }}')
+        raise ReviewError(
+            f'couldn\'t get version/kind; json parse error: {head}Kind string "json:\\"kind,omitempty\\"" }}'
+        )
     _check_kind(review, version)
     response = review.get("response")
     if response is not None:
@@ -119,7 +126,9 @@ def _check_kind(review: Object, version: str) -> None:
     other = next((one for one in VERSIONS if api_version == f"{GROUP}/{one}"), "")
     if kind == KIND and other:
         raise ReviewError(f"converting ({other}.{KIND}) to ({version}.{KIND}): unknown conversion")
-    raise ReviewError(f'no kind "{kind or KIND}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"')
+    raise ReviewError(
+        f'no kind "{kind or KIND}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
+    )
 
 
 def _check_response(response: Object) -> None:
@@ -140,7 +149,7 @@ def _check_response(response: Object) -> None:
     _typed((status or {}).get("details"), dict, "struct field Status.response.status.details of type v1.StatusDetails")
 
 
-def _typed(value: Any, wanted: type, into: str) -> None:
+def _typed(value: Any, wanted: Any, into: str) -> None:
     """Null fits everything, and no number is a boolean. Raises ReviewError."""
     if value is None:
         return
