@@ -34,11 +34,6 @@ class Services:
         return "127.0.0.1", self.port
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 def config_of(remote: Remote, path: str = "") -> dict[str, Any]:
     bundle = base64.b64encode(remote.authority.file.read_bytes()).decode()
     return {"url": remote.url + path, "caBundle": bundle}

@@ -44,6 +44,8 @@ from apiserver_workers.admission.resource_quota import ResourceQuota
 from apiserver_workers.admission.runtime_class import RuntimeClass
 from apiserver_workers.admission.service_account import ServiceAccount
 from apiserver_workers.admission.storage_object_protection import StorageObjectInUseProtection
+from apiserver_workers.admission.webhook.mutating import MutatingAdmissionWebhook
+from apiserver_workers.admission.webhook.validating import ValidatingAdmissionWebhook
 from apiserver_workers.apimachinery.apply import entries
 from apiserver_workers.registry.attributes import Attributes
 from apiserver_workers.registry.metadata import AFTER_ADMISSION, drop_duplicate_owners
@@ -75,9 +77,9 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (PodTopologyLabels, ON),
     (PodResizeValidator, ON),
     (MutatingAdmissionPolicy, ON),
-    # MutatingAdmissionWebhook
+    (MutatingAdmissionWebhook, ON),
     (ValidatingAdmissionPolicy, ON),
-    # ValidatingAdmissionWebhook
+    (ValidatingAdmissionWebhook, ON),
     (ResourceQuota, ON),
 )
 

@@ -89,7 +89,8 @@ class MutatingAdmissionWebhook(WebhookPlugin):
         hook, attributes = candidate.hook, write.attributes
         place = (int(attributes.rounds.again), candidate.number)
         began = perf_counter()
-        changed, failure = False, None
+        changed = False
+        failure: CallFailed | ApiError | None = None
         try:
             verdict = await self.caller.verdict(hook, write, match)
             changed = await self._take(hook, write, match, verdict, place)

@@ -18,6 +18,7 @@ from apiserver_workers.admission.policies.evaluation import (
 from apiserver_workers.admission.policies.matching import Match
 from apiserver_workers.admission.policies.write import Write
 from apiserver_workers.admission.webhook.calls import Caller
+from apiserver_workers.admission.webhook.clients import hook_clients
 from apiserver_workers.admission.webhook.source import Candidate, Hook, HookSource
 from apiserver_workers.apimachinery.errors import forbidden
 from apiserver_workers.registry.attributes import CONNECT, CREATE, DELETE, UPDATE
@@ -57,7 +58,7 @@ class WebhookPlugin(Plugin):
         )
 
     async def start(self) -> None:
-        self.caller = Caller(self.initializer.hook_clients(), self.phase, mutating=self.mutating)
+        self.caller = Caller(hook_clients(self.initializer.registry), self.phase, mutating=self.mutating)
 
     async def called(self, candidate: Candidate, write: Write) -> Match | None:
         """What the webhook is called with; None if the request does not concern it. Raises ApiError."""

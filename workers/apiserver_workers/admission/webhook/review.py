@@ -149,7 +149,7 @@ def _check_response(response: Object) -> None:
     _typed((status or {}).get("details"), dict, "struct field Status.response.status.details of type v1.StatusDetails")
 
 
-def _typed(value: Any, wanted: type, into: str) -> None:
+def _typed(value: Any, wanted: Any, into: str) -> None:
     """Null fits everything, and no number is a boolean. Raises ReviewError."""
     if value is None:
         return

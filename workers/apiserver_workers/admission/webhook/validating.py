@@ -51,7 +51,8 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
 
     async def _ask(self, number: int, hook: Hook, write: Write, match: Match, errors: list[ApiError]) -> None:
         """Call one webhook, and put the error down that refuses the request. The first that comes is the client's."""
-        began, failure = perf_counter(), None
+        began = perf_counter()
+        failure: CallFailed | ApiError | None = None
         try:
             await self.caller.verdict(hook, write, match)
         except CallFailed as error:
