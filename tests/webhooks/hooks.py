@@ -48,11 +48,12 @@ def label(name: str, value: str = "1") -> Decide:
 class HookServer:
     """Webhooks by path, each with what decides for it. `asked` has (path, review) of each call, in order."""
 
-    def __init__(self, authority: Authority, **hooks: Decide) -> None:
+    def __init__(self, authority: Authority, hosts: tuple[str, ...] = (), **hooks: Decide) -> None:
+        """`hosts` are names that its certificate is for."""
         self.hooks: dict[str, Decide] = hooks
         self.asked: list[tuple[str, Object]] = []
         self._lock = threading.Lock()
-        self.remote = Remote(authority, self._answer)
+        self.remote = Remote(authority, self._answer, hosts=hosts)
 
     def __enter__(self) -> HookServer:
         self.remote.__enter__()

@@ -48,7 +48,7 @@ class ServiceResolver:
         key = f"{services.root}{namespace}/{name}"
         entry = services.cache.get(key) or await services.latest(key)
         if entry is None:
-            raise not_found("services", "", name)
+            raise not_found("service", "", name)
         return entry.obj
 
     async def _endpoint(self, service: Object, port: int) -> tuple[str, int]:
