@@ -5,15 +5,9 @@ An object whose plugin is disabled has no effect on this server, so whoever writ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Object, Strategy
 from apiserver_workers.registry.strategies.expressions import ExpressionStrategy
-
-if TYPE_CHECKING:
-    from apiserver_workers.registry.registry import Registry
 
 GROUP = "admissionregistration.k8s.io"
 # The plugin that does what the objects of a resource say.
@@ -31,17 +25,16 @@ OFF = "the admission plugin {} is disabled on this server: the object has no eff
 class AdmissionStrategy(ExpressionStrategy):
     """Warns of objects that nothing looks at."""
 
-    def __init__(self, kind: ServedKind, registry: Registry) -> None:
-        super().__init__(kind, registry)
-        settings, plugin = registry.settings, PLUGINS[kind.info.resource]
+    def _warnings(self) -> list[str]:
+        settings, plugin = self.registry.settings, PLUGINS[self.info.resource]
         is_off = plugin in settings.disable_admission_plugins and plugin not in settings.enable_admission_plugins
-        self._warnings = [OFF.format(plugin)] if is_off else []
+        return [OFF.format(plugin)] if is_off else []
 
     def warnings_on_create(self, obj: Object, context: Context) -> list[str]:
-        return super().warnings_on_create(obj, context) + self._warnings
+        return super().warnings_on_create(obj, context) + self._warnings()
 
     def warnings_on_update(self, new: Object, old: Object, context: Context) -> list[str]:
-        return super().warnings_on_update(new, old, context) + self._warnings
+        return super().warnings_on_update(new, old, context) + self._warnings()
 
 
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {(GROUP, resource): AdmissionStrategy for resource in PLUGINS}
