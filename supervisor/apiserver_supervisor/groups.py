@@ -117,7 +117,7 @@ class WorkerGroup(Child):
             if arbiter is not None and arbiter.pid == event["pid"]:
                 arbiter.report(event)
 
-    def _end_what_hangs(self, now: float) -> None:
+    def end_what_hangs(self, now: float) -> None:
         """An arbiter that hangs is not killed at once: a successor's workers serve first."""
 
     def check(self, now: float) -> bool:
@@ -177,6 +177,12 @@ class WorkerGroup(Child):
         for arbiter in (self.arbiter, self.successor):
             if arbiter is not None:
                 arbiter.scale(workers)
+
+    @property
+    def size_text(self) -> str:
+        """How many workers serve, in words."""
+        count = len(self.serving)
+        return f"{count} worker{'s' if count > 1 else ''}"
 
     @property
     def serving(self) -> list[int]:
