@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from apiserver_workers.apimachinery import codec, defaults, types
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import builtin_resources
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.union import server_authorizer
 from apiserver_workers.registry.context import Context
@@ -109,6 +110,8 @@ async def run(config: ServerConfig, scenario: Scenario) -> None:
     authorizer = server_authorizer(config, backend.cache)
     await authorizer.start()
     backend.admission.initializer.authorizer = authorizer
+    kinds = tuple(backend.registry.kinds.of(info) for info in builtin_resources().values() if info.is_stored)
+    backend.admission.initializer.equivalents.served = lambda: kinds
     cluster = Cluster(backend)
     try:
         await cluster.prepare()

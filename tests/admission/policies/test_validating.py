@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+
 import pytest
 
-from tests.admission.cluster import ALICE, Cluster, pod, refused
-from tests.admission.policies.installed import bind, config_map, outcome, rule, validating
+from tests.admission.cluster import ALICE, Cluster, pod, refused, run
+from tests.admission.policies.installed import applying, bind, config_map, mutating, outcome, rule, validating
 
 DENIED = """configmaps "c" is forbidden: ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: """
 
@@ -61,7 +64,7 @@ def test_the_reason_decides_the_code(in_cluster, reason, code):
         validation = {"expression": "false", "message": "no"}
         await validating(cluster, {**validation, "reason": reason} if reason else validation)
         error = await refused(cluster.create("configmaps", config_map()), code)
-        assert error.reason == reason or "Invalid"
+        assert error.reason == (reason or "Invalid")
         message = DENIED.partition(": ")[2] + "no"
         assert error.details == {"name": "c", "kind": "configmaps", "causes": [{"message": message}]}
 
@@ -263,3 +266,18 @@ def test_a_policy_is_compiled_once_for_each_generation(in_cluster):
         assert await outcome(cluster, config_map(a="1")) != ""
 
     in_cluster(scenario)
+
+
+def test_a_policy_that_nobody_looks_at_is_warned_of(config):
+    async def scenario(cluster: Cluster) -> None:
+        await validating(cluster, "false", bound=False)
+        why = "the admission plugin ValidatingAdmissionPolicy is disabled on this server: the object has no effect"
+        assert cluster.warnings == [why]
+        await bind(cluster, "policy")
+        assert cluster.warnings == [why]
+        assert await outcome(cluster, config_map()) == ""
+        await mutating(cluster, applying("Object{}"), name="other")
+        assert cluster.warnings == []
+
+    off = dataclasses.replace(config, disable_admission_plugins=("ValidatingAdmissionPolicy",))
+    asyncio.run(run(off, scenario))

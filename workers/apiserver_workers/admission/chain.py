@@ -53,6 +53,7 @@ from apiserver_workers.admission.pod_resize_validator import PodResizeValidator
 from apiserver_workers.admission.pod_security import PodSecurity
 from apiserver_workers.admission.pod_toleration_restriction import PodTolerationRestriction
 from apiserver_workers.admission.pod_topology_labels import PodTopologyLabels
+from apiserver_workers.admission.policies.mutating import MutatingAdmissionPolicy
 from apiserver_workers.admission.policies.validating import ValidatingAdmissionPolicy
 from apiserver_workers.admission.priority import Priority
 from apiserver_workers.admission.resource_quota import ResourceQuota
@@ -110,7 +111,7 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (NodeDeclaredFeatureValidator, ON),
     (JobValidation, ON),
     (PodResizeValidator, ON),
-    # MutatingAdmissionPolicy
+    (MutatingAdmissionPolicy, ON),
     (MutatingAdmissionWebhook, ON),
     (ValidatingAdmissionPolicy, ON),
     (ValidatingAdmissionWebhook, ON),

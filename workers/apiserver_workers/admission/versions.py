@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from apiserver_workers.apimachinery.codec import DecodeError
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.attributes import Attributes
@@ -75,14 +76,18 @@ async def versioned(attributes: Attributes, served: ServedKind) -> Versioned:
     return Versioned(obj, old)
 
 
-async def put(attributes: Attributes, served: ServedKind, before: Object, document: Any) -> bool:
+async def put(
+    attributes: Attributes, served: ServedKind, before: Object, document: Any, *, strict: bool = False
+) -> bool:
     """Let a changed document, in the version of `served`, be the object: decoded, pruned and defaulted.
 
     `before` is the object as `versioned` gave it; true if the new one differs. Raises DecodeError for what is no object of
-    the kind, and ApiError.
+    the kind, with `strict` for fields too that the kind does not have, and ApiError.
     """
     body = served.bodies.get(attributes.subresource, served)
-    decoded, _ = await body.from_document(document)
+    decoded, unknown = await body.from_document(document)
+    if strict and unknown:
+        raise DecodeError("strict decoding error: " + ", ".join(unknown))
     obj = body.head(decoded)
     obj.setdefault("metadata", {})
     pending = body.default(obj)

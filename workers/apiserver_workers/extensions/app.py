@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
 from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
+from apiserver_workers.server.foreign_objects import ForeignObjects
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
@@ -19,12 +24,14 @@ class ExtensionsServer:
     """One extensions worker (server.app.App)."""
 
     backend: Backend
+    authorizer: ServerAuthorizer
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.resources = [info for info in serve(config) if info.server == "extensions"]
         self.server = GenericAPIServer(not_found)
         self.health = HealthChecks()
+        self._core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
         self.kinds = BuiltinKinds(types.model())
         self.kinds.preload(self.resources)
         self._described = self.server.resources
@@ -32,9 +39,15 @@ class ExtensionsServer:
 
     async def startup(self) -> None:
         config = self.config
-        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources], kinds=self.kinds)
+        followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
+        self.backend = Backend(config, only=followed, kinds=self.kinds)
         await self.backend.start()
-        self.backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
+        self.authorizer = server_authorizer(config, self.backend.cache)
+        await self.authorizer.start()
+        initializer = self.backend.admission.initializer
+        initializer.authorizer = self.authorizer
+        initializer.elsewhere = ForeignObjects(self._core)
+        initializer.equivalents.served = lambda: self.server.resources.kinds
         self.backend.add_checks(self.health)
         self.server.install(self.resources, self.backend.registry)
         discovery = DiscoveryEndpoints(
@@ -62,6 +75,7 @@ class ExtensionsServer:
         pass
 
     async def shutdown(self) -> None:
+        await self.authorizer.stop()
         await self.backend.stop()
 
 

@@ -111,8 +111,8 @@ class Criteria:
         self.included = tuple(map(parse_rule, resources.get("resourceRules") or ()))
         self.excluded = tuple(map(parse_rule, resources.get("excludeResourceRules") or ()))
         self.equivalent = resources.get("matchPolicy") == "Equivalent"
-        self.namespace_selector: Object = resources.get("namespaceSelector") or {}
-        self.object_selector: Object = resources.get("objectSelector") or {}
+        self.namespace_selector: Object = _selector(resources, "namespaceSelector")
+        self.object_selector: Object = _selector(resources, "objectSelector")
 
     def narrow(self, write: KindOfWrite) -> Narrowed | None:
         """What remains to be looked at for a kind of write; None if it can never match."""
@@ -184,6 +184,7 @@ def _selected(selector: Object, obj: Object | None) -> bool:
     return metadata is not None and label_selector_matches(selector, metadata.get("labels") or NO_LABELS)
 
 
-def is_empty(selector: Object) -> bool:
-    """Whether a label selector selects everything."""
-    return not selector.get("matchLabels") and not selector.get("matchExpressions")
+def _selector(resources: Object, field: str) -> Object:
+    """A label selector, {} if it selects everything: then nothing is looked at."""
+    selector: Object = resources.get(field) or {}
+    return selector if selector.get("matchLabels") or selector.get("matchExpressions") else {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.strategies import (
+    admission,
     aggregation,
     apps,
     certificates,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
+    **admission.STRATEGIES,
     **aggregation.STRATEGIES,
     **apps.STRATEGIES,
     **certificates.STRATEGIES,

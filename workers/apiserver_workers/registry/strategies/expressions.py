@@ -60,11 +60,4 @@ def expressions_length(obj: Object) -> int:
     return length
 
 
-_GROUP = "admissionregistration.k8s.io"
-STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
-    (_GROUP, "mutatingadmissionpolicies"): ExpressionStrategy,
-    (_GROUP, "mutatingwebhookconfigurations"): ExpressionStrategy,
-    (_GROUP, "validatingadmissionpolicies"): ExpressionStrategy,
-    (_GROUP, "validatingwebhookconfigurations"): ExpressionStrategy,
-    ("resource.k8s.io", "deviceclasses"): ExpressionStrategy,
-}
+STRATEGIES: dict[tuple[str, str], type[Strategy]] = {("resource.k8s.io", "deviceclasses"): ExpressionStrategy}
