@@ -21,8 +21,9 @@ def names(**flags):
 
 
 def seen(operation, group, resource, subresource=""):
+    on = {plugin.name for plugin, default in PLUGINS if default} | {"NodeRestriction"}
     handling = [plugin.name for plugin, _ in PLUGINS if plugin.handles(operation, group, resource, subresource)]
-    return [name for name in handling if name not in CONFIGURED]
+    return [name for name in handling if name in on and name not in CONFIGURED]
 
 
 def test_node_restriction_is_off_until_it_is_enabled_and_keeps_its_place():

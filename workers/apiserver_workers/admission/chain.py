@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from apiserver_workers.admission.always_admit import AlwaysAdmit
+from apiserver_workers.admission.always_deny import AlwaysDeny
+from apiserver_workers.admission.always_pull_images import AlwaysPullImages
 from apiserver_workers.admission.certificate_approval import CertificateApproval
 from apiserver_workers.admission.certificate_signing import CertificateSigning
 from apiserver_workers.admission.certificate_subject_restriction import CertificateSubjectRestriction
@@ -27,15 +30,28 @@ from apiserver_workers.admission.cluster_trust_bundle_attest import ClusterTrust
 from apiserver_workers.admission.default_ingress_class import DefaultIngressClass
 from apiserver_workers.admission.default_storage_class import DefaultStorageClass
 from apiserver_workers.admission.default_toleration_seconds import DefaultTolerationSeconds
+from apiserver_workers.admission.deny_service_external_ips import DenyServiceExternalIPs
+from apiserver_workers.admission.event_rate_limit import EventRateLimit
+from apiserver_workers.admission.extended_resource_toleration import ExtendedResourceToleration
+from apiserver_workers.admission.image_policy_webhook import ImagePolicyWebhook
 from apiserver_workers.admission.initializer import Initializer
+from apiserver_workers.admission.legacy_pods import DenyEscalatingExec, DenyExecOnPrivileged, SecurityContextDeny
+from apiserver_workers.admission.limit_pod_hard_anti_affinity_topology import LimitPodHardAntiAffinityTopology
 from apiserver_workers.admission.limit_ranger import LimitRanger
 from apiserver_workers.admission.metrics import ADMIT, STEPS, VALIDATE, measured
+from apiserver_workers.admission.namespace_auto_provision import NamespaceAutoProvision
+from apiserver_workers.admission.namespace_exists import NamespaceExists
 from apiserver_workers.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver_workers.admission.node_declared_features import NodeDeclaredFeatureValidator
 from apiserver_workers.admission.node_restriction import NodeRestriction
 from apiserver_workers.admission.node_taint import TaintNodesByCondition
+from apiserver_workers.admission.owner_references import OwnerReferencesPermissionEnforcement
 from apiserver_workers.admission.plugin import Pending, Plugin
+from apiserver_workers.admission.pod_groups import JobValidation, PodGroupProtection, PodGroupWorkloadExists
+from apiserver_workers.admission.pod_node_selector import PodNodeSelector
 from apiserver_workers.admission.pod_resize_validator import PodResizeValidator
 from apiserver_workers.admission.pod_security import PodSecurity
+from apiserver_workers.admission.pod_toleration_restriction import PodTolerationRestriction
 from apiserver_workers.admission.pod_topology_labels import PodTopologyLabels
 from apiserver_workers.admission.policies.mutating import MutatingAdmissionPolicy
 from apiserver_workers.admission.policies.validating import ValidatingAdmissionPolicy
@@ -57,16 +73,31 @@ ON, OFF = True, False
 
 # In upstream's order (AllOrderedPlugins), with whether a plugin is on unless it is disabled.
 PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
+    (AlwaysAdmit, OFF),
+    (NamespaceAutoProvision, OFF),
     (NamespaceLifecycle, ON),
+    (NamespaceExists, OFF),
+    (SecurityContextDeny, OFF),  # of 1.12
+    (LimitPodHardAntiAffinityTopology, OFF),
     (LimitRanger, ON),
     (ServiceAccount, ON),
     (NodeRestriction, OFF),
     (TaintNodesByCondition, ON),
+    (AlwaysPullImages, OFF),
+    (ImagePolicyWebhook, OFF),
     (PodSecurity, ON),
+    (PodNodeSelector, OFF),
     (Priority, ON),
     (DefaultTolerationSeconds, ON),
+    (PodTolerationRestriction, OFF),
+    (DenyEscalatingExec, OFF),  # of 1.12
+    (DenyExecOnPrivileged, OFF),  # of 1.12
+    (EventRateLimit, OFF),
+    (ExtendedResourceToleration, OFF),
     (DefaultStorageClass, ON),
     (StorageObjectInUseProtection, ON),
+    (PodGroupProtection, ON),
+    (OwnerReferencesPermissionEnforcement, OFF),
     (PersistentVolumeClaimResize, ON),
     (RuntimeClass, ON),
     (CertificateApproval, ON),
@@ -74,13 +105,18 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (ClusterTrustBundleAttest, ON),
     (CertificateSubjectRestriction, ON),
     (DefaultIngressClass, ON),
+    (DenyServiceExternalIPs, OFF),
     (PodTopologyLabels, ON),
+    (PodGroupWorkloadExists, ON),
+    (NodeDeclaredFeatureValidator, ON),
+    (JobValidation, ON),
     (PodResizeValidator, ON),
     (MutatingAdmissionPolicy, ON),
     (MutatingAdmissionWebhook, ON),
     (ValidatingAdmissionPolicy, ON),
     (ValidatingAdmissionWebhook, ON),
     (ResourceQuota, ON),
+    (AlwaysDeny, OFF),
 )
 
 NOTHING: dict[str, Any] = {}

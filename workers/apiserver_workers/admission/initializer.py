@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import orjson
+
 from apiserver_workers.admission.versions import Equivalents
 from apiserver_workers.authorization.attributes import Authorizer
 from apiserver_workers.storage.interface import Entry, ResourceCache
@@ -70,6 +72,8 @@ class Initializer:
         self.registry = registry
         self.elsewhere: Elsewhere | None = None
         self.equivalents = Equivalents()
+        # what each plugin is told by --admission-control-config-file, by the plugin's name
+        self.configuration: dict[str, Any] = orjson.loads(registry.settings.admission_configuration or b"{}")
         self._listers: dict[str, Lister] = {}
 
     def lister(self, storage_prefix: str) -> Lister:

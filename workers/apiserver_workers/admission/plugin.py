@@ -35,10 +35,21 @@ class Plugin:
     operations: ClassVar[frozenset[str]] = frozenset((CREATE, UPDATE))
     resources: ClassVar[frozenset[tuple[str, str]] | None] = None  # (group, resource); None: all
     subresources: ClassVar[frozenset[str] | None] = frozenset(("",))  # None: all
+    config: Any
     follows: ClassVar[tuple[str, ...]] = ()  # storage prefixes that the cache of every server with this plugin has
 
     def __init__(self, initializer: Initializer) -> None:
+        """Raises OSError or ValueError for a configuration that cannot be used."""
         self.initializer = initializer
+        self.config = self.configured(initializer.configuration.get(self.name))
+
+    @classmethod
+    def configured(cls, given: Any) -> Any:
+        """What --admission-control-config-file tells the plugin, None if nothing, in the plugin's own form.
+
+        Raises OSError or ValueError with what is wrong.
+        """
+        return None
 
     async def start(self) -> None:
         """Returns when the plugin is ready for requests; the cache is full already."""

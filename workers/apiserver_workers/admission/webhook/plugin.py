@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from time import perf_counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.metrics import CONDITION_ERRORS, CONDITION_EXCLUSIONS, CONDITION_SECONDS
@@ -22,6 +23,8 @@ from apiserver_workers.admission.webhook.clients import hook_clients
 from apiserver_workers.admission.webhook.source import Candidate, Hook, HookSource
 from apiserver_workers.apimachinery.errors import forbidden
 from apiserver_workers.registry.attributes import CONNECT, CREATE, DELETE, UPDATE
+from apiserver_workers.server.client.users import load_hook_users
+from apiserver_workers.server.config_file import decode_document
 
 GROUP = "admissionregistration.k8s.io"
 # What decides about requests is not decided about by it: else a configuration could not be mended any more.
@@ -35,6 +38,14 @@ EXEMPT_RESOURCES = {
         "mutatingadmissionpolicybindings",
     )),
 }  # fmt: skip
+CONFIG_KINDS = {
+    "apiserver.config.k8s.io/v1": "WebhookAdmissionConfiguration",
+    "apiserver.config.k8s.io/v1alpha1": "WebhookAdmission",
+}
+CONFIG_SHAPE = {"kubeConfigFile": str, "staticManifestsDir": str}
+MANIFESTS = (
+    'static webhook manifests dir "{}" configured but ManifestBasedAdmissionControlConfig feature gate is not enabled'
+)
 NO_VARIABLES: dict[str, Expression] = {}
 
 
@@ -47,6 +58,23 @@ class WebhookPlugin(Plugin):
     phase: ClassVar[str]
     mutating: ClassVar[bool]
 
+    config: str
+
+    @classmethod
+    def configured(cls, given: Any) -> str:
+        """The kubeconfig that says who we are to webhooks."""
+        if given is None:
+            return ""
+        document = decode_document(given, CONFIG_KINDS, CONFIG_SHAPE)
+        if document.get("staticManifestsDir"):
+            raise ValueError(MANIFESTS.format(document["staticManifestsDir"]))
+        path: str = document.get("kubeConfigFile") or ""
+        if path and not os.path.isabs(path):
+            raise ValueError(f'kubeConfigFile must be an absolute file path, but got "{path}"')
+        if path:
+            load_hook_users(path)
+        return path
+
     def __init__(self, initializer: Initializer) -> None:
         super().__init__(initializer)
         self.source = HookSource(initializer, self.configurations)
@@ -58,7 +86,7 @@ class WebhookPlugin(Plugin):
         )
 
     async def start(self) -> None:
-        self.caller = Caller(hook_clients(self.initializer.registry), self.phase, mutating=self.mutating)
+        self.caller = Caller(hook_clients(self.initializer.registry, self.config), self.phase, mutating=self.mutating)
 
     async def called(self, candidate: Candidate, write: Write) -> Match | None:
         """What the webhook is called with; None if the request does not concern it. Raises ApiError."""
