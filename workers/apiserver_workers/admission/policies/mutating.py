@@ -75,6 +75,7 @@ class MutatingAdmissionPolicy(PolicyPlugin):
     """Sees every creation and update, and CONNECT, of what is not exempt."""
 
     name = "MutatingAdmissionPolicy"
+    gate = "MutatingAdmissionPolicy"
     operations = frozenset((CREATE, UPDATE, CONNECT))
     follows = ("namespaces", POLICIES, BINDINGS)
 

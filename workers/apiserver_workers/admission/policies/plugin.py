@@ -5,10 +5,13 @@ Upstream: policy/generic/plugin.go, pkg/kubeapiserver/admission/exclusion/resour
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.plugin import Plugin
 from apiserver_workers.admission.policies.params import ParamSources
 from apiserver_workers.admission.policies.source import PolicySource
+from apiserver_workers.apimachinery import feature_gates
 
 ADMISSION = "admissionregistration.k8s.io"
 # Policies do not decide about policies, nor about reviews, without which nobody could be let in.
@@ -29,9 +32,10 @@ EXEMPT = frozenset(
 
 
 class PolicyPlugin(Plugin):
-    """Base of the two plugins."""
+    """Base of the two plugins. With `gate` off, policies that are stored already do nothing."""
 
     subresources = None
+    gate: ClassVar[str] = ""
 
     def __init__(self, initializer: Initializer, source: PolicySource) -> None:
         super().__init__(initializer)
@@ -44,4 +48,6 @@ class PolicyPlugin(Plugin):
 
     @classmethod
     def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:
-        return (group, resource) not in EXEMPT and super().handles(operation, group, resource, subresource)
+        if (group, resource) in EXEMPT or (cls.gate and not feature_gates.enabled(cls.gate)):
+            return False
+        return super().handles(operation, group, resource, subresource)
