@@ -57,8 +57,9 @@ class Elsewhere(Protocol):
         """The resource of a kind; None if nobody serves it. Raises ApiError."""
         ...
 
-    async def read(self, api_version: str, plural: str, namespace: str, name: str) -> list[Object]:
-        """The object of that name, if there is one; all of the namespace (or at all) without a name. Raises ApiError."""
+    async def read(self, api_version: str, plural: str, namespace: str, name: str, labels: str) -> list[Object]:
+        """The object of that name, if there is one; without a name those of the namespace, or of all, that a label
+        selector selects. Raises ApiError."""
         ...
 
 
