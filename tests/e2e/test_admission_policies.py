@@ -209,6 +209,43 @@ def test_custom_resources_as_parameters(catalogue: RunningServer) -> None:
 
 
 @pytest.mark.e2e
+def test_a_policy_is_in_force_within_a_second_on_every_worker(tmp_path: Path) -> None:
+    """And while all workers are replaced, no creation passes that it denies."""
+    with RunningServer(tmp_path, "--core-workers=2", "--advertise-address=192.0.2.10") as server:
+        maps = "/api/v1/namespaces/default/configmaps"
+        policies, bindings = (f"/apis/{API}/validatingadmissionpolic{rest}" for rest in ("ies", "ybindings"))
+        spec = {"matchConstraints": {"resourceRules": MAPS}, "validations": [{"expression": "false", "message": "no"}]}
+        policy = {"apiVersion": API, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "soon"}, "spec": spec}
+        bound = {"policyName": "soon", "validationActions": ["Deny"]}
+        binding = {"apiVersion": API, "kind": f"{policy['kind']}Binding", "metadata": {"name": "soon"}, "spec": bound}
+        assert server.request("POST", bindings, binding)[0] == 201
+
+        def creations(number: int) -> set[int]:
+            body = {"metadata": {"name": "c"}}
+            return {server.request("POST", f"{maps}?dryRun=All", body)[0] for _ in range(number)}
+
+        for _ in range(4):
+            assert server.request("POST", policies, policy)[0] == 201
+            time.sleep(0.5)
+            assert creations(12) == {422}
+            assert server.request("DELETE", f"{policies}/soon")[0] == 200
+            time.sleep(0.5)
+            assert creations(12) == {201}
+        assert server.request("POST", policies, policy)[0] == 201
+        time.sleep(0.5)
+        before = set(server.processes("core worker"))
+        os.kill(server.process.pid, signal.SIGHUP)
+        seen: set[int] = set()
+
+        def replaced() -> bool:
+            seen.update(creations(5))
+            return not before & set(server.processes("core worker"))
+
+        wait_for(replaced, 60, "new workers")
+        assert seen | creations(20) == {422}
+
+
+@pytest.mark.e2e
 def test_nothing_passes_while_workers_are_killed(tmp_path: Path) -> None:
     """300 creations that a policy denies, while core workers die, and 60 that it allows."""
     with RunningServer(tmp_path, "--core-workers=2", "--advertise-address=192.0.2.10") as server:
