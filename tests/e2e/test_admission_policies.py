@@ -290,3 +290,47 @@ def test_nothing_passes_while_workers_are_killed(tmp_path: Path) -> None:
         assert code == 200
         assert not [name for name in names if name.startswith("bad")]
         assert [name for name in names if name.startswith("good")]
+
+
+@pytest.mark.e2e
+def test_policies_from_files(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    name = "closed.static.k8s.io"
+    spec = {"matchConstraints": {"resourceRules": MAPS}, "validations": [{"expression": "false", "message": "closed"}]}
+    kind = "ValidatingAdmissionPolicy"
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": "default"}}
+    bound = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": selector},
+    }
+    made = [
+        {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": API, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": bound},
+    ]
+    manifests.joinpath("closed.yaml").write_text(documents(made))
+    told = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": f"{kind}Configuration",
+        "staticManifestsDir": str(manifests),
+    }
+    plugins = [{"name": kind, "configuration": told}]
+    file = tmp_path / "admission.json"
+    config = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins}
+    file.write_text(json.dumps(config))
+    flags = (
+        "--advertise-address=192.0.2.10",
+        f"--admission-control-config-file={file}",
+        "--feature-gates=ManifestBasedAdmissionControlConfig=true",
+    )
+    with RunningServer(tmp_path, *flags) as server:
+        kubectl = Kubectl(server, "default")
+        told_by = kubectl.fails("create", "configmap", "c")
+        assert f"ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request: closed" in told_by
+        reserved = json.dumps({**made[0], "metadata": {"name": "other.static.k8s.io"}})
+        assert "are reserved for static manifest-based configurations" in kubectl.fails(
+            "create", "-f", "-", stdin=reserved
+        )
+        manifests.joinpath("closed.yaml").unlink()
+        wait_for(lambda: kubectl.run("create", "configmap", "c").returncode == 0, 10, "the policy's end")
