@@ -334,3 +334,22 @@ def test_policies_from_files(tmp_path: Path) -> None:
         )
         manifests.joinpath("closed.yaml").unlink()
         wait_for(lambda: kubectl.run("create", "configmap", "c").returncode == 0, 10, "the policy's end")
+
+
+@pytest.mark.e2e
+def test_a_policy_that_denies_everything_can_be_mended_after_a_restart(tmp_path: Path) -> None:
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"]}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false", "message": "no"}]}
+    kind = "ValidatingAdmissionPolicy"
+    bound = {"policyName": "all", "validationActions": ["Deny"]}
+    made = [
+        {"apiVersion": API, "kind": kind, "metadata": {"name": "all"}, "spec": spec},
+        {"apiVersion": API, "kind": f"{kind}Binding", "metadata": {"name": "all"}, "spec": bound},
+    ]
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10") as server:
+        Kubectl(server, "default")("create", "-f", "-", stdin=documents(made))
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10") as server:
+        kubectl = Kubectl(server, "default")
+        assert "denied request: no" in kubectl.fails("create", "configmap", "c")
+        kubectl("delete", kind.lower(), "all")
+        wait_for(lambda: kubectl.run("create", "configmap", "c").returncode == 0, 10, "the policy's end")
