@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery import codec
-from apiserver_workers.apimachinery.apply.scale import to_parent, to_scale
+from apiserver_workers.apimachinery.apply.scale import Mappings, to_parent, to_scale
 from apiserver_workers.apimachinery.errors import invalid
 from apiserver_workers.apimachinery.scale_paths import ScalePaths
 from apiserver_workers.apimachinery.served_kind import APPLY_PATCH
@@ -36,7 +36,7 @@ class ScaleView(Served):
         self.requested = served.kind
         self.parent = served
         self.paths = served.kind.scale or ScalePaths()
-        self.mappings: dict[str, tuple[str, ...] | None] = {served.info.group_version: self.paths.owned}
+        self.mappings: Mappings = self.paths.mappings or {served.info.group_version: self.paths.owned}
 
     async def outward(self, obj: Object) -> Object:
         """The Scale of a stored object, with its field managers."""
