@@ -82,6 +82,8 @@ class ResourceInfo:
     deprecated: str = ""
     removed: str = ""
     use: str = ""
+    custom: bool = False  # made by a CustomResourceDefinition
+    closing: bool = False  # ... which is being deleted
     listed_as: str = ""  # the kind of its lists, where that is not the kind with List behind it
 
     @property

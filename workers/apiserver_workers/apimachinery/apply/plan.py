@@ -112,10 +112,10 @@ def owned_plan(type: Type) -> Node:
 
 
 def give_plan(type: Type, node: Node) -> None:
-    """Make this the plan of a type that has no fields of its own, such as a custom resource's. Nothing in its objects is
-    always written."""
+    """Make this the plan of a type that has no fields of its own, such as a custom resource's. Nothing but metadata is
+    always written in its objects."""
     type.compiled[plan.__wrapped__] = node  # type: ignore[attr-defined]
-    type.compiled[zero.__wrapped__] = {}  # type: ignore[attr-defined]
+    type.compiled[zero.__wrapped__] = {"metadata": {}}  # type: ignore[attr-defined]
 
 
 def struct_node(type: Type) -> Node:

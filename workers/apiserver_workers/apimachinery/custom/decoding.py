@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.codec import jsontext
 from apiserver_workers.apimachinery.codec.decoder import (
@@ -27,25 +29,18 @@ from apiserver_workers.apimachinery.codec.jsontext import DecodeError
 from apiserver_workers.apimachinery.errors import bad_request
 from apiserver_workers.apimachinery.goformat import JSON_NAMES, plain, type_name
 from apiserver_workers.apimachinery.structural.defaulting import prune_non_nullable_nulls
-from apiserver_workers.apimachinery.structural.embedded import coerce_embedded
+from apiserver_workers.apimachinery.structural.embedded import EmbeddedError, coerce_embedded, fitting, object_meta
 from apiserver_workers.apimachinery.structural.model import Structural
 from apiserver_workers.apimachinery.structural.pruning import prune
-from apiserver_workers.apimachinery.types import Type, meta_model
 
 Object = dict[str, Any]
 
-OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _FRACTION = re.compile(rb"[0-9][.eE][0-9+-]")  # a body without it has no number that is no integer
 EXACT = 2.0**53
 NO_PROTOBUF = (
     "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to a"
     " protobuf message"
 )
-
-
-def object_meta() -> Type:
-    """The type of metadata."""
-    return meta_model().type(OBJECT_META)
 
 
 class Coercer:
@@ -74,7 +69,10 @@ class Coercer:
             unknown += prune(obj, schema, is_resource_root=True, collect=collect)
             prune_non_nullable_nulls(obj, schema)
         if schema is not None:
-            unknown += coerce_embedded(obj, schema, drop_invalid=lenient, collect=collect)
+            try:
+                unknown += coerce_embedded(obj, schema, drop_invalid=lenient, collect=collect)
+            except EmbeddedError as error:
+                raise DecodeError(str(error)) from None
         obj.update(head)
         return unknown
 
@@ -95,19 +93,8 @@ class Coercer:
         except DecodeError:
             if not lenient or not isinstance(metadata, dict):
                 raise
-            obj["metadata"], strict = _fitting(metadata), []
+            obj["metadata"], strict = fitting(metadata), []
         return [f"metadata.{found.partition(chr(34))[2][:-1]}" for found in strict]
-
-
-def _fitting(metadata: Object) -> Object:
-    """The fields of metadata that fit their types."""
-    kept: Object = {}
-    for name, value in metadata.items():
-        try:
-            kept.update(codec.from_json(object_meta(), {name: value})[0])
-        except DecodeError:
-            continue
-    return kept
 
 
 def accessor_error(value: Any, wanted: str) -> str:
@@ -160,9 +147,16 @@ class Decoding:
         if not isinstance(document, dict):
             what = JSON_NAMES.get(document.__class__, "null")
             raise DecodeError(f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
+        if not document.get("kind"):
+            raise DecodeError(f"Object 'Kind' is missing in '{orjson.dumps(document).decode()}'")
         obj = go_numbers(document)
         unknown = self._coercer.coerce(obj, collect=True)
         return obj, [f'unknown field "{path}"' for path in unknown]
+
+
+    async def from_applied(self, document: Any) -> tuple[Object, list[str]]:
+        """What server-side apply has made: its types fit already, and nothing is pruned."""
+        return go_numbers(document), []
 
 
 def _gvk(obj: Object) -> GroupVersionKind:

@@ -19,8 +19,7 @@ Object = dict[str, Any]
 NAMES_ACCEPTED, ESTABLISHED, TERMINATING = "NamesAccepted", "Established", "Terminating"
 WEBHOOK = "Webhook"
 
-READING = frozenset(("delete", "deletecollection", "get", "list", "watch"))
-ALL_VERBS = READING | {"create", "patch", "update"}
+ALL_VERBS = frozenset(("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"))
 VIEW_VERBS = frozenset(("get", "patch", "update"))
 
 # What a kind is made of. Names in the spec count as well: OpenAPI and columns show them.
@@ -111,6 +110,8 @@ def resource_info(definition: Object, version: Object) -> ResourceInfo:
         stored_as=(group, storage_version(definition)),
         server="extensions",
         listed_as=names.get("listKind", ""),
+        custom=True,
+        closing=is_true(definition, TERMINATING),
     )
 
 
