@@ -7,7 +7,6 @@ from apiserver_supervisor.options.admission import KNOWN_PLUGINS
 from apiserver_workers.admission.chain import PLUGINS, enabled_plugins
 from apiserver_workers.registry.attributes import CREATE, DELETE, UPDATE
 
-
 # These see every write that somebody has configured them for.
 CONFIGURED = (
     "MutatingAdmissionPolicy",

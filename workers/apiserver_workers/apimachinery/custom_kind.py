@@ -16,12 +16,17 @@ from apiserver_workers.apimachinery.apply.reset import Reset
 from apiserver_workers.apimachinery.builtin_kind import builtin
 from apiserver_workers.apimachinery.custom import definition as definitions
 from apiserver_workers.apimachinery.custom.apply_plan import custom_plan
-from apiserver_workers.apimachinery.custom.conversion import Ask, NoConversion, ReviewFailed, Versions, WebhookConversion
+from apiserver_workers.apimachinery.custom.conversion import (
+    Ask,
+    NoConversion,
+    ReviewFailed,
+    Versions,
+    WebhookConversion,
+)
 from apiserver_workers.apimachinery.custom.decoding import Coercer, Decoding
 from apiserver_workers.apimachinery.custom.printing import AGE, Printer
 from apiserver_workers.apimachinery.custom.reading import Reading
 from apiserver_workers.apimachinery.custom.scaling import CustomScale, custom_scale
-from apiserver_workers.apimachinery.custom.schema import VersionSchema, version_schema
 from apiserver_workers.apimachinery.custom.selecting import custom_selectable
 from apiserver_workers.apimachinery.custom.type import CustomType
 from apiserver_workers.apimachinery.custom.validation import Validation
@@ -33,6 +38,7 @@ from apiserver_workers.apimachinery.served_kind import (
     Conversion,
     ServedKind,
 )
+from apiserver_workers.apimachinery.structural.compiled import CompiledSchema, compiled_schema
 from apiserver_workers.apimachinery.structural.defaulting import default
 from apiserver_workers.apimachinery.types import Type, TypeModel, model
 
@@ -56,13 +62,16 @@ class CustomKinds:
     stored: ServedKind
 
 
-def custom_kinds(definition: Object, *, ask: Ask = no_webhook) -> CustomKinds:
+def custom_kinds(definition: Object, *, ask: Ask = no_webhook, prepare: bool = False) -> CustomKinds:
     """The kinds of a definition whose names are accepted. `ask` sends a ConversionReview to the definition's webhook.
 
-    Compiling a long schema takes a while: call it in a thread then. Raises ValueError for a definition that makes no
+    Compiling a long schema takes a while: call it in a thread then, and `prepare` what is else made when it is needed. Raises ValueError for a definition that makes no
     kinds, which validation does not let through.
     """
-    return _Builder(definition, ask).build()
+    builder = _Builder(definition, ask)
+    if prepare:
+        builder.prepare()
+    return builder.build()
 
 
 def custom(definition: Object, version: str, *, ask: Ask = no_webhook) -> ServedKind:
@@ -80,13 +89,20 @@ class _Builder:
         self.preserve = definitions.preserves_unknown_fields(definition)
         self.model = model()
         self.versions = {version["name"]: version for version in definitions.versions(definition)}
-        self.compiled: dict[str, VersionSchema | None] = {}
+        self.compiled: dict[str, CompiledSchema | None] = {}
+        minor = int(self.model.minor.partition(".")[2])
         for name, version in self.versions.items():
             schema = definitions.schema_of(version)
-            self.compiled[f"{self.group}/{name}"] = None if schema is None else version_schema(schema)
+            self.compiled[f"{self.group}/{name}"] = None if schema is None else compiled_schema(schema, minor)
         kind = definitions.accepted_names(definition)["kind"]
         schemas = {name: None if one is None else one.structural for name, one in self.compiled.items()}
         self.coercer = Coercer(self.group, kind, schemas, preserve=self.preserve)
+
+    def prepare(self) -> None:
+        """Compile what the first request would wait for."""
+        for compiled in self.compiled.values():
+            if compiled is not None:
+                compiled.prepare()
 
     def build(self) -> CustomKinds:
         types = {f"{self.group}/{name}": self._type(version) for name, version in self.versions.items()}
@@ -95,7 +111,9 @@ class _Builder:
         served = {}
         for name, version in self.versions.items():
             if version.get("served"):
-                served[name] = stored if name == self.storage_version else self._kind(version, types, conversion, stored)
+                served[name] = (
+                    stored if name == self.storage_version else self._kind(version, types, conversion, stored)
+                )
         return CustomKinds(served, stored)
 
     def _type(self, version: Object) -> Type:
@@ -178,9 +196,21 @@ def _bodies(types: TypeModel, info: ResourceInfo, scale: CustomScale | None) -> 
     seen = dataclasses.replace(
         info, group=group, version=version, kind=kind, stored_as=(group, version), subresources={}, listed_as=""
     )
-    columns = [{"name": "Desired", "type": "integer", "description": "Number of desired replicas", "jsonPath": ".spec.replicas"}]
+    columns = [
+        {
+            "name": "Desired",
+            "type": "integer",
+            "description": "Number of desired replicas",
+            "jsonPath": ".spec.replicas",
+        }
+    ]
     columns.append(
-        {"name": "Available", "type": "integer", "description": "Number of actual replicas", "jsonPath": ".status.replicas"}
+        {
+            "name": "Available",
+            "type": "integer",
+            "description": "Number of actual replicas",
+            "jsonPath": ".status.replicas",
+        }
     )
     printer = Printer([*columns, AGE])
     return {

@@ -15,7 +15,6 @@ from apiserver_workers.registry.strategies.base import Strategy
 from apiserver_workers.storage.factory import is_cached
 from apiserver_workers.storage.interface import Storage, WatchCache
 
-
 # Group, plural name, and the version of a store that is not that of the stored version.
 StoreKey = tuple[str, str, str]
 

@@ -192,9 +192,7 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     new["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 
-async def _write(
-    store: Store, key: str, new: Object, old: Object, current: Current, context: Context
-) -> Result:
+async def _write(store: Store, key: str, new: Object, old: Object, current: Current, context: Context) -> Result:
     """Compare-and-swap; an update that changes nothing writes nothing."""
     entry = current.entry
     assert entry is not None

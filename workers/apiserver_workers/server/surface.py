@@ -34,9 +34,7 @@ class Surface:
         self._changing = asyncio.Lock()
 
     async def change(
-        self, *, add: Iterable[ServedKind] = (), remove: Iterable[Key] = (), strategy: AT_ONCE = 8  # resources whose caches are loaded together
-
-StrategyFactory = strategy_for
+        self, *, add: Iterable[ServedKind] = (), remove: Iterable[Key] = (), strategy: StrategyFactory = strategy_for
     ) -> None:
         """Serve the kinds `add` from now on, each in the place of what has its names, and those named by `remove` no more.
 

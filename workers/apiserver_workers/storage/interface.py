@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-
 # Brings an object that was read into the shape that its readers expect, in place. Raises ValueError or DecodeError.
 Shape = Callable[[dict[str, Any]], None]
 

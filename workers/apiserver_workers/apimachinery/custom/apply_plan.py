@@ -110,7 +110,7 @@ def _list(schema: Schema, *, preserve: bool) -> Node:
         node = Node(KEYED, "list")
         properties = items.get("properties") or {}
         names = sorted(schema.get(LIST_KEYS) or ())
-        node.keys = tuple((name, (properties.get(name) or {}).get("default"), False) for name in names)
+        node.keys = tuple((name, (properties.get(name) or {}).get("default")) for name in names)
     else:
         return atomic("list", element)
     node.element = element

@@ -158,7 +158,9 @@ class WebhookConversion:
             raise ReviewFailed(str(message))
         converted = response.get("convertedObjects") or []
         if not isinstance(converted, list):
-            raise ReviewFailed("json: cannot unmarshal into Go struct field ConversionResponse.response.convertedObjects")
+            raise ReviewFailed(
+                "json: cannot unmarshal into Go struct field ConversionResponse.response.convertedObjects"
+            )
         return [go_numbers(obj) if isinstance(obj, dict) else {} for obj in converted]
 
 
@@ -171,9 +173,13 @@ def _review_of(answer: bytes) -> Object:
     try:
         review = orjson.loads(answer)
     except orjson.JSONDecodeError:
-        raise ReviewFailed(f"couldn't get version/kind; json parse error: invalid JSON of {len(answer)} bytes") from None
+        raise ReviewFailed(
+            f"couldn't get version/kind; json parse error: invalid JSON of {len(answer)} bytes"
+        ) from None
     if not isinstance(review, dict):
-        raise ReviewFailed("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct")
+        raise ReviewFailed(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct"
+        )
     return review
 
 

@@ -102,8 +102,6 @@ def accessor_error(value: Any, wanted: str) -> str:
     return f"{plain(value)} is of the type {type_name(value)}, expected {wanted}"
 
 
-
-
 class Decoding:
     """Reads bodies of requests for one version of a custom resource."""
 
@@ -120,7 +118,9 @@ class Decoding:
         obj = read.value
         if not obj.get("kind"):
             why = f"Object 'Kind' is missing in '{body.decode('utf-8', 'replace')}'"
-            raise bad_request(f"the object provided is unrecognized (must be of type {expected.kind}): {why} ({summary(body)})")
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {expected.kind}): {why} ({summary(body)})"
+            )
         gvk = _gvk(obj)
         collect = field_validation != IGNORE
         strict = list(read.repeated) if collect else []
@@ -152,7 +152,6 @@ class Decoding:
         obj = go_numbers(document)
         unknown = self._coercer.coerce(obj, collect=True)
         return obj, [f'unknown field "{path}"' for path in unknown]
-
 
     async def from_applied(self, document: Any) -> tuple[Object, list[str]]:
         """What server-side apply has made: its types fit already, and nothing is pruned."""

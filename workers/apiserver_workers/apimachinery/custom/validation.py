@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from apiserver_workers.apimachinery.cel.failures import TooLong
 from apiserver_workers.apimachinery.custom.scaling import AccessorError, CustomScale, Path, nested
-from apiserver_workers.apimachinery.custom.schema import VersionSchema
+from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.goformat import quoted
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import Faults, FaultsToCome
+from apiserver_workers.apimachinery.structural.compiled import CompiledSchema
+from apiserver_workers.apimachinery.structural.ratcheting import Correlated
+from apiserver_workers.apimachinery.structural.rules import Findings
 from apiserver_workers.apimachinery.validation import meta, names
 from apiserver_workers.apimachinery.validation.field import invalid
 
 Object = dict[str, Any]
 
 MAX_INT32 = (1 << 31) - 1
-# Faults after which rules are not evaluated: they would see values that do not fit.
-BLOCKING = frozenset(
-    ("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid")
-)
-NOT_CHECKED = (
-    "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-)
+SOFT_LIMIT = 20_000  # units of CEL that may be spent where others wait: about 5 ms
 PREFER_PATH = "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers"
 PREFER_DOMAIN = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+
+
+class Told(list[FieldError]):
+    """Faults, with `warnings` of what rules find wrong and was so before."""
+
+    def __init__(self, faults: Faults, warnings: list[str]) -> None:
+        super().__init__(faults)
+        self.warnings = warnings
 
 
 class Validation:
     """Of one version's objects."""
 
-    def __init__(self, info: ResourceInfo, schema: VersionSchema | None, scale: CustomScale | None) -> None:
+    def __init__(self, info: ResourceInfo, schema: CompiledSchema | None, scale: CustomScale | None) -> None:
         self._info = info
         self._schema = schema
         self._scale = scale
@@ -43,7 +50,7 @@ class Validation:
             obj["metadata"], namespaced=namespaced, check_name=names.is_dns1123_subdomain
         )
         if self._schema is not None:
-            faults += self._schema.value_faults(obj, None)
+            faults += self._schema.value_faults(obj)
         return self._rest(faults + self._scale_faults(obj), obj, None)
 
     def update(self, new: Object, old: Object, subresource: str) -> FaultsToCome:
@@ -53,19 +60,35 @@ class Validation:
         metadata = new["metadata"]
         faults = meta.validate_object_meta_update(metadata, old["metadata"]) + meta.validate_contents(metadata)
         status = subresource == "status"
-        if self._schema is not None:
-            check = self._schema.status_faults if status else self._schema.value_faults
-            faults += check(new, old)
-        return self._rest(faults + self._scale_faults(new, status=status), new, old, status=status)
+        schema, correlated = self._schema, None
+        if schema is not None:
+            correlated = schema.correlate(new, old)
+            if not status:
+                faults += schema.value_faults(new, correlated)
+            elif "status" in new:
+                faults += schema.status_faults(new["status"], schema.correlate_status(new["status"], old.get("status")))
+        return self._rest(faults + self._scale_faults(new, status=status), new, old, correlated, status=status)
 
-    def _rest(self, faults: Faults, new: Object, old: Object | None, *, status: bool = False) -> FaultsToCome:
+    def _rest(
+        self,
+        faults: Faults,
+        new: Object,
+        old: Object | None,
+        correlated: Correlated | None = None,
+        *,
+        status: bool = False,
+    ) -> FaultsToCome:
         """All faults: those of embedded objects, of lists and of rules besides."""
         schema = self._schema
         if schema is None:
             return faults
-        if not status:
-            faults = faults + schema.embedded_faults(new)
-        return faults + schema.list_faults(new, old)
+        faults = faults + schema.shape_faults(new, old, embedded=not status)
+        if not schema.has_rules:
+            return faults
+        try:
+            return _told(faults, schema.rule_findings(faults, new, old, correlated=correlated, soft=SOFT_LIMIT))
+        except TooLong:
+            return _later(schema, faults, new, old, correlated)
 
     def _type_faults(self, obj: Object) -> Faults:
         info, faults = self._info, []
@@ -99,6 +122,19 @@ class Validation:
             return []
         before = old["metadata"].get("finalizers") or ()
         return _finalizer_warnings(set(new["metadata"].get("finalizers") or ()) - set(before))
+
+
+async def _later(
+    schema: CompiledSchema, faults: Faults, new: Object, old: Object | None, correlated: Correlated | None
+) -> Faults:
+    """All faults, with those of rules that take long."""
+    findings = await asyncio.to_thread(schema.rule_findings, faults, new, old, correlated=correlated)
+    return _told(faults, findings)
+
+
+def _told(faults: Faults, findings: Findings) -> Faults:
+    faults = faults + findings.faults
+    return Told(faults, findings.warnings) if findings.warnings else faults
 
 
 def _replicas_faults(obj: Object, path: Path) -> Faults:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from apiserver_workers.apimachinery.custom.validation import Told
 from apiserver_workers.apimachinery.errors import forbidden
-from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.apimachinery.served_kind import Faults, FaultsToCome, ServedKind
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.strategies.base import Finish, Strategy, take_over
 from apiserver_workers.registry.strategies.traits import Traits
@@ -26,6 +28,22 @@ TRAITS = Traits(
     garbage_collection="Background",
     status_keeps=(),
 )
+
+
+def _telling(faults: FaultsToCome, context: Context) -> FaultsToCome:
+    """The faults, after the client was told the warnings that come with them."""
+    if not isinstance(faults, list):
+        return _telling_later(faults, context)
+    if isinstance(faults, Told):
+        context.warnings += faults.warnings
+    return faults
+
+
+async def _telling_later(faults: Awaitable[Faults], context: Context) -> Faults:
+    found = await faults
+    if isinstance(found, Told):
+        context.warnings += found.warnings
+    return found
 
 
 class CustomStrategy(Strategy):
@@ -53,6 +71,12 @@ class CustomStrategy(Strategy):
             take_over(new, old, "status")
         if self.changed(new, old):
             new["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
+
+    def validate_create(self, obj: Object, context: Context) -> FaultsToCome:
+        return _telling(super().validate_create(obj, context), context)
+
+    def validate_update(self, new: Object, old: Object, context: Context) -> FaultsToCome:
+        return _telling(super().validate_update(new, old, context), context)
 
     def changed(self, new: Object, old: Object) -> bool:
         """Whether anything but metadata differs."""

@@ -264,9 +264,7 @@ def _as_go_writes(value: Any, live: Any) -> Any:
 async def patch(request: Request, served: Served) -> Response:
     """The patched object. Raises ApiError."""
     served_kind = served.kind
-    kind = patch_type(
-        request.headers.get("content-type", ""), served_kind.patch_types, routed=served_kind.routed
-    )
+    kind = patch_type(request.headers.get("content-type", ""), served_kind.patch_types, routed=served_kind.routed)
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
     try:
