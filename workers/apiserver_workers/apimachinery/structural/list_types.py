@@ -9,6 +9,7 @@ import orjson
 
 from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.structural.model import Structural
+from apiserver_workers.apimachinery.structural.result import ordered
 from apiserver_workers.apimachinery.validation.field import duplicate, invalid, join, key
 
 
@@ -42,7 +43,7 @@ def _look(value: Any, schema: Structural, path: str, faults: list[FieldError]) -
 
 def _look_at_list(items: list[Any], schema: Structural, path: str, faults: list[FieldError]) -> None:
     if schema.list_type == "set":
-        faults += [duplicate(f"{path}[{index}]", items[index]) for index in _second_times(items)]
+        faults += [duplicate(f"{path}[{index}]", ordered(items[index])) for index in _second_times(items)]
     elif schema.list_type == "map":
         faults += _map_faults(items, schema.list_keys, path)
     if schema.items is not None:
@@ -55,7 +56,7 @@ def _map_faults(items: list[Any], names: Sequence[str], path: str) -> list[Field
         if item is not None and item.__class__ is not dict:
             return [invalid(f"{path}[{index}]", item, "must be an object for an array of list-type map")]
     keys = [{name: item[name] for name in names if name in item} if item else {} for item in items]
-    return [duplicate(f"{path}[{index}]", keys[index]) for index in _second_times(keys)]
+    return [duplicate(f"{path}[{index}]", ordered(keys[index])) for index in _second_times(keys)]
 
 
 def _second_times(values: Sequence[Any]) -> list[int]:

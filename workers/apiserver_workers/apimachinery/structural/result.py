@@ -33,6 +33,13 @@ class Result:
         self.matched += other.matched
 
 
+def ordered(value: Any) -> Any:
+    """A value with its keys in the order in which Go writes them."""
+    if value.__class__ is dict:
+        return {name: ordered(value[name]) for name in sorted(value)}
+    return [ordered(item) for item in value] if value.__class__ is list else value
+
+
 def _path(name: str) -> str:
     return name.removeprefix(".") or NO_PATH
 
@@ -56,7 +63,7 @@ def missing(name: str) -> FieldError:
 
 
 def none_of(name: str, value: Any, values: list[str]) -> FieldError:
-    return not_supported(_path(name), value, values)
+    return not_supported(_path(name), ordered(value), values)
 
 
 def longer(name: str, limit: int) -> FieldError:
