@@ -14,11 +14,13 @@ from apiserver_workers.extensions.establishing import Establishing
 from apiserver_workers.extensions.resources import PRIVATE, CustomResources
 from apiserver_workers.extensions.webhook import webhook_of
 from apiserver_workers.server.backend import Backend
+from apiserver_workers.server.client.hooks import HookClients
+from apiserver_workers.server.client.services import ServiceResolver
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks
-from apiserver_workers.server.http.messages import Request, Response, page_not_found
+from apiserver_workers.server.http.messages import Handler, Request, Response, page_not_found
 from apiserver_workers.server.informer import Informer
 from apiserver_workers.server.openapi.endpoints import OpenAPIEndpoints
 from apiserver_workers.server.served_version import emulated_minor, serve
@@ -46,18 +48,22 @@ class ExtensionsServer:
         self.health = HealthChecks()
         self.kinds = BuiltinKinds(types.model())
         self.kinds.preload(self.resources)
-        self._described = self.server.resources
-        self._added: tuple[ServedKind, ...] = ()
+        self.private: dict[str, Handler] = {}
+        self._described: tuple[object, ...] = ()
+        self._shown: tuple[tuple[ResourceInfo, ...], tuple[ServedKind, ...]] = ((), ())
 
     async def startup(self) -> None:
         config = self.config
-        self.backend = Backend(config, only=[info.storage_prefix for info in self.resources], kinds=self.kinds)
-        await self.backend.start()
-        self.backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
-        self.backend.add_checks(self.health)
-        self.server.install(self.resources, self.backend.registry)
+        followed = [*FOLLOWED, *(info.storage_prefix for info in self.resources)]
+        backend = self.backend = Backend(config, only=followed, kinds=self.kinds)
+        await backend.start()
+        backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
+        backend.add_checks(self.health)
+        self.server.install(self.resources, backend.registry)
+        self.hooks = HookClients(ServiceResolver(backend.registry, by_endpoints=config.enable_aggregator_routing))
+        await self._follow_definitions()
         discovery = DiscoveryEndpoints(
-            lambda: self.server.resources.infos,
+            lambda: self._visible()[0],
             minor=self.kinds.model.minor,
             server_address=config.server_address,
             otherwise=self.server.unknown,

@@ -35,6 +35,7 @@ from apiserver_workers.apimachinery.structural.pruning import prune
 
 Object = dict[str, Any]
 
+HEAD = ("kind", "apiVersion", "metadata")
 _FRACTION = re.compile(rb"[0-9][.eE][0-9+-]")  # a body without it has no number that is no integer
 EXACT = 2.0**53
 NO_PROTOBUF = (
@@ -64,7 +65,7 @@ class Coercer:
         if not self.knows(obj):
             return unknown
         schema = self.schemas.get(obj["apiVersion"])
-        head = {name: obj[name] for name in ("kind", "apiVersion", "metadata") if name in obj}
+        head: Object = {name: obj[name] for name in HEAD if name in obj}
         if not self._preserve:
             unknown += prune(obj, schema, is_resource_root=True, collect=collect)
             prune_non_nullable_nulls(obj, schema)
