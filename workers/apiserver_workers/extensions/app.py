@@ -10,6 +10,7 @@ from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.custom.conversion import Ask
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.extensions.controllers.controller import DefinitionController
 from apiserver_workers.extensions.establishing import Establishing
 from apiserver_workers.extensions.resources import PRIVATE, CustomResources
 from apiserver_workers.extensions.webhook import webhook_of
@@ -84,8 +85,9 @@ class ExtensionsServer:
         await self.custom.start()
         self.private[PRIVATE] = self.custom.answer
         establishing = Establishing(self.config.run_dir, definitions, self.custom)
+        controller = DefinitionController(registry, definitions)
         lock = ServerLock(self.config.run_dir, "extensions")
-        self._controllers = (asyncio.create_task(lock.run(establishing.run), name="establishing"),)
+        self._controllers = (asyncio.create_task(lock.run(establishing.run, controller.run), name="establishing"),)
 
     def _ask(self, definition: Object) -> Ask:
         """What sends ConversionReviews to a definition's webhook."""

@@ -41,7 +41,13 @@ async def change_status(store: Store, name: str, change: Change) -> None:
 def with_condition(status: Object, type: str, value: str, reason: str, message: str) -> Object:
     """The status with that condition, which keeps its time unless it changes (apihelpers.SetCRDCondition)."""
     conditions: list[Object] = list(status.get("conditions") or ())
-    condition: Object = {"type": type, "status": value, "lastTransitionTime": now(), "reason": reason, "message": message}
+    condition: Object = {
+        "type": type,
+        "status": value,
+        "lastTransitionTime": now(),
+        "reason": reason,
+        "message": message,
+    }
     for place, held in enumerate(conditions):
         if held.get("type") == type:
             if held.get("status") == value:
