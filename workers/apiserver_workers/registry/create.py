@@ -11,7 +11,7 @@ from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret, parse_revision
 from apiserver_workers.registry.metadata import match_namespace
-from apiserver_workers.registry.result import Result, stored
+from apiserver_workers.registry.result import Result
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
 from apiserver_workers.storage.interface import KeyExists, StorageError, TooLarge
@@ -96,13 +96,13 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
     if _is_revision(given) and not context.dry_run:  # upstream's storage refuses it, which a dry run does not reach
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     key = store.key(metadata.get("namespace", ""), metadata["name"])
-    value = codec.encode(obj)
+    value = await store.encode(obj)
     try:
         if context.dry_run:
             if await store.latest(key) is not None:
                 raise KeyExists
             if not given:
-                return Result(value)
+                return Result(codec.encode(obj))
             obj["metadata"] = {**metadata, "resourceVersion": given}
             obj["metadata"] = {key: obj["metadata"][key] for key in METADATA_ORDER if key in obj["metadata"]}
             return Result(codec.encode(obj))
@@ -110,20 +110,20 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
         try:
             revision = await store.storage.create(key, value, ttl=ttl)
         except TooLarge as error:
-            value = without_managers(obj, context, error)
+            drop_managers(obj, context, error)
+            value = await store.encode(obj)
             revision = await store.storage.create(key, value, ttl=ttl)
     except KeyExists:
         raise await _already_exists(store, key, metadata) from None
     except StorageError as error:
         raise interpret(error, store.info, "create") from error
-    return stored(value, revision)
+    return store.written(obj, value, revision)
 
 
-def without_managers(obj: Object, context: Context, error: TooLarge) -> bytes:
-    """An object that etcd has called too large, without its managedFields. Raises the error again if they must stay."""
+def drop_managers(obj: Object, context: Context, error: TooLarge) -> None:
+    """Take the managedFields from an object that etcd has called too large. Raises the error again if they must stay."""
     if context.applies or obj["metadata"].pop("managedFields", None) is None:
         raise error
-    return codec.encode(obj)
 
 
 def _is_revision(text: str) -> bool:

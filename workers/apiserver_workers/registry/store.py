@@ -10,7 +10,7 @@ import copy
 import weakref
 from typing import Any
 
-from apiserver_workers.apimachinery import errors
+from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.validation.field import shown
@@ -24,6 +24,7 @@ from apiserver_workers.registry import watch as watching
 from apiserver_workers.registry.attributes import CREATE, UPDATE, Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
+from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.base import Strategy
 from apiserver_workers.storage.interface import (
     Dropped,
@@ -66,6 +67,7 @@ class Store:
         self.strategy = strategy
         self.admission = admission
         self.cached = cached
+        self.as_stored = kind.as_stored
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
         self._namespaces = info.storage_prefix == "namespaces"
@@ -80,6 +82,22 @@ class Store:
     delete = deletion.delete
     delete_collection = deletion.delete_collection
     watch = watching.watch
+
+    async def read(self, entry: Entry) -> dict[str, Any]:
+        """The object of an entry in this store's version; it is shared: never change it. Raises ApiError."""
+        return entry.obj if self.as_stored else await self.kind.outward(entry.obj)
+
+    async def encode(self, obj: dict[str, Any]) -> bytes:
+        """What is put into the storage for an object of this store's version. Raises ApiError."""
+        return codec.encode(obj if self.as_stored else await self.kind.inward(obj))
+
+    def written(self, obj: dict[str, Any], value: bytes, revision: int) -> Result:
+        """What answers the write of an object, which was stored as `value`."""
+        return stored(value if self.as_stored else codec.encode(obj), revision)
+
+    def unchanged(self, entry: Entry, obj: dict[str, Any]) -> Result:
+        """What answers a write that changed nothing; `obj` is what was read of the entry."""
+        return Result(entry.body if self.as_stored else codec.encode(obj), obj)
 
     def seen_from(self, group: str) -> Store:
         """The same store for requests of another group, which errors name."""

@@ -14,7 +14,7 @@ from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError, FieldError
 from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.context import Context
-from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields, without_managers
+from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, drop_managers, fill_system_fields
 from apiserver_workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
 from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.result import Result, stored
@@ -77,7 +77,7 @@ async def _attempt(
     store: Store, key: str, current: Current, transform: Transform, context: Context, allow_create: bool, uid: str
 ) -> tuple[Result, bool]:
     entry = current.entry
-    old = entry.obj if entry is not None else None
+    old = await store.read(entry) if entry is not None else None
     if uid:
         _check_uid(store, key, old, uid, context.name)
     if old is None or entry is None:
@@ -92,7 +92,7 @@ async def _attempt(
         await _validate(store, new, old, context)
         if _loses_last_finalizer(store, new, old):
             return await _remove(store, key, new, entry, context), False
-        result = await _write(store, key, new, current, context)
+        result = await _write(store, key, new, old, current, context)
         done = not context.dry_run
     finally:
         if finish is not None:
@@ -192,26 +192,27 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     new["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 
-async def _write(store: Store, key: str, new: Object, current: Current, context: Context) -> Result:
+async def _write(store: Store, key: str, new: Object, old: Object, current: Current, context: Context) -> Result:
     """Compare-and-swap; an update that changes nothing writes nothing."""
     entry = current.entry
     assert entry is not None
     metadata = new["metadata"]
     metadata.pop("resourceVersion", None)
-    value = codec.encode(new)
-    if (value == entry.value or _same(new, entry.obj)) and not store.storage.stale(entry):
+    value = await store.encode(new)
+    if (value == entry.value or _same(new, old)) and not store.storage.stale(entry):
         if not current.newest and not unchanged(latest := await store.latest(key), entry):
             raise Mismatch(latest)
-        return Result(entry.body, entry.obj)
+        return store.unchanged(entry, old)
     if context.dry_run:
-        return stored(value, entry.mod_revision)
+        return store.written(new, value, entry.mod_revision)
     ttl = store.strategy.ttl(new)
     try:
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
     except TooLarge as error:
-        value = without_managers(new, context, error)
+        drop_managers(new, context, error)
+        value = await store.encode(new)
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
-    return stored(value, revision)
+    return store.written(new, value, revision)
 
 
 def unchanged(latest: Entry | None, entry: Entry | None) -> bool:

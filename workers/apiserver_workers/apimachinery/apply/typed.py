@@ -9,7 +9,7 @@ from typing import Any
 
 from apiserver_workers.apimachinery.apply.compare import EMPTY, index
 from apiserver_workers.apimachinery.apply.fields import MEMBER, Fields, element_text, is_member
-from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, SET, STRUCT, KeyMissing, Node
+from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, OPEN, SET, STRUCT, KeyMissing, Node
 from apiserver_workers.apimachinery.goformat import plain, type_name
 
 # The scalars that fields of a form take.
@@ -48,13 +48,17 @@ def check(node: Node, value: Any) -> None:
 
 
 def _check(node: Node, value: Any, path: str, errors: list[str]) -> None:
-    if value is None or node.kind == DEDUCED:
+    if value is None:
+        return
+    if node.kind == DEDUCED:
+        if node.fields and isinstance(value, dict):
+            _check_members(node, value, path, errors)
         return
     if node.form in CONTAINERS:
         what, container = CONTAINERS[node.form]
         if not isinstance(value, container):
             errors.append(_at(path, f"expected {what}, got &{{{plain(value)}}}"))
-        elif node.kind in (STRUCT, MAP):
+        elif node.kind in (STRUCT, MAP, OPEN):
             _check_members(node, value, path, errors)
         elif node.kind in (KEYED, SET):
             _check_items(node, value, path, errors)
@@ -230,7 +234,7 @@ def with_named_fields(node: Node, fields: Fields | None) -> Fields | None:
         if not below:
             result[name] = below
             continue
-        named = node.kind == STRUCT and name[2:] in node.fields
+        named = name[2:] in node.fields
         child = _below(node, name)
         inner = with_named_fields(child, below) if child is not None else below
         result[name] = {".": MEMBER, **(inner or EMPTY)} if named else inner

@@ -72,7 +72,8 @@ class Patch:
 
     async def default(self, obj: Object) -> Object:
         """The object with its head, metadata of its own and its defaults."""
-        obj = self.served.kind.head(obj)
+        if not self.served.kind.as_sent:
+            obj = self.served.kind.head(obj)
         metadata = obj.setdefault("metadata", {})
         for field in SHARED:
             if field in metadata:
@@ -127,7 +128,8 @@ class DocumentPatch(Patch):
         """The patched document as an object. Raises ApiError 422 when it is none, or by strict validation."""
         info = self.served.info
         try:
-            self._check_kind(document)
+            if not self.served.kind.as_sent:
+                self._check_kind(document)
             obj, strict = await self.served.kind.from_document(document)
         except codec.DecodeError as error:
             if self.kind != STRATEGIC_PATCH:
@@ -138,7 +140,7 @@ class DocumentPatch(Patch):
             raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
         if self.options.field_validation == "Warn":
             self.request.warnings += strict
-        return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+        return {**obj, "kind": info.kind, "apiVersion": info.group_version} if not self.served.kind.as_sent else obj
 
     def _restored(self, document: Any, live: Object, why: str) -> tuple[Object, list[str]]:
         """The object that upstream's converter makes of what does not fit. Raises ApiError 422."""
@@ -195,7 +197,8 @@ class ApplyPatch(Patch):
         )
         self._complain()
         try:
-            obj, _ = await self.served.kind.from_document(applied)
+            kind = self.served.kind
+            obj, _ = await (kind.from_applied or kind.from_document)(applied)
         except codec.DecodeError as error:
             obj = self._restored(applied, str(error))
         return await self.default(obj)
@@ -260,7 +263,8 @@ def _as_go_writes(value: Any, live: Any) -> Any:
 
 async def patch(request: Request, served: Served) -> Response:
     """The patched object. Raises ApiError."""
-    kind = patch_type(request.headers.get("content-type", ""), served.kind.patch_types)
+    served_kind = served.kind
+    kind = patch_type(request.headers.get("content-type", ""), served_kind.patch_types, routed=served_kind.routed)
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
     try:

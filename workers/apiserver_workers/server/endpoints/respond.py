@@ -36,9 +36,9 @@ async def object_response(
     if not output.transform:
         if output.media_type == JSON and not is_pretty(request):
             return Response(status, [await served.body(result), NEWLINE])
-        obj = await served.outward(result.obj)
+        obj = await served.read(result)
         return plain_response(request, obj, output, served.kind.model, status=status)
-    return transformed_response(request, served, await served.outward(result.obj), output, status=status)
+    return transformed_response(request, served, await served.read(result), output, status=status)
 
 
 def plain_response(request: Request, obj: Object, output: Output, model: TypeModel, *, status: int = 200) -> Response:
