@@ -209,6 +209,43 @@ def test_custom_resources_as_parameters(catalogue: RunningServer) -> None:
 
 
 @pytest.mark.e2e
+def test_a_policy_is_in_force_within_a_second_on_every_worker(tmp_path: Path) -> None:
+    """And while all workers are replaced, no creation passes that it denies."""
+    with RunningServer(tmp_path, "--core-workers=2", "--advertise-address=192.0.2.10") as server:
+        maps = "/api/v1/namespaces/default/configmaps"
+        policies, bindings = (f"/apis/{API}/validatingadmissionpolic{rest}" for rest in ("ies", "ybindings"))
+        spec = {"matchConstraints": {"resourceRules": MAPS}, "validations": [{"expression": "false", "message": "no"}]}
+        policy = {"apiVersion": API, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "soon"}, "spec": spec}
+        bound = {"policyName": "soon", "validationActions": ["Deny"]}
+        binding = {"apiVersion": API, "kind": f"{policy['kind']}Binding", "metadata": {"name": "soon"}, "spec": bound}
+        assert server.request("POST", bindings, binding)[0] == 201
+
+        def creations(number: int) -> set[int]:
+            body = {"metadata": {"name": "c"}}
+            return {server.request("POST", f"{maps}?dryRun=All", body)[0] for _ in range(number)}
+
+        for _ in range(4):
+            assert server.request("POST", policies, policy)[0] == 201
+            time.sleep(0.5)
+            assert creations(12) == {422}
+            assert server.request("DELETE", f"{policies}/soon")[0] == 200
+            time.sleep(0.5)
+            assert creations(12) == {201}
+        assert server.request("POST", policies, policy)[0] == 201
+        time.sleep(0.5)
+        before = set(server.processes("core worker"))
+        os.kill(server.process.pid, signal.SIGHUP)
+        seen: set[int] = set()
+
+        def replaced() -> bool:
+            seen.update(creations(5))
+            return not before & set(server.processes("core worker"))
+
+        wait_for(replaced, 60, "new workers")
+        assert seen | creations(20) == {422}
+
+
+@pytest.mark.e2e
 def test_nothing_passes_while_workers_are_killed(tmp_path: Path) -> None:
     """300 creations that a policy denies, while core workers die, and 60 that it allows."""
     with RunningServer(tmp_path, "--core-workers=2", "--advertise-address=192.0.2.10") as server:
@@ -253,3 +290,66 @@ def test_nothing_passes_while_workers_are_killed(tmp_path: Path) -> None:
         assert code == 200
         assert not [name for name in names if name.startswith("bad")]
         assert [name for name in names if name.startswith("good")]
+
+
+@pytest.mark.e2e
+def test_policies_from_files(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    name = "closed.static.k8s.io"
+    spec = {"matchConstraints": {"resourceRules": MAPS}, "validations": [{"expression": "false", "message": "closed"}]}
+    kind = "ValidatingAdmissionPolicy"
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": "default"}}
+    bound = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": selector},
+    }
+    made = [
+        {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": API, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": bound},
+    ]
+    manifests.joinpath("closed.yaml").write_text(documents(made))
+    told = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": f"{kind}Configuration",
+        "staticManifestsDir": str(manifests),
+    }
+    plugins = [{"name": kind, "configuration": told}]
+    file = tmp_path / "admission.json"
+    config = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins}
+    file.write_text(json.dumps(config))
+    flags = (
+        "--advertise-address=192.0.2.10",
+        f"--admission-control-config-file={file}",
+        "--feature-gates=ManifestBasedAdmissionControlConfig=true",
+    )
+    with RunningServer(tmp_path, *flags) as server:
+        kubectl = Kubectl(server, "default")
+        told_by = kubectl.fails("create", "configmap", "c")
+        assert f"ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request: closed" in told_by
+        reserved = json.dumps({**made[0], "metadata": {"name": "other.static.k8s.io"}})
+        assert "are reserved for static manifest-based configurations" in kubectl.fails(
+            "create", "-f", "-", stdin=reserved
+        )
+        manifests.joinpath("closed.yaml").unlink()
+        wait_for(lambda: kubectl.run("create", "configmap", "c").returncode == 0, 10, "the policy's end")
+
+
+@pytest.mark.e2e
+def test_a_policy_that_denies_everything_can_be_mended_after_a_restart(tmp_path: Path) -> None:
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"]}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false", "message": "no"}]}
+    kind = "ValidatingAdmissionPolicy"
+    bound = {"policyName": "all", "validationActions": ["Deny"]}
+    made = [
+        {"apiVersion": API, "kind": kind, "metadata": {"name": "all"}, "spec": spec},
+        {"apiVersion": API, "kind": f"{kind}Binding", "metadata": {"name": "all"}, "spec": bound},
+    ]
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10") as server:
+        Kubectl(server, "default")("create", "-f", "-", stdin=documents(made))
+    with RunningServer(tmp_path, "--advertise-address=192.0.2.10") as server:
+        kubectl = Kubectl(server, "default")
+        assert "denied request: no" in kubectl.fails("create", "configmap", "c")
+        kubectl("delete", kind.lower(), "all")
+        wait_for(lambda: kubectl.run("create", "configmap", "c").returncode == 0, 10, "the policy's end")

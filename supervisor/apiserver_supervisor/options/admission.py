@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from apiserver_supervisor.options.feature_gates import gate_faults
 from apiserver_supervisor.options.files import admission_configuration
 from apiserver_supervisor.options.flag import INT, STRING, STRINGS, Flag, FlagGroup
 from apiserver_supervisor.options.validators import not_negative
+from apiserver_supervisor.options.versions import component_minor
 
 # every plugin that a command line may name: those of 1.36 in their order, and among them those that only 1.12 had
 KNOWN_PLUGINS = (
@@ -83,11 +85,14 @@ def _configuration(options: Any) -> Iterator[str]:
     path, enabled = options.admission_control_config_file, options.enable_admission_plugins
     if not path and not NEED_CONFIGURATION & set(enabled):
         return
-    if list(admission_configuration("", path)) or list(_plugins(options)):
+    minor = component_minor(options.emulated_version, options.kubernetes_version)
+    if list(admission_configuration("", path)) or list(_plugins(options)) or gate_faults(options.feature_gates, minor):
         return  # told already
     from apiserver_workers.admission.chain import unknown_plugins  # loads every plugin: only when asked for
     from apiserver_workers.admission.configuration import configuration_faults, load_configuration
+    from apiserver_workers.apimachinery import feature_gates
 
+    feature_gates.use(options.feature_gates, minor)  # plugins may take more with a gate
     told = load_configuration(path) if path else b""
     disabled = options.disable_admission_plugins
     absent = set(unknown_plugins({*enabled, *disabled}))

@@ -9,7 +9,9 @@ from apiserver_workers.admission.policies.matching import Criteria, kind_of_writ
 from apiserver_workers.admission.versions import Equivalents
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
+from apiserver_workers.apimachinery.label_selectors import label_selector_matches, label_selector_text
 from apiserver_workers.apimachinery.resources import resource
+from apiserver_workers.apimachinery.selectors import parse_labels
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.registry.attributes import Attributes
 
@@ -181,3 +183,19 @@ def test_the_object_selector_looks_at_both_objects(selector, obj, old, expected)
 )
 def test_the_namespace_selector(selector, labels, expected):
     assert matched(write(), labels, resourceRules=[rule()], namespaceSelector=selector) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        ({}, ""),
+        ({"matchLabels": {"a": "b", "c": "d"}}, "a=b,c=d"),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "y"]}]}, "a in (x,y)"),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}]}, "a notin (x)"),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "DoesNotExist"}]}, "a,!b"),
+    ],
+)
+def test_selectors_as_text_select_the_same(selector, text):
+    assert label_selector_text(selector) == text
+    for labels in ({}, {"a": "b", "c": "d"}, {"a": "x"}, {"b": "y"}):
+        assert parse_labels(text).matches(labels) == label_selector_matches(selector, labels)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from apiserver_workers.admission.policies.mutating import MutatingAdmissionPolicy
+from apiserver_workers.apimachinery import feature_gates
 
 from tests.admission.cluster import Cluster, pod, refused
 from tests.admission.policies.installed import (
@@ -194,3 +196,28 @@ def test_the_name_cannot_be_changed_and_managed_fields_stay(in_cluster):
         assert "metadata.name: Invalid value" in error.message
 
     in_cluster(scenario)
+
+
+@pytest.mark.parametrize(("on", "seen"), [(True, True), (False, False)])
+def test_the_gate_decides_whether_stored_policies_count(on, seen):
+    feature_gates.use({"MutatingAdmissionPolicy": on})
+    try:
+        assert MutatingAdmissionPolicy.handles("CREATE", "", "configmaps", "") is seen
+    finally:
+        feature_gates.use({})
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "seen"),
+    [
+        ("", "configmaps", True),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies", False),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings", False),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations", True),
+        ("authentication.k8s.io", "tokenreviews", False),
+        ("authorization.k8s.io", "subjectaccessreviews", False),
+    ],
+)
+def test_what_is_exempt(group, resource, seen):
+    assert MutatingAdmissionPolicy.handles("CREATE", group, resource, "") is seen
+    assert not MutatingAdmissionPolicy.handles("DELETE", group, resource, "")

@@ -120,8 +120,8 @@ class Elsewhere:
     async def resource(self, api_version, kind):
         return ForeignResource("limits", True) if self.served and (api_version, kind) == ("x.io/v1", "Limit") else None
 
-    async def read(self, api_version, plural, namespace, name):
-        self.asked.append((api_version, plural, namespace, name))
+    async def read(self, api_version, plural, namespace, name, labels):
+        self.asked.append((api_version, plural, namespace, name, labels))
         return list(self.objects.values()) if not name else [self.objects[name]] if name in self.objects else []
 
 
@@ -131,12 +131,24 @@ def test_parameters_that_another_server_has(in_cluster):
         ref = {"name": "one", "parameterNotFoundAction": "Deny"}
         kind = {"apiVersion": "x.io/v1", "kind": "Limit"}
         assert await limited(cluster, ref, "params.spec.limit == 1 && params.kind == 'Limit'", kind) == ""
-        assert there.asked == [("x.io/v1", "limits", "ns", "one")]
+        assert there.asked == [("x.io/v1", "limits", "ns", "one", "")]
         there.objects.clear()
         assert (await outcome(cluster, SECRET, "secrets")).endswith(NOT_FOUND)
         there.served = False
         await asyncio.sleep(1.1)
         why = "failed to configure policy: failed to find resource referenced by paramKind: 'x.io/v1, Kind=Limit'"
         assert (await outcome(cluster, SECRET, "secrets")).endswith(why)
+
+    in_cluster(scenario)
+
+
+def test_another_server_selects_by_labels(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        there = cluster.backend.admission.initializer.elsewhere = Elsewhere()
+        expressions = [{"key": "b", "operator": "In", "values": ["1", "2"]}, {"key": "c", "operator": "DoesNotExist"}]
+        selector = {"matchLabels": {"a": "x"}, "matchExpressions": expressions}
+        ref = {"selector": selector, "parameterNotFoundAction": "Deny"}
+        assert await limited(cluster, ref, "params.spec.limit == 1", {"apiVersion": "x.io/v1", "kind": "Limit"}) == ""
+        assert there.asked == [("x.io/v1", "limits", "ns", "", "a=x,b in (1,2),!c")]
 
     in_cluster(scenario)

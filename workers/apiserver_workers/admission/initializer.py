@@ -57,8 +57,9 @@ class Elsewhere(Protocol):
         """The resource of a kind; None if nobody serves it. Raises ApiError."""
         ...
 
-    async def read(self, api_version: str, plural: str, namespace: str, name: str) -> list[Object]:
-        """The object of that name, if there is one; all of the namespace (or at all) without a name. Raises ApiError."""
+    async def read(self, api_version: str, plural: str, namespace: str, name: str, labels: str) -> list[Object]:
+        """The object of that name, if there is one; without a name those of the namespace, or of all, that a label
+        selector selects. Raises ApiError."""
         ...
 
 
@@ -75,6 +76,15 @@ class Initializer:
         # what each plugin is told by --admission-control-config-file, by the plugin's name
         self.configuration: dict[str, Any] = orjson.loads(registry.settings.admission_configuration or b"{}")
         self._listers: dict[str, Lister] = {}
+        registry.plural_of = self.plural_of
+
+    async def plural_of(self, api_version: str, kind: str) -> str | None:
+        """The plural name of a kind that this server or another one serves, None if none does. Raises ApiError."""
+        for served in self.equivalents.served():
+            if served.info.kind == kind and served.info.group_version == api_version:
+                return served.info.resource
+        found = None if self.elsewhere is None else await self.elsewhere.resource(api_version, kind)
+        return None if found is None else found.plural
 
     def lister(self, storage_prefix: str) -> Lister:
         """The lister of `/registry/<storage_prefix>/`. Raises KeyError where the cache does not follow it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
@@ -24,6 +24,8 @@ class Registry:
     """
 
     permits: Permits | None = None  # None: nobody is asked, everything is permitted
+    # The plural name of a kind in an apiVersion, None for one that nobody serves; of all servers' kinds. Raises ApiError.
+    plural_of: Callable[[str, str], Awaitable[str | None]] | None = None
 
     def __init__(
         self,

@@ -40,12 +40,12 @@ class ForeignObjects:
             return None
         return next(_resources(found, kind), None)
 
-    async def read(self, api_version: str, plural: str, namespace: str, name: str) -> list[Object]:
-        """The object of that name, or all of the collection. Raises ApiError."""
+    async def read(self, api_version: str, plural: str, namespace: str, name: str, labels: str) -> list[Object]:
+        """The object of that name, or those of the collection that are selected. Raises ApiError."""
         inside = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
         path = f"{_root(api_version)}{inside}/{plural}"
         if not name:
-            found = await self._get(path)
+            found = await self._get(f"{path}?labelSelector={quote(labels)}" if labels else path)
             items: list[Object] = [] if found is None else found.get("items") or []
             return items
         found = await self._get(f"{path}/{quote(name, safe='')}")

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.plugin import Pending, forbidden
 from apiserver_workers.admission.policies import metrics
 from apiserver_workers.admission.policies.compiled import INVALID, Compiled, Mutation, compile_mutating
@@ -28,7 +27,8 @@ from apiserver_workers.admission.policies.dispatch import Fault, Invocation, inv
 from apiserver_workers.admission.policies.evaluation import BUDGET, OUT_OF_BUDGET, Activation, OutOfBudget
 from apiserver_workers.admission.policies.patches import PatchFailed, apply_configuration, patched
 from apiserver_workers.admission.policies.plugin import PolicyPlugin
-from apiserver_workers.admission.policies.source import Candidate, PolicySource
+from apiserver_workers.admission.policies.source import Candidate
+from apiserver_workers.admission.policies.static import Kinds
 from apiserver_workers.admission.policies.write import Write, shown_namespace
 from apiserver_workers.admission.versions import put
 from apiserver_workers.admission.webhook.mutating import check_kind
@@ -75,14 +75,13 @@ class MutatingAdmissionPolicy(PolicyPlugin):
     """Sees every creation and update, and CONNECT, of what is not exempt."""
 
     name = "MutatingAdmissionPolicy"
+    gate = "MutatingAdmissionPolicy"
     operations = frozenset((CREATE, UPDATE, CONNECT))
     follows = ("namespaces", POLICIES, BINDINGS)
-
-    def __init__(self, initializer: Initializer) -> None:
-        super().__init__(initializer, PolicySource(initializer, POLICIES, BINDINGS, compile_mutating))
+    kinds = Kinds(POLICIES, BINDINGS, compile_mutating)
 
     def admit(self, attributes: Attributes) -> Pending:
-        candidates = self.source.candidates(attributes)
+        candidates = self.candidates(attributes)
         return self._admit(attributes, candidates) if candidates else None
 
     async def _admit(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:

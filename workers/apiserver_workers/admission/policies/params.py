@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from apiserver_workers.admission.initializer import Elsewhere, Initializer, Lister
 from apiserver_workers.admission.policies.source import DENY
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.label_selectors import label_selector_matches
+from apiserver_workers.apimachinery.label_selectors import label_selector_matches, label_selector_text
 from apiserver_workers.apimachinery.resources import ResourceInfo, resource
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.storage.interface import StorageError
@@ -76,13 +76,10 @@ class Foreign(NamedTuple):
 
     async def read(self, namespace: str, name: str, selector: Object | None) -> list[Object]:
         """The object of that name, or those that are selected. Raises ApiError."""
-        found = await self.elsewhere.read(self.group_version, self.plural, namespace, name)
+        labels = "" if selector is None else label_selector_text(selector)
+        found = await self.elsewhere.read(self.group_version, self.plural, namespace, name, labels)
         head = {"kind": self.kind, "apiVersion": self.group_version}
-        return [
-            {**head, **obj}
-            for obj in found
-            if selector is None or label_selector_matches(selector, obj["metadata"].get("labels") or {})
-        ]
+        return [{**head, **obj} for obj in found]
 
 
 Source = Kept | Foreign

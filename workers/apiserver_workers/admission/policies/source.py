@@ -71,6 +71,10 @@ class Binding:
         self.criteria = None if resources is None else Criteria(resources)
 
 
+Hook = tuple[Policy, Sequence[Binding]]
+Static = Callable[[], Sequence[Hook]]
+
+
 class Candidate(NamedTuple):
     """A policy that can match a kind of write, with the bindings that can; None are criteria that fit every write."""
 
@@ -82,8 +86,8 @@ class Candidate(NamedTuple):
 class Force:
     """What is in force at one moment: policies by name, each with its bindings by name."""
 
-    def __init__(self, hooks: Sequence[tuple[Policy, Sequence[Binding]]]) -> None:
-        self.hooks = tuple(hooks)
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self.hooks = hooks
 
     def candidates(self, write: KindOfWrite) -> tuple[Candidate, ...]:
         """Those that can match a kind of write."""
@@ -116,19 +120,27 @@ class Plan(NamedTuple):
 class PolicySource:
     """The policies of one kind and their bindings, from the watch cache; both are named by storage prefix."""
 
-    def __init__(self, initializer: Initializer, policies: str, bindings: str, compile_spec: Compile) -> None:
+    def __init__(
+        self, initializer: Initializer, policies: str, bindings: str, compile_spec: Compile, static: Static
+    ) -> None:
+        """`static` gives the policies that come from files, always the same sequence while they are the same."""
         self._initializer = initializer
+        self._static = static
         self._prefixes = policies, bindings
         self._compile = compile_spec
         self._listers: tuple[Lister, Lister] | None = None
-        self._changes = (-1, -1)
+        self._changes: tuple[int, int, object] = (-1, -1, None)
+        self._own: list[Hook] = []
         self._policies: dict[str, tuple[Entry, Policy]] = {}
         self._bindings: dict[str, tuple[Entry, Binding]] = {}
-        self._force = Force(())
+        self._force = self._from_files = Force(())
 
-    def candidates(self, attributes: Attributes) -> tuple[Candidate, ...]:
-        """The policies in force that can match a write. Without any, this is all that a write costs."""
-        force = self.force()
+    def candidates(self, attributes: Attributes, *, static_only: bool = False) -> tuple[Candidate, ...]:
+        """The policies in force that can match a write. Without any, this is all that a write costs.
+
+        `static_only` leaves out those of the API.
+        """
+        force = self._static_force() if static_only else self.force()
         if not force.hooks:
             return ()
         equivalents = self._initializer.equivalents
@@ -140,13 +152,22 @@ class PolicySource:
             kept = attributes.requested.compiled[key] = Plan(force, served, found)
         return kept.candidates
 
+    def _static_force(self) -> Force:
+        static = self._static()
+        if self._from_files.hooks is not static:
+            self._from_files = Force(static)
+        return self._from_files
+
     def force(self) -> Force:
         """What is in force now; the same object while nothing changes."""
         policies, bindings = self._listers or self._open()
-        changes = policies.cache.changes, bindings.cache.changes
-        if changes != self._changes:
-            self._refresh(policies, bindings)
-            self._changes = changes
+        static, seen = self._static(), self._changes
+        changes = policies.cache.changes, bindings.cache.changes, static
+        if changes[0] == seen[0] and changes[1] == seen[1] and static is seen[2]:
+            return self._force
+        self._refresh(policies, bindings)
+        self._changes = changes
+        self._force = Force([*static, *self._own])
         return self._force
 
     def _open(self) -> tuple[Lister, Lister]:
@@ -161,9 +182,7 @@ class PolicySource:
         bound: dict[str, list[Binding]] = {}
         for _, binding in self._bindings.values():
             bound.setdefault(binding.policy_name, []).append(binding)
-        self._force = Force(
-            [(policy, bound[policy.name]) for _, policy in self._policies.values() if policy.name in bound]
-        )
+        self._own = [(policy, bound[policy.name]) for _, policy in self._policies.values() if policy.name in bound]
 
     def _policy(self, entry: Entry, known: dict[str, tuple[Entry, Policy]]) -> tuple[Entry, Policy]:
         """The policy as it was compiled, unless its generation is another one."""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.plugin import Pending, forbidden
 from apiserver_workers.admission.policies import metrics
 from apiserver_workers.admission.policies.compiled import INVALID, Compiled, compile_validating
@@ -27,7 +26,8 @@ from apiserver_workers.admission.policies.decisions import (
 from apiserver_workers.admission.policies.dispatch import Fault, Invocation, invocations
 from apiserver_workers.admission.policies.evaluation import BUDGET, Activation, OutOfBudget
 from apiserver_workers.admission.policies.plugin import PolicyPlugin
-from apiserver_workers.admission.policies.source import DENY, Candidate, PolicySource
+from apiserver_workers.admission.policies.source import DENY, Candidate
+from apiserver_workers.admission.policies.static import Kinds
 from apiserver_workers.admission.policies.write import Write, shown_namespace
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.registry.attributes import CONNECT, CREATE, DELETE, UPDATE, Attributes
@@ -56,12 +56,10 @@ class ValidatingAdmissionPolicy(PolicyPlugin):
     name = "ValidatingAdmissionPolicy"
     operations = frozenset((CREATE, UPDATE, DELETE, CONNECT))
     follows = ("namespaces", POLICIES, BINDINGS)
-
-    def __init__(self, initializer: Initializer) -> None:
-        super().__init__(initializer, PolicySource(initializer, POLICIES, BINDINGS, compile_validating))
+    kinds = Kinds(POLICIES, BINDINGS, compile_validating)
 
     def validate(self, attributes: Attributes) -> Pending:
-        candidates = self.source.candidates(attributes)
+        candidates = self.candidates(attributes)
         return self._validate(attributes, candidates) if candidates else None
 
     async def _validate(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:
