@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from apiserver_workers.admission.manifests import SUFFIX, Manifest, check_name, read_folder, stamps_of
+from apiserver_workers.admission.metrics import observe_manifests
 from apiserver_workers.admission.policies.compiled import Compiled
 from apiserver_workers.admission.policies.source import Binding, Policy
 from apiserver_workers.apimachinery import codec, types
@@ -42,27 +43,33 @@ class Folder:
         self._stamps = self._held = stamps_of(folder)
         self.hooks, self.digest = load(folder, kinds)
 
-    async def follow(self) -> None:
-        """Look at the files for as long as the server runs."""
+    async def follow(self, plugin: str, server: str) -> None:
+        """Look at the files for as long as the server runs; metrics tell of that under the two names."""
+        observe_manifests(plugin, server, self.digest)
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             stamps = await asyncio.to_thread(stamps_of, self._folder)
             settled, self._held = stamps == self._held, stamps
             if settled and stamps != self._stamps:
                 self._stamps = stamps
-                await self._reload()
+                before = self.digest
+                sound = await self._reload()
+                if not sound or self.digest != before:
+                    observe_manifests(plugin, server, self.digest, before, sound=sound)
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> bool:
+        """Whether what the files say now is in force."""
         try:
             hooks, digest = await asyncio.to_thread(load, self._folder, self._kinds)
         except (OSError, ValueError) as error:
             log.error(
                 "%s of %s cannot be used, what was read before stays: %s", self._kinds.policies, self._folder, error
             )
-            return
+            return False
         if digest != self.digest:
             self.hooks, self.digest = hooks, digest
             log.info("%s of %s read again", self._kinds.policies, self._folder)
+        return True
 
 
 def load(folder: str, kinds: Kinds) -> tuple[Hooks, str]:
