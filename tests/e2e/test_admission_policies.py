@@ -174,41 +174,6 @@ def test_a_warning_reaches_kubectl(catalogue: RunningServer) -> None:
 
 
 @pytest.mark.e2e
-def test_custom_resources_as_parameters(catalogue: RunningServer) -> None:
-    kubectl = in_namespace(catalogue, "custom")
-    schema = {"type": "object", "properties": {"max": {"type": "integer", "default": 2}}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"plural": "limits", "singular": "limit", "kind": "Limit"}
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "limits.example.com"},
-        "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]},
-    }
-    kubectl("apply", "-f", "-", stdin=json.dumps(definition))
-    if kubectl.run("wait", "--for=condition=Established", "crd/limits.example.com", "--timeout=5s").returncode:
-        pytest.skip("custom resources are not served yet")
-    kubectl(
-        "apply",
-        "-f",
-        "-",
-        stdin=json.dumps({"apiVersion": "example.com/v1", "kind": "Limit", "metadata": {"name": "l"}}),
-    )
-    spec = {
-        "paramKind": {"apiVersion": "example.com/v1", "kind": "Limit"},
-        "matchConstraints": {"resourceRules": MAPS},
-        "validations": [
-            {"expression": "object.data.size() <= params.max", "messageExpression": "'at most ' + string(params.max)"}
-        ],
-    }
-    ref = {"name": "l", "parameterNotFoundAction": "Deny"}
-    installed(kubectl, "ValidatingAdmissionPolicy", "custom", spec, paramRef=ref, validationActions=["Deny"])
-    kubectl("create", "configmap", "c", "--from-literal=a=1", "--from-literal=b=1")
-    told = kubectl.fails("create", "configmap", "d", "--from-literal=a=1", "--from-literal=b=1", "--from-literal=c=1")
-    assert "denied request: at most 2" in told
-
-
-@pytest.mark.e2e
 def test_a_policy_is_in_force_within_a_second_on_every_worker(tmp_path: Path) -> None:
     """And while all workers are replaced, no creation passes that it denies."""
     with RunningServer(tmp_path, "--core-workers=2", "--advertise-address=192.0.2.10") as server:

@@ -185,19 +185,20 @@ class _Run:
         before: Object = values["object"]
         value = await self._evaluate(compiled, mutation, values)
         body = served.bodies.get(write.attributes.subresource, served)
-        strict = mutation.patch_type == JSON_PATCH
+        json_patch = mutation.patch_type == JSON_PATCH
         try:
-            document = patched(before, value) if strict else apply_configuration(body.type, before, value)
+            document = patched(before, value) if json_patch else apply_configuration(body.type, before, value)
         except PatchFailed as failure:
             raise Problem(str(failure)) from None
         if document is None or document is before:
             return False
         try:
-            if strict:
+            if json_patch:
                 check_kind(document, self._invocation.match)
-            changed = await put(write.attributes, served, before, document, strict=strict)
+            # Fields that a custom resource does not have are pruned.
+            changed = await put(write.attributes, served, before, document, strict=json_patch and not served.full_items)
         except DecodeError as error:
-            if strict:
+            if json_patch:
                 raise internal_error(str(error)) from None
             raise Problem(str(error)) from None
         write.forget_objects()
