@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from apiserver_workers.admission import manifests
 from apiserver_workers.admission.manifests import configured_folder, read_folder
 from apiserver_workers.admission.metrics import MANIFEST_INFO, MANIFEST_RELOADS
 from apiserver_workers.admission.policies import static
@@ -123,7 +124,7 @@ def test_the_gate_must_be_on(tmp_path):
 
 
 def test_policies_of_files_are_in_force_from_the_start_and_follow_the_files(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(static, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(manifests, "CHECK_SECONDS", 0.05)
     folder = tmp_path / "manifests"
     folder.mkdir()
     write(folder, policy(message="from a file"), binding())

@@ -17,7 +17,6 @@ from apiserver_workers.admission.policies.source import Candidate, Hook, PolicyS
 from apiserver_workers.admission.policies.static import Folder, Kinds
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.registry.attributes import Attributes
-from apiserver_workers.server.server_id import server_id_hash
 
 ADMISSION = "admissionregistration.k8s.io"
 # Policies of the API do not decide about policies: else they could not be mended any more. Those of files do.
@@ -75,8 +74,7 @@ class PolicyPlugin(Plugin):
         """The policies that are there already are in force from the first request on."""
         self.source.force()
         if self.config is not None:
-            server = server_id_hash(self.initializer.registry.settings)
-            following = self.config.follow(self.name, server)
+            following = self.config.follow(self.name, self.initializer.registry.settings)
             self._following = asyncio.create_task(following, name=f"manifests of {self.name}")
 
     async def stop(self) -> None:
