@@ -8,14 +8,21 @@ Upstream: apiserver/pkg/admission/plugin/manifest, plugin/policy/config.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from apiserver_workers.apimachinery import feature_gates
+from apiserver_workers.admission.metrics import observe_manifests
+from apiserver_workers.apimachinery import codec, feature_gates
+from apiserver_workers.apimachinery.errors import invalid
+from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.config_file import decode_document, load_document
+from apiserver_workers.server.server_id import server_id_hash
 
 Object = dict[str, Any]
 Stamps = tuple[tuple[str, int, int, int], ...]
@@ -24,6 +31,10 @@ GATE = "ManifestBasedAdmissionControlConfig"
 SUFFIX = ".static.k8s.io"
 CONFIG_VERSION = "apiserver.config.k8s.io/v1"
 ENDINGS = (".yaml", ".yml", ".json")
+CHECK_SECONDS = 1.0
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class Manifest(NamedTuple):
@@ -131,3 +142,70 @@ def check_name(name: str, file: str, seen: dict[str, str]) -> None:
     if name in seen:
         raise ValueError(f'duplicate name "{name}" found in file "{file}" (previously seen in "{seen[name]}")')
     seen[name] = file
+
+
+def accepted(document: Any, kind: ServedKind) -> Object:
+    """The document as an object with its defaults. Raises ValueError for what is none of the kind, or not valid."""
+    if not isinstance(document, dict) or (document.get("kind"), document.get("apiVersion")) != (
+        kind.info.kind,
+        kind.info.group_version,
+    ):
+        raise unsupported(document)
+    try:
+        decoded, unknown = codec.from_json(kind.type, document)
+    except codec.DecodeError as error:
+        raise ValueError(str(error)) from None
+    if unknown:
+        raise ValueError("strict decoding error: " + ", ".join(unknown))
+    obj = kind.head(decoded)
+    obj.setdefault("metadata", {})
+    kind.default(obj)
+    faults = kind.validate_create(obj)
+    if isinstance(faults, list) and faults:
+        raise ValueError(invalid(kind.info.kind, kind.info.group, obj["metadata"].get("name", ""), faults).message)
+    return obj
+
+
+def unsupported(document: Any) -> ValueError:
+    """The error for a document that has no place in a folder."""
+    head = document if isinstance(document, dict) else {}
+    return ValueError(f"unsupported resource type {head.get('apiVersion')}, Kind={head.get('kind')}")
+
+
+class WatchedFolder(Generic[T]):
+    """What `load` makes of a folder, and does again when its files have changed and hold still."""
+
+    def __init__(self, folder: str, load: Callable[[str], tuple[T, str]], what: str) -> None:
+        """`load` gives also a hash of the files. Raises OSError, ValueError for what cannot be used."""
+        self._folder = folder
+        self._load = load
+        self._what = what
+        self._stamps = self._held = stamps_of(folder)
+        self.value, self.digest = load(folder)
+
+    async def follow(self, plugin: str, settings: ServerConfig) -> None:
+        """Look at the files for as long as the server runs; metrics tell of that by plugin and server."""
+        server = server_id_hash(settings)
+        observe_manifests(plugin, server, self.digest)
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            stamps = await asyncio.to_thread(stamps_of, self._folder)
+            settled, self._held = stamps == self._held, stamps
+            if settled and stamps != self._stamps:
+                self._stamps = stamps
+                before = self.digest
+                sound = await self._reload()
+                if not sound or self.digest != before:
+                    observe_manifests(plugin, server, self.digest, before, sound=sound)
+
+    async def _reload(self) -> bool:
+        """Whether what the files say now is in force."""
+        try:
+            value, digest = await asyncio.to_thread(self._load, self._folder)
+        except (OSError, ValueError) as error:
+            log.error("%s of %s cannot be used, what was read before stays: %s", self._what, self._folder, error)
+            return False
+        if digest != self.digest:
+            self.value, self.digest = value, digest
+            log.info("%s of %s read again", self._what, self._folder)
+        return True

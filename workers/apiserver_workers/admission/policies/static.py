@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from apiserver_workers.admission.manifests import SUFFIX, Manifest, check_name, read_folder, stamps_of
+from apiserver_workers.admission.manifests import (
+    SUFFIX,
+    Manifest,
+    WatchedFolder,
+    accepted,
+    check_name,
+    read_folder,
+    unsupported,
+)
 from apiserver_workers.admission.policies.compiled import Compiled
 from apiserver_workers.admission.policies.source import Binding, Policy
-from apiserver_workers.apimachinery import codec, types
+from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
-from apiserver_workers.apimachinery.errors import invalid
 from apiserver_workers.apimachinery.served_kind import ServedKind
 
 Object = dict[str, Any]
 Hooks = Sequence[tuple[Policy, Sequence[Binding]]]
 
 GROUP = "admissionregistration.k8s.io"
-CHECK_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 
 class Kinds(NamedTuple):
@@ -32,37 +34,16 @@ class Kinds(NamedTuple):
     compile_spec: Callable[[Object], Compiled]
 
 
-class Folder:
-    """The policies of a folder, read again when its files have changed and hold still."""
+class Folder(WatchedFolder[Hooks]):
+    """The policies of a folder."""
 
     def __init__(self, folder: str, kinds: Kinds) -> None:
         """Raises OSError, ValueError for what cannot be used."""
-        self._folder = folder
-        self._kinds = kinds
-        self._stamps = self._held = stamps_of(folder)
-        self.hooks, self.digest = load(folder, kinds)
+        super().__init__(folder, lambda path: load(path, kinds), kinds.policies)
 
-    async def follow(self) -> None:
-        """Look at the files for as long as the server runs."""
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            stamps = await asyncio.to_thread(stamps_of, self._folder)
-            settled, self._held = stamps == self._held, stamps
-            if settled and stamps != self._stamps:
-                self._stamps = stamps
-                await self._reload()
-
-    async def _reload(self) -> None:
-        try:
-            hooks, digest = await asyncio.to_thread(load, self._folder, self._kinds)
-        except (OSError, ValueError) as error:
-            log.error(
-                "%s of %s cannot be used, what was read before stays: %s", self._kinds.policies, self._folder, error
-            )
-            return
-        if digest != self.digest:
-            self.hooks, self.digest = hooks, digest
-            log.info("%s of %s read again", self._kinds.policies, self._folder)
+    @property
+    def hooks(self) -> Hooks:
+        return self.value
 
 
 def load(folder: str, kinds: Kinds) -> tuple[Hooks, str]:
@@ -90,7 +71,7 @@ def _sorted_out(manifests: Sequence[Manifest], kinds: Kinds) -> tuple[dict[str, 
     for file, document in manifests:
         try:
             kind, objects = _kind_of(document, found)
-            obj = _accepted(document, kind)
+            obj = accepted(document, kind)
             check_name(obj["metadata"].get("name", ""), file, seen[kind.info.kind])
             _check_static(obj, kind.info.kind)
         except ValueError as error:
@@ -102,27 +83,9 @@ def _sorted_out(manifests: Sequence[Manifest], kinds: Kinds) -> tuple[dict[str, 
 
 def _kind_of(document: Any, found: dict[str, tuple[ServedKind, dict[str, Object]]]) -> Any:
     kind = document.get("kind") if isinstance(document, dict) else None
-    if kind not in found or document.get("apiVersion") != f"{GROUP}/v1":
-        version = document.get("apiVersion") if isinstance(document, dict) else None
-        raise ValueError(f"unsupported resource type {version}, Kind={kind}")
+    if kind not in found:
+        raise unsupported(document)
     return found[kind]
-
-
-def _accepted(document: Any, kind: ServedKind) -> Object:
-    """The object with its defaults. Raises ValueError for what is none, or not valid."""
-    try:
-        decoded, unknown = codec.from_json(kind.type, document)
-    except codec.DecodeError as error:
-        raise ValueError(str(error)) from None
-    if unknown:
-        raise ValueError("strict decoding error: " + ", ".join(unknown))
-    obj = kind.head(decoded)
-    obj.setdefault("metadata", {})
-    kind.default(obj)
-    faults = kind.validate_create(obj)
-    if isinstance(faults, list) and faults:
-        raise ValueError(invalid(kind.info.kind, kind.info.group, obj["metadata"].get("name", ""), faults).message)
-    return obj
 
 
 def _check_static(obj: Object, kind: str) -> None:

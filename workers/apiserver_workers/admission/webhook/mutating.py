@@ -67,7 +67,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
     mutating = True
 
     def admit(self, attributes: Attributes) -> Pending:
-        candidates = self.source.candidates(attributes)
+        candidates = self.candidates(attributes)
         return self._dispatch(attributes, candidates) if candidates else None
 
     async def _dispatch(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:

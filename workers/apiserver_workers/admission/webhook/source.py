@@ -7,7 +7,7 @@ their names, the webhooks of each in its own. What is compiled of a configuratio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from apiserver_workers.admission.initializer import Initializer, Lister
@@ -41,11 +41,11 @@ class Hook:
         "versions",
     )
 
-    def __init__(self, configuration: str, spec: Object, number: int) -> None:
-        """`number` counts the webhooks of that name in the configuration."""
+    def __init__(self, configuration: str, spec: Object, number: int, origin: str = "") -> None:
+        """`number` counts the webhooks of that name in the configuration; `origin` tells where that is from."""
         self.configuration = configuration
         self.name: str = spec.get("name", "")
-        self.key = f"{configuration}/{self.name}/{number}"
+        self.key = f"{origin}{configuration}/{self.name}/{number}"
         self.client_config: Object = spec.get("clientConfig") or {}
         self.criteria = Criteria({**spec, "resourceRules": spec.get("rules")})
         self.ignores_failure = spec.get("failurePolicy") == "Ignore"
@@ -99,7 +99,12 @@ class Plan(NamedTuple):
 class HookSource:
     """The webhooks of the configurations below a storage prefix."""
 
-    def __init__(self, initializer: Initializer, storage_prefix: str) -> None:
+    def __init__(
+        self, initializer: Initializer, storage_prefix: str, static: Callable[[], Sequence[Hook]] = tuple
+    ) -> None:
+        """`static` gives the webhooks that files say, which come first: the same sequence while they stay the same."""
+        self._static = static
+        self._from_files: Sequence[Hook] = ()
         self._initializer = initializer
         self._storage_prefix = storage_prefix
         self._lister: Lister | None = None
@@ -107,9 +112,9 @@ class HookSource:
         self._known: dict[str, tuple[Entry, tuple[Hook, ...]]] = {}
         self._hooks: tuple[Hook, ...] = ()
 
-    def candidates(self, attributes: Attributes) -> tuple[Candidate, ...]:
+    def candidates(self, attributes: Attributes, *, static_only: bool = False) -> tuple[Candidate, ...]:
         """The webhooks that can match a write. Without any webhook, this is all that a write costs."""
-        hooks = self.hooks()
+        hooks = self._static() if static_only else self.hooks()
         if not hooks:
             return ()
         equivalents = self._initializer.equivalents
@@ -128,11 +133,11 @@ class HookSource:
         lister = self._lister
         if lister is None:
             lister = self._lister = self._initializer.lister(self._storage_prefix)
-        changes = lister.cache.changes
-        if changes != self._changes:
+        changes, static = lister.cache.changes, self._static()
+        if changes != self._changes or static is not self._from_files:
             self._known = {entry.key: self._configured(entry) for entry in lister.list()}
-            self._hooks = tuple(hook for _, hooks in self._known.values() for hook in hooks)
-            self._changes = changes
+            self._hooks = (*static, *(hook for _, hooks in self._known.values() for hook in hooks))
+            self._changes, self._from_files = changes, static
         return self._hooks
 
     def _configured(self, entry: Entry) -> tuple[Entry, tuple[Hook, ...]]:
@@ -141,7 +146,7 @@ class HookSource:
         return before if before is not None and before[0] is entry else (entry, hooks_of(entry.obj))
 
 
-def hooks_of(configuration: Object) -> tuple[Hook, ...]:
+def hooks_of(configuration: Object, origin: str = "") -> tuple[Hook, ...]:
     """The webhooks of a configuration that can ever be called: those with rules."""
     name = configuration["metadata"]["name"]
     seen: dict[str, int] = {}
@@ -151,5 +156,5 @@ def hooks_of(configuration: Object) -> tuple[Hook, ...]:
         number = seen.get(called, 0)
         seen[called] = number + 1
         if spec.get("rules"):
-            hooks.append(Hook(name, spec, number))
+            hooks.append(Hook(name, spec, number, origin))
     return tuple(hooks)

@@ -29,7 +29,7 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
     mutating = False
 
     def validate(self, attributes: Attributes) -> Pending:
-        candidates = self.source.candidates(attributes)
+        candidates = self.candidates(attributes)
         return self._dispatch(attributes, candidates) if candidates else None
 
     async def _dispatch(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:
