@@ -83,7 +83,7 @@ async def before_create(store: Store, obj: Object, context: Context) -> None:
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(obj, faults)
     context.warnings += strategy.warnings_on_create(obj, context)
     strategy.canonicalize(obj)
     strategy.forget_empty(obj)

@@ -155,6 +155,11 @@ class Store:
             return False
         return True
 
+    def invalid(self, obj: dict[str, Any], faults: list[errors.FieldError]) -> ApiError:
+        """422 for an object, which says itself of what kind it is where its kind is judged by validation."""
+        kind = obj.get("kind", "") if self.kind.as_sent else self.info.kind
+        return errors.invalid(kind, self.info.group, obj["metadata"].get("name", ""), faults)
+
     def not_found(self, name: str) -> ApiError:
         return errors.not_found(self.info.resource, self.group, name)
 

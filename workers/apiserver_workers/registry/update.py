@@ -185,7 +185,7 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(new, faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)
     strategy.forget_empty(new)

@@ -10,7 +10,7 @@ from typing import Any
 from apiserver_workers.apimachinery.apply.compare import EMPTY, index
 from apiserver_workers.apimachinery.apply.fields import MEMBER, Fields, element_text, is_member
 from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, OPEN, SET, STRUCT, KeyMissing, Node
-from apiserver_workers.apimachinery.goformat import plain, type_name
+from apiserver_workers.apimachinery.goformat import go_syntax, plain, type_name
 
 # The scalars that fields of a form take.
 STRING, NUMBER, BOOLEAN, SCALAR = "string", "numeric (int or float)", "boolean", "any scalar"
@@ -126,7 +126,7 @@ def _shown(expected: str, value: Any) -> str:
     if expected == NUMBER:
         return type_name(value)
     if expected == STRING:
-        return f"&value.valueUnstructured{{Value:{plain(value)}}}"
+        return f"&value.valueUnstructured{{Value:{go_syntax(value)}}}"
     return f"&{{{plain(value)}}}"
 
 

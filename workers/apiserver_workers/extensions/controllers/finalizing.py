@@ -63,6 +63,8 @@ class Finalizing:
                     return
             except (ApiError, StorageError) as error:
                 log.warning("instances of %s are not deleted yet: %s", name, error)
+            except Exception:
+                log.exception("instances of %s are not deleted yet", name)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
 
