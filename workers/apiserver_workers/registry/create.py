@@ -117,7 +117,7 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
         raise await _already_exists(store, key, metadata) from None
     except StorageError as error:
         raise interpret(error, store.info, "create") from error
-    return store.written(obj, value, revision)
+    return await store.written(value, revision)
 
 
 def drop_managers(obj: Object, context: Context, error: TooLarge) -> None:

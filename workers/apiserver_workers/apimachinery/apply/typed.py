@@ -26,6 +26,7 @@ EXPECTED = {
     "quantity": (SCALAR, (str, int, float, bool)),
     "intstr": (SCALAR, (str, int, float, bool)),
 }
+REPEATED = "duplicate entries for key "
 CONTAINERS: dict[str, tuple[str, Any]] = {"object": ("map", dict), "list": ("list", list)}
 
 
@@ -45,6 +46,13 @@ def check(node: Node, value: Any) -> None:
     _check(node, value, "", errors)
     if errors:
         raise TypedError(errors)
+
+
+def fits(node: Node, value: Any) -> bool:
+    """Whether the value could be told apart into fields; lists may repeat keys."""
+    errors: list[str] = []
+    _check(node, value, "", errors)
+    return all(REPEATED in error for error in errors)
 
 
 def _check(node: Node, value: Any, path: str, errors: list[str]) -> None:
@@ -80,7 +88,8 @@ def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:
-    for name, item in value.items():
+    for name in sorted(value):
+        item = value[name]
         known = node.child(name)
         if known is None:
             errors.append(_at(f"{path}.{name}", "field not declared in schema"))
@@ -99,7 +108,7 @@ def _check_items(node: Node, value: list[Any], path: str, errors: list[str]) -> 
             return
         shown = element_text(name)
         if name in seen:
-            errors.append(_at(path, f"duplicate entries for key {shown}"))
+            errors.append(_at(path, f"{REPEATED}{shown}"))
         seen.add(name)
         _check(node.element, item, path + shown, errors)
 

@@ -113,7 +113,7 @@ class Finalizing:
     async def _until_gone(self, instances: Store) -> Told:
         loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
         deadline = loop.time() + PATIENCE
-        while instances.cache.list(instances.root) or await self._any_left(instances):
+        while await self._any_left(instances):
             if loop.time() > deadline:
                 text = "could not confirm zero CustomResources remaining: context deadline exceeded"
                 return "True", "InstanceDeletionCheck", text
