@@ -24,7 +24,9 @@ WIDGETS = f"/apis/{GROUP}/v1/namespaces/default/widgets"
 WIDGET = {"kind": "Widget", "apiVersion": f"{GROUP}/v1"}
 
 
-def version(name: str = "v1", *, storage: bool = True, spec: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def version(
+    name: str = "v1", *, storage: bool = True, spec: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """A version whose spec has these properties."""
     properties = {
         "spec": {"type": "object", "properties": {"size": {"type": "integer"}} if spec is None else spec},
@@ -74,7 +76,9 @@ class Extensions:
         name = obj["metadata"]["name"]
         answer = await self.call("POST", DEFINITIONS, obj)
         if answer.status == 409:
-            answer = await self.call("PATCH", f"{DEFINITIONS}/{name}", {"spec": obj["spec"]}, type="application/merge-patch+json")
+            answer = await self.call(
+                "PATCH", f"{DEFINITIONS}/{name}", {"spec": obj["spec"]}, type="application/merge-patch+json"
+            )
         assert answer.status in (200, 201), answer.body
         served = asyncio.Event()
         self.custom.listen(served.set)
@@ -96,7 +100,9 @@ class Extensions:
 
 
 @asynccontextmanager
-async def serving(etcd: Any, root: str, ask: Callable[[Any], Ask] = lambda obj: no_webhook) -> AsyncIterator[Extensions]:
+async def serving(
+    etcd: Any, root: str, ask: Callable[[Any], Ask] = lambda obj: no_webhook
+) -> AsyncIterator[Extensions]:
     async with running(etcd, root) as api:
         server = Extensions(api, ask)
         await server.start()
