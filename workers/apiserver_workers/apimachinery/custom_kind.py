@@ -167,6 +167,8 @@ class _Builder:
             deprecation=definitions.deprecation_warning(self.definition, version),
             routed=False,
             as_sent=True,
+            schema=definitions.schema_of(version),
+            keeps_unknown=self.preserve,
             from_applied=decoding.from_applied,
         )
 

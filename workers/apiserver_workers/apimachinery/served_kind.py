@@ -95,6 +95,7 @@ class ServedKind:
     upstream's router knows the kind's paths and methods, so that it refuses what it does not know; else the kind's handlers do.
     `as_sent`: kind and apiVersion of a body are what validation judges. `from_applied` is from_document for what server-side
     apply makes, where that is read in another way.
+    `schema` is that of a custom kind's definition, for OpenAPI; `keeps_unknown` says that nothing is pruned from its objects.
     `compiled` is what others have worked out for the kind, which goes when the kind does.
     """
 
@@ -128,6 +129,8 @@ class ServedKind:
     deprecation: str = ""
     routed: bool = True
     as_sent: bool = False
+    schema: Mapping[str, Any] | None = None
+    keeps_unknown: bool = False
     from_applied: FromDocument | None = None
     compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 

@@ -102,6 +102,11 @@ class CustomResources:
         """The contents that are served now, by the definitions' uids."""
         return {made.uid: made.content.hex() for made in self._made.values()}
 
+    def serves(self, definition: Object) -> bool:
+        """Whether a definition is served as it is."""
+        made = self._made.get(definition["metadata"]["name"])
+        return made is not None and made.content == definitions.content_hash(definition)
+
     def pending(self) -> list[tuple[str, str, str]]:
         """Name, uid and content of what is served here and not established yet."""
         found = []

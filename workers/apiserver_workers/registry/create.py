@@ -83,7 +83,7 @@ async def before_create(store: Store, obj: Object, context: Context) -> None:
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(obj, faults)
     context.warnings += strategy.warnings_on_create(obj, context)
     strategy.canonicalize(obj)
     strategy.forget_empty(obj)
@@ -117,7 +117,7 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
         raise await _already_exists(store, key, metadata) from None
     except StorageError as error:
         raise interpret(error, store.info, "create") from error
-    return store.written(obj, value, revision)
+    return await store.written(value, revision)
 
 
 def drop_managers(obj: Object, context: Context, error: TooLarge) -> None:

@@ -179,7 +179,7 @@ async def _update(store: Store, key: str, obj: Object, old: Object, entry: Entry
     value = await store.encode(obj)
     if not context.dry_run:
         revision = await store.storage.update(key, value, revision, ttl=store.strategy.ttl(obj))
-    return store.written(obj, value, revision)
+    return await store.written(value, revision)
 
 
 def _finished(store: Store, deleted: Result) -> Result:

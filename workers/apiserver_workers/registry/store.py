@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError
@@ -91,9 +94,14 @@ class Store:
         """What is put into the storage for an object of this store's version. Raises ApiError."""
         return codec.encode(obj if self.as_stored else await self.kind.inward(obj))
 
-    def written(self, obj: dict[str, Any], value: bytes, revision: int) -> Result:
-        """What answers the write of an object, which was stored as `value`."""
-        return stored(value if self.as_stored else codec.encode(obj), revision)
+    async def written(self, value: bytes, revision: int) -> Result:
+        """What answers the write of an object, which was stored as `value`: it is read again where it was converted."""
+        if self.as_stored:
+            return stored(value, revision)
+        obj = orjson.loads(value)
+        if self.kind.read_stored is not None:
+            self.kind.read_stored(obj)
+        return stored(codec.encode(await self.kind.outward(obj)), revision)
 
     def unchanged(self, entry: Entry, obj: dict[str, Any]) -> Result:
         """What answers a write that changed nothing; `obj` is what was read of the entry."""
@@ -154,6 +162,11 @@ class Store:
         except Lagging:
             return False
         return True
+
+    def invalid(self, obj: dict[str, Any], faults: Sequence[errors.FieldError]) -> ApiError:
+        """422 for an object, which says itself of what kind it is where its kind is judged by validation."""
+        kind = obj.get("kind", "") if self.kind.as_sent else self.info.kind
+        return errors.invalid(kind, self.info.group, obj["metadata"].get("name", ""), faults)
 
     def not_found(self, name: str) -> ApiError:
         return errors.not_found(self.info.resource, self.group, name)

@@ -185,7 +185,7 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(new, faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)
     strategy.forget_empty(new)
@@ -204,7 +204,7 @@ async def _write(store: Store, key: str, new: Object, old: Object, current: Curr
             raise Mismatch(latest)
         return store.unchanged(entry, old)
     if context.dry_run:
-        return store.written(new, value, entry.mod_revision)
+        return await store.written(value, entry.mod_revision)
     ttl = store.strategy.ttl(new)
     try:
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
@@ -212,7 +212,7 @@ async def _write(store: Store, key: str, new: Object, old: Object, current: Curr
         drop_managers(new, context, error)
         value = await store.encode(new)
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
-    return store.written(new, value, revision)
+    return await store.written(value, revision)
 
 
 def unchanged(latest: Entry | None, entry: Entry | None) -> bool:

@@ -76,9 +76,9 @@ class GenericAPIServer:
         if route is None or not _fits(view.info, info, request.method):
             if view.kind.routed:
                 raise _refusal(request, view.kind, routes, info)
-            route = _unrouted(view, routes, info)
-            if route is None:
+            if not _is_in_scope(view.info, info):
                 return await self.delegate(request)
+            route = _unrouted(request, view, routes, info)
         if view.kind.deprecation:
             warn(request, view.kind, info)
         if view.json_only:
@@ -144,13 +144,17 @@ def _refusal(
     return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
-def _unrouted(view: View, routes: Mapping[tuple[str, str], Route], info: RequestInfo) -> Route | None:
-    """The handler of a request for a custom resource that no route has, as upstream's crdHandler finds it: None is the next
-    server. Raises ApiError."""
-    resource = view.info
+def _is_in_scope(resource: ResourceInfo, info: RequestInfo) -> bool:
+    """Whether a request for a custom resource is one for its scope; all namespaces may be read together."""
     across = not info.namespace and info.verb in ALL_NAMESPACES_VERBS
-    if bool(info.namespace) is not resource.namespaced and not across:
-        return None
+    return across or bool(info.namespace) is resource.namespaced
+
+
+def _unrouted(request: Request, view: View, routes: Mapping[tuple[str, str], Route], info: RequestInfo) -> Route:
+    """The handler of a request for a custom resource that no route has, as upstream's crdHandler finds it. Raises ApiError."""
+    resource = view.info
+    if info.subresource and not any(subresource == info.subresource for subresource, _ in routes):
+        warn(request, view.kind, info)
     if info.subresource and not any(subresource == info.subresource for subresource, _ in routes):
         raise not_found(resource.resource, resource.group, info.name)
     route = routes.get((info.subresource, info.verb))

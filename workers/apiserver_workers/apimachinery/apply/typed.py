@@ -10,7 +10,7 @@ from typing import Any
 from apiserver_workers.apimachinery.apply.compare import EMPTY, index
 from apiserver_workers.apimachinery.apply.fields import MEMBER, Fields, element_text, is_member
 from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, OPEN, SET, STRUCT, KeyMissing, Node
-from apiserver_workers.apimachinery.goformat import plain, type_name
+from apiserver_workers.apimachinery.goformat import go_syntax, plain, type_name
 
 # The scalars that fields of a form take.
 STRING, NUMBER, BOOLEAN, SCALAR = "string", "numeric (int or float)", "boolean", "any scalar"
@@ -26,6 +26,7 @@ EXPECTED = {
     "quantity": (SCALAR, (str, int, float, bool)),
     "intstr": (SCALAR, (str, int, float, bool)),
 }
+REPEATED = "duplicate entries for key "
 CONTAINERS: dict[str, tuple[str, Any]] = {"object": ("map", dict), "list": ("list", list)}
 
 
@@ -45,6 +46,13 @@ def check(node: Node, value: Any) -> None:
     _check(node, value, "", errors)
     if errors:
         raise TypedError(errors)
+
+
+def fits(node: Node, value: Any) -> bool:
+    """Whether the value could be told apart into fields; lists may repeat keys."""
+    errors: list[str] = []
+    _check(node, value, "", errors)
+    return all(REPEATED in error for error in errors)
 
 
 def _check(node: Node, value: Any, path: str, errors: list[str]) -> None:
@@ -80,7 +88,8 @@ def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:
-    for name, item in value.items():
+    for name in sorted(value):
+        item = value[name]
         known = node.child(name)
         if known is None:
             errors.append(_at(f"{path}.{name}", "field not declared in schema"))
@@ -99,7 +108,7 @@ def _check_items(node: Node, value: list[Any], path: str, errors: list[str]) -> 
             return
         shown = element_text(name)
         if name in seen:
-            errors.append(_at(path, f"duplicate entries for key {shown}"))
+            errors.append(_at(path, f"{REPEATED}{shown}"))
         seen.add(name)
         _check(node.element, item, path + shown, errors)
 
@@ -126,7 +135,7 @@ def _shown(expected: str, value: Any) -> str:
     if expected == NUMBER:
         return type_name(value)
     if expected == STRING:
-        return f"&value.valueUnstructured{{Value:{plain(value)}}}"
+        return f"&value.valueUnstructured{{Value:{go_syntax(value)}}}"
     return f"&{{{plain(value)}}}"
 
 

@@ -63,6 +63,8 @@ class Finalizing:
                     return
             except (ApiError, StorageError) as error:
                 log.warning("instances of %s are not deleted yet: %s", name, error)
+            except Exception:
+                log.exception("instances of %s are not deleted yet", name)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
 
@@ -111,7 +113,7 @@ class Finalizing:
     async def _until_gone(self, instances: Store) -> Told:
         loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
         deadline = loop.time() + PATIENCE
-        while instances.cache.list(instances.root) or await self._any_left(instances):
+        while await self._any_left(instances):
             if loop.time() > deadline:
                 text = "could not confirm zero CustomResources remaining: context deadline exceeded"
                 return "True", "InstanceDeletionCheck", text

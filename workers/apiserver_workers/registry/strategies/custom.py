@@ -84,11 +84,14 @@ class CustomStrategy(Strategy):
 
     def _keep_all_but_status(self, new: Object, old: Object) -> None:
         """All of the object is the old one, but for its status and who manages that."""
-        managers, status = new["metadata"].get("managedFields"), new.get("status")
+        metadata = new["metadata"]
+        managers, status = metadata.get("managedFields"), new.get("status")
         has_status = "status" in new
         new.clear()
         new.update(old)
-        metadata = new["metadata"] = dict(old["metadata"])
+        metadata.clear()
+        metadata.update(old["metadata"])
+        new["metadata"] = metadata
         if managers is None:
             metadata.pop("managedFields", None)
         else:

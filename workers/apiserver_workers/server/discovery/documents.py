@@ -102,7 +102,7 @@ def build_resource_list(group: str, version: str, resources: Iterable[ResourceIn
     listed = []
     for info in resources:
         listed.append(_resource(info))
-        listed += [_subresource(info, info.subresources[name]) for name in sorted(info.subresources)]
+        listed += [_subresource(info, sub) for sub in _subresources(info)]
     # the core group's list has no apiVersion: it is older than that field
     head = {"kind": "APIResourceList", "apiVersion": "v1"} if group else {"kind": "APIResourceList"}
     return {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": listed}
@@ -123,6 +123,12 @@ def _resource(info: ResourceInfo) -> Document:
     if info.is_stored and feature_gates.enabled("StorageVersionHash"):
         entry["storageVersionHash"] = storage_version_hash(info)
     return entry
+
+
+def _subresources(info: ResourceInfo) -> list[SubresourceInfo]:
+    """In the order of their names; those of custom resources in their own."""
+    names = info.subresources if info.custom else sorted(info.subresources)
+    return [info.subresources[name] for name in names]
 
 
 def _verbs(info: ResourceInfo) -> list[str]:
@@ -220,7 +226,7 @@ def _resource_discovery(info: ResourceInfo) -> Document:
     if info.categories:
         entry["categories"] = list(info.categories)
     if info.subresources:
-        subresources = (info.subresources[name] for name in sorted(info.subresources))
+        subresources = _subresources(info)
         entry["subresources"] = [
             {
                 "subresource": sub.name,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery import codec
-from apiserver_workers.apimachinery.apply.scale import Mappings, to_parent, to_scale
-from apiserver_workers.apimachinery.errors import invalid
+from apiserver_workers.apimachinery.apply.scale import SCALE_VERSION, Mappings, to_parent, to_scale
+from apiserver_workers.apimachinery.errors import ApiError, invalid
 from apiserver_workers.apimachinery.scale_paths import ScalePaths
 from apiserver_workers.apimachinery.served_kind import APPLY_PATCH
 from apiserver_workers.apimachinery.validation.field import at_least_zero
@@ -124,9 +124,19 @@ async def patch(request: Request, served: Served) -> Response:
     seen = view.kind
     kind = patch_type(request.headers.get("content-type", ""), seen.patch_types, routed=seen.routed)
     inner = (patching.ApplyPatch if kind == APPLY_PATCH else patching.DocumentPatch)(request, view, kind)
+    if isinstance(inner, patching.ApplyPatch) and not seen.routed:
+        raise _no_version_of_its_own(inner.configuration)
     scaling = inner.context.admitted = Scaling(view, inner, inner.context.name)
     result, _ = await served.store.update(scaling, inner.context)
     return await _answer(request, view, result)
+
+
+def _no_version_of_its_own(configuration: Any) -> ApiError:
+    """What applying the Scale of a custom resource comes to: upstream's converter of the resource is asked for a Scale."""
+    metadata = (configuration.get("metadata") or {}) if isinstance(configuration, dict) else {}
+    what = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {SCALE_VERSION}, Kind=Scale"
+    why = f"request to convert CR to an invalid group/version: {SCALE_VERSION}"
+    return ApiError(500, "", f"failed to convert new object ({what}) to proper version: {why}")
 
 
 async def _answer(request: Request, view: ScaleView, stored: Readable) -> Response:
