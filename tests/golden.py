@@ -20,7 +20,7 @@ from tests.running import RunningServer
 FLOOR = Path(__file__).with_name("golden-floor.json")
 AREAS = (
     *("admission", "apply", "auth", "core", "discovery", "errors", "list-watch", "resources", "wire"),
-    *("fuzz", "fuzz-extensions", "life"),
+    *("custom", "extension", "fuzz", "fuzz-extensions", "life"),
 )
 SCENARIO_TIMEOUT = 60
 # the settings that the transcripts were recorded with

@@ -114,6 +114,10 @@ def server_config(options: CompletedOptions) -> ServerConfig:
     for field, value in values.items():
         if isinstance(value, dict):
             values[field] = tuple(f"{name}={text}" for name, text in value.items())
+    if options.admission_control_config_file:
+        from apiserver_workers.admission.configuration import load_configuration
+
+        values["admission_configuration"] = load_configuration(options.admission_control_config_file)
     certificate, key = loopback_pair()
     return ServerConfig(
         **values,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from apiserver_workers.apimachinery import codec, defaults, types
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.resources import builtin_resources
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.union import server_authorizer
 from apiserver_workers.registry.context import Context
@@ -30,11 +31,13 @@ def pod(name: str = "p", *, container: Object | None = None, metadata: Object | 
 
 
 class Cluster:
-    """Writes objects as a user would, through admission; `warnings` are those of the last write."""
+    """Writes objects as a user would, through admission; `warnings` are those of the last write, `annotations` those of the
+    last creation."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.warnings: list[str] = []
+        self.annotations: dict[str, Any] = {}
 
     async def create(
         self, resource: str, obj: Object, *, user: UserInfo = ADMIN, namespace: str = NAMESPACE, dry_run: bool = False
@@ -50,6 +53,7 @@ class Cluster:
             obj["metadata"]["namespace"] = namespace
         self.warnings = []
         context = Context(user, namespace, obj["metadata"].get("name", ""), dry_run=dry_run, warnings=self.warnings)
+        self.annotations = context.annotations
         result = await store.create(obj, context)
         await store.cache.fresh()
         return result.obj
@@ -106,6 +110,8 @@ async def run(config: ServerConfig, scenario: Scenario) -> None:
     authorizer = server_authorizer(config, backend.cache)
     await authorizer.start()
     backend.admission.initializer.authorizer = authorizer
+    kinds = tuple(backend.registry.kinds.of(info) for info in builtin_resources().values() if info.is_stored)
+    backend.admission.initializer.equivalents.served = lambda: kinds
     cluster = Cluster(backend)
     try:
         await cluster.prepare()

@@ -147,7 +147,7 @@ def test_labels_make_the_policy():
     assert (str(policy.enforce), str(policy.audit), str(policy.warn)) == (
         "baseline:latest",
         "privileged:latest",
-        "privileged:v1.25",
+        "baseline:v1.25",
     )
 
 

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.server import hooks as module
 from apiserver_workers.server.hooks import Hook, Hooks
 
@@ -137,3 +138,31 @@ def test_a_killed_workers_hooks_are_taken_over_and_what_was_done_stays_done(tmp_
             if process.pid is not None:
                 process.kill()
                 process.join()
+
+
+@pytest.mark.parametrize(
+    ("interval", "error", "ready"),
+    [
+        (0.05, ApiError(403, "Forbidden", "no"), True),
+        (0.05, ConnectionError("etcd"), False),
+        (0.0, ApiError(403, "Forbidden", "no"), False),
+    ],
+)
+def test_a_hook_that_goes_on_does_not_hold_the_server_up_when_its_writes_are_refused(tmp_path, interval, error, ready):
+    async def scenario():
+        calls = 0
+
+        async def refused() -> None:
+            nonlocal calls
+            calls += 1
+            raise error
+
+        hooks = Hooks(str(tmp_path), "core", start_id="1", hooks=[Hook("refused", refused, interval)])
+        await hooks.start()
+        await eventually(lambda: calls > module.MOST_REFUSALS + 1)
+        assert (hooks.checks() == {"refused": ""}) is ready
+        seen = calls
+        await eventually(lambda: calls > seen)
+        await hooks.stop()
+
+    asyncio.run(scenario())

@@ -205,3 +205,27 @@ def _asked(port: int, data: bytes) -> bytes:
 def _ended(process: subprocess.Popen[str]) -> bool:
     process.wait(10)
     return True
+
+
+def test_a_policy_changes_the_command_of_an_exec(cluster: Cluster) -> None:
+    api, kind = "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/exec"], "operations": ["CONNECT"]}
+    expression = (
+        "[JSONPatch{op: 'replace', path: '/command', value: ['echo', 'instead of', string(object.command[0])]}]"
+    )
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [{"name": "whoami", "expression": "object.command == ['whoami']"}],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+        "reinvocationPolicy": "Never",
+    }
+    made = [
+        {"apiVersion": api, "kind": kind, "metadata": {"name": "exec"}, "spec": spec},
+        {"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": "exec"}, "spec": {"policyName": "exec"}},
+    ]
+    cluster.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made)))
+    try:
+        assert cluster.kubectl("exec", "p", "-c", "a", "--", "whoami") == "instead of whoami\n"
+        assert cluster.kubectl("exec", "p", "-c", "a", "--", "echo", "kept") == "kept\n"
+    finally:
+        cluster.kubectl("delete", f"{kind.lower()}binding/exec", f"{kind.lower()}/exec")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from apiserver_supervisor.options.feature_gates import gate_faults
 from apiserver_supervisor.options.files import admission_configuration
 from apiserver_supervisor.options.flag import INT, STRING, STRINGS, Flag, FlagGroup
 from apiserver_supervisor.options.validators import not_negative
+from apiserver_supervisor.options.versions import component_minor
 
-# every plugin that a command line may name; those of 1.36 in their order, then those that only older releases had
+# every plugin that a command line may name: those of 1.36 in their order, and among them those that only 1.12 had
 KNOWN_PLUGINS = (
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceLifecycle",
     "NamespaceExists",
+    "SecurityContextDeny",
     "LimitPodHardAntiAffinityTopology",
     "LimitRanger",
     "ServiceAccount",
@@ -27,6 +30,8 @@ KNOWN_PLUGINS = (
     "Priority",
     "DefaultTolerationSeconds",
     "PodTolerationRestriction",
+    "DenyEscalatingExec",
+    "DenyExecOnPrivileged",
     "EventRateLimit",
     "ExtendedResourceToleration",
     "DefaultStorageClass",
@@ -53,6 +58,8 @@ KNOWN_PLUGINS = (
     "ResourceQuota",
     "AlwaysDeny",
 )
+# plugins that do not start without a configuration
+NEED_CONFIGURATION = frozenset(("EventRateLimit", "ImagePolicyWebhook"))
 
 
 def _plugins(options: Any) -> Iterator[str]:
@@ -73,6 +80,26 @@ def _plugins(options: Any) -> Iterator[str]:
         yield "--admission-control and --enable-admission-plugins/--disable-admission-plugins flags are mutually exclusive"
 
 
+def _configuration(options: Any) -> Iterator[str]:
+    """What plugins are told must make sense to them; some must be told something."""
+    path, enabled = options.admission_control_config_file, options.enable_admission_plugins
+    if not path and not NEED_CONFIGURATION & set(enabled):
+        return
+    minor = component_minor(options.emulated_version, options.kubernetes_version)
+    if list(admission_configuration("", path)) or list(_plugins(options)) or gate_faults(options.feature_gates, minor):
+        return  # told already
+    from apiserver_workers.admission.chain import unknown_plugins  # loads every plugin: only when asked for
+    from apiserver_workers.admission.configuration import configuration_faults, load_configuration
+    from apiserver_workers.apimachinery import feature_gates
+
+    feature_gates.use(options.feature_gates, minor)  # plugins may take more with a gate
+    told = load_configuration(path) if path else b""
+    disabled = options.disable_admission_plugins
+    absent = set(unknown_plugins({*enabled, *disabled}))
+    for fault in configuration_faults(told, set(enabled) - absent, set(disabled) - absent):
+        yield f"--admission-control-config-file: {fault}"
+
+
 GROUP = FlagGroup(
     "Admission",
     (
@@ -89,7 +116,6 @@ GROUP = FlagGroup(
             "",
             "Configuration of single admission plugins (AdmissionConfiguration).",
             admission_configuration,
-            missing="configurable admission plugin",
         ),
         Flag(
             "default-not-ready-toleration-seconds",
@@ -108,5 +134,5 @@ GROUP = FlagGroup(
         Flag("disable-admission-plugins", STRINGS, (), "Admission plugins taken out of the default set."),
         Flag("enable-admission-plugins", STRINGS, (), "Admission plugins added to the default set."),
     ),
-    (_plugins,),
+    (_plugins, _configuration),
 )

@@ -159,7 +159,14 @@ def _config_file(kind: str) -> Callable[[str, str], Iterator[str]]:
 audit_policy = _config_file("Policy")
 egress_selector = _config_file("EgressSelectorConfiguration")
 tracing = _config_file("TracingConfiguration")
-admission_configuration = _config_file("AdmissionConfiguration")
+
+
+def admission_configuration(name: str, value: str) -> Iterator[str]:
+    """An AdmissionConfiguration and the files that it names."""
+    if value:
+        from apiserver_workers.admission.configuration import load_configuration
+
+        yield from file_fault(name, value, load_configuration)
 
 
 def kubeconfig(name: str, value: str) -> Iterator[str]:

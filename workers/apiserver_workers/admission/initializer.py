@@ -1,13 +1,17 @@
 """What admission plugins are given: the registry with its cache, storage and options, and an authorizer.
 
 Listers are made when a plugin first asks, so that a server whose cache follows few resources can hold every plugin.
+`equivalents` knows the served versions of each resource once the server has set `equivalents.served`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import orjson
+
+from apiserver_workers.admission.versions import Equivalents
 from apiserver_workers.authorization.attributes import Authorizer
 from apiserver_workers.storage.interface import Entry, ResourceCache
 
@@ -39,14 +43,48 @@ class Lister:
         return self.cache.list(f"{self.root}{namespace}/" if namespace else self.root)
 
 
+class ForeignResource(NamedTuple):
+    """What another server says of a kind."""
+
+    plural: str
+    namespaced: bool
+
+
+class Elsewhere(Protocol):
+    """The objects that other servers of the chain serve."""
+
+    async def resource(self, api_version: str, kind: str) -> ForeignResource | None:
+        """The resource of a kind; None if nobody serves it. Raises ApiError."""
+        ...
+
+    async def read(self, api_version: str, plural: str, namespace: str, name: str, labels: str) -> list[Object]:
+        """The object of that name, if there is one; without a name those of the namespace, or of all, that a label
+        selector selects. Raises ApiError."""
+        ...
+
+
 class Initializer:
-    """Handed to each plugin. `authorizer` is set once the server has one, before its first request."""
+    """Handed to each plugin. `authorizer` is set once the server has one, before its first request, and `elsewhere` where
+    other servers have objects that policies may refer to."""
 
     authorizer: Authorizer
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.elsewhere: Elsewhere | None = None
+        self.equivalents = Equivalents()
+        # what each plugin is told by --admission-control-config-file, by the plugin's name
+        self.configuration: dict[str, Any] = orjson.loads(registry.settings.admission_configuration or b"{}")
         self._listers: dict[str, Lister] = {}
+        registry.plural_of = self.plural_of
+
+    async def plural_of(self, api_version: str, kind: str) -> str | None:
+        """The plural name of a kind that this server or another one serves, None if none does. Raises ApiError."""
+        for served in self.equivalents.served():
+            if served.info.kind == kind and served.info.group_version == api_version:
+                return served.info.resource
+        found = None if self.elsewhere is None else await self.elsewhere.resource(api_version, kind)
+        return None if found is None else found.plural
 
     def lister(self, storage_prefix: str) -> Lister:
         """The lister of `/registry/<storage_prefix>/`. Raises KeyError where the cache does not follow it."""

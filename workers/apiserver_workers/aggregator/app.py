@@ -27,6 +27,7 @@ from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.discovery.sources import DelegateDiscovery
 from apiserver_workers.server.filters.request_body import RequestBody
+from apiserver_workers.server.foreign_objects import ForeignObjects
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from apiserver_workers.server.http.file_server import FileServer
@@ -112,6 +113,9 @@ class AggregatorServer:
         await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
+        backend.admission.initializer.authorizer = self.authorizer
+        backend.admission.initializer.elsewhere = ForeignObjects(self.core)
+        backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
         self.server.install(self.resources, backend.registry)
         self._mount()
         self._add_checks()

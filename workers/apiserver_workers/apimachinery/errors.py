@@ -128,6 +128,11 @@ def unsupported_media_type(accepted: Iterable[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message)
 
 
+def method_not_supported(resource: str, group: str, verb: str) -> ApiError:
+    message = f'{verb} is not supported on resources of kind "{qualified(resource, group)}"'
+    return ApiError(405, "MethodNotAllowed", message, _details("", group, resource))
+
+
 def request_entity_too_large(message: str) -> ApiError:
     return ApiError(413, "RequestEntityTooLarge", message)
 

@@ -36,6 +36,17 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def go_syntax(value: Any) -> str:
+    """`value` as fmt's %#v prints it: map[string]interface {}{"a":1}."""
+    if isinstance(value, dict):
+        return (
+            TYPE_NAMES[dict] + "{" + ", ".join(f"{quoted(key)}:{go_syntax(value[key])}" for key in sorted(value)) + "}"
+        )
+    if isinstance(value, list):
+        return TYPE_NAMES[list] + "{" + ", ".join(map(go_syntax, value)) + "}"
+    return quoted(value) if isinstance(value, str) else "interface {}(nil)" if value is None else plain(value)
+
+
 def cannot_unmarshal(value: Any, into: str) -> str:
     """encoding/json's message for a JSON value that does not fit the Go type `into`."""
     return f"json: cannot unmarshal {JSON_NAMES[value.__class__]} into Go {into}"

@@ -16,6 +16,19 @@ def label_selector_matches(selector: Mapping[str, Any] | None, labels: Mapping[s
     return all(_holds(requirement, labels) for requirement in selector.get("matchExpressions") or ())
 
 
+def label_selector_text(selector: Mapping[str, Any]) -> str:
+    """The selector as a query says it; "" selects everything."""
+    terms = [f"{name}={value}" for name, value in (selector.get("matchLabels") or {}).items()]
+    return ",".join([*terms, *(_term(requirement) for requirement in selector.get("matchExpressions") or ())])
+
+
+def _term(requirement: Mapping[str, Any]) -> str:
+    name, operator = requirement["key"], requirement["operator"]
+    if operator in ("In", "NotIn"):
+        return f"{name} {operator.lower()} ({','.join(requirement.get('values') or ())})"
+    return str(name) if operator == "Exists" else f"!{name}"
+
+
 def _holds(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     name, operator, values = requirement["key"], requirement["operator"], requirement.get("values") or ()
     if operator == "In":

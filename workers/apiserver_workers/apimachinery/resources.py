@@ -82,6 +82,9 @@ class ResourceInfo:
     deprecated: str = ""
     removed: str = ""
     use: str = ""
+    custom: bool = False  # made by a CustomResourceDefinition
+    closing: bool = False  # ... which is being deleted
+    listed_as: str = ""  # the kind of its lists, where that is not the kind with List behind it
 
     @property
     def group_version(self) -> str:
@@ -95,7 +98,7 @@ class ResourceInfo:
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return self.listed_as or self.kind + "List"
 
     @property
     def qualified_resource(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,17 @@ class ScalePaths:
     replicas: tuple[str, ...] = ("spec", "replicas")
     status_replicas: tuple[str, ...] = ("status", "replicas")
     selector: tuple[str, ...] = ("spec", "selector")
+
+    checked: bool = True  # whether the Scale's replicas are validated apart from the object
+
+    @property
+    def mappings(self) -> Mapping[str, tuple[str, ...] | None] | None:
+        """The replicas as FieldsV1 has them in each version of the resource, by apiVersion; None where all are alike."""
+        return None
+
+    def of(self, obj: Object) -> Object:
+        """The Scale that a write starts from."""
+        return self.read(obj)
 
     @property
     def owned(self) -> tuple[str, ...]:

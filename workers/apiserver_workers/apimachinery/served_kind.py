@@ -90,6 +90,12 @@ class ServedKind:
     `go_kind` is how messages name the kind (`apps.Deployment`), `deprecation` what clients of this version are warned of.
     `as_stored` says that what lies in the storage is the object as it is served, byte for byte; `full_items` that items
     of lists have kind and apiVersion. `bodies` are the kinds of subresources that are sent something else than the object.
+    `own_store` says that validation, warnings and admission see objects in this version, whichever is stored. `read_stored`
+    brings what lies in the storage, as it was read, into shape, in place; it may raise ValueError. `routed` says that
+    upstream's router knows the kind's paths and methods, so that it refuses what it does not know; else the kind's handlers do.
+    `as_sent`: kind and apiVersion of a body are what validation judges. `from_applied` is from_document for what server-side
+    apply makes, where that is read in another way.
+    `schema` is that of a custom kind's definition, for OpenAPI; `keeps_unknown` says that nothing is pruned from its objects.
     `compiled` is what others have worked out for the kind, which goes when the kind does.
     """
 
@@ -116,9 +122,16 @@ class ServedKind:
     bodies: Mapping[str, ServedKind] = field(default_factory=dict)
 
     storage: ServedKind | None = None  # the version that is stored; None: this one
+    own_store: bool = False
+    read_stored: Callable[[Object], None] | None = None
     as_stored: bool = True
     full_items: bool = False
     deprecation: str = ""
+    routed: bool = True
+    as_sent: bool = False
+    schema: Mapping[str, Any] | None = None
+    keeps_unknown: bool = False
+    from_applied: FromDocument | None = None
     compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property

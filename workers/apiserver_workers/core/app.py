@@ -25,6 +25,7 @@ from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.endpoints.served import View
+from apiserver_workers.server.foreign_objects import ForeignObjects
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import HealthChecks, is_health_path
 from apiserver_workers.server.hooks import Hooks
@@ -51,6 +52,7 @@ class CoreServer:
         self.resources = [info for info in self.served if info.server == "core"]
         extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"), inner=True)
         self.server = GenericAPIServer(extensions.handle)
+        self.extensions = ForeignObjects(extensions)
         self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
         self.kinds = BuiltinKinds(types.model())
         self.kinds.preload(self.resources)
@@ -64,6 +66,8 @@ class CoreServer:
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
+        backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
+        backend.admission.initializer.elsewhere = self.extensions
         backend.registry.permits = Rights(self.authorizer)
         reviews = Reviews(self.authenticator, self.authorizer)
         self.tokens = token_endpoint(config, backend.registry)

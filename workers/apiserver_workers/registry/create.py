@@ -10,7 +10,8 @@ from apiserver_workers.apimachinery.names import generate_name, new_uid
 from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret, parse_revision
-from apiserver_workers.registry.result import Result, stored
+from apiserver_workers.registry.metadata import match_namespace
+from apiserver_workers.registry.result import Result
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
 from apiserver_workers.storage.interface import KeyExists, StorageError, TooLarge
@@ -29,9 +30,9 @@ METADATA_ORDER = ("name", "generateName", "namespace", "uid", "resourceVersion",
 
 async def create(store: Store, obj: Object, context: Context) -> Result:
     """Store a new object, which this changes and keeps. Raises ApiError: 409, 422, 500 or what admission says."""
+    await store.admission.admit(store.attributes(CREATE, context, obj, None))
     metadata = obj["metadata"]
     generated = bool(metadata.get("generateName")) and not metadata.get("name")
-    await store.admission.admit(store.attributes(CREATE, context, obj, None))
     for attempt in range(1, NAME_ATTEMPTS + 1):
         # Each attempt puts metadata of its own into the object.
         metadata = obj["metadata"]
@@ -74,6 +75,7 @@ async def create_prepared(store: Store, obj: Object, context: Context) -> Result
 async def before_create(store: Store, obj: Object, context: Context) -> None:
     """rest.BeforeCreate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
+    match_namespace(obj["metadata"], context.namespace)  # admission may have changed it
     drop_disabled(strategy.disabled, obj, None)
     strategy.prepare_for_create(obj, context)
     metadata = obj["metadata"]
@@ -81,7 +83,7 @@ async def before_create(store: Store, obj: Object, context: Context) -> None:
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(obj, faults)
     context.warnings += strategy.warnings_on_create(obj, context)
     strategy.canonicalize(obj)
     strategy.forget_empty(obj)
@@ -94,13 +96,13 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
     if _is_revision(given) and not context.dry_run:  # upstream's storage refuses it, which a dry run does not reach
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     key = store.key(metadata.get("namespace", ""), metadata["name"])
-    value = codec.encode(obj)
+    value = await store.encode(obj)
     try:
         if context.dry_run:
             if await store.latest(key) is not None:
                 raise KeyExists
             if not given:
-                return Result(value)
+                return Result(codec.encode(obj))
             obj["metadata"] = {**metadata, "resourceVersion": given}
             obj["metadata"] = {key: obj["metadata"][key] for key in METADATA_ORDER if key in obj["metadata"]}
             return Result(codec.encode(obj))
@@ -108,20 +110,20 @@ async def _insert(store: Store, obj: Object, context: Context) -> Result:
         try:
             revision = await store.storage.create(key, value, ttl=ttl)
         except TooLarge as error:
-            value = without_managers(obj, context, error)
+            drop_managers(obj, context, error)
+            value = await store.encode(obj)
             revision = await store.storage.create(key, value, ttl=ttl)
     except KeyExists:
         raise await _already_exists(store, key, metadata) from None
     except StorageError as error:
         raise interpret(error, store.info, "create") from error
-    return stored(value, revision)
+    return await store.written(value, revision)
 
 
-def without_managers(obj: Object, context: Context, error: TooLarge) -> bytes:
-    """An object that etcd has called too large, without its managedFields. Raises the error again if they must stay."""
+def drop_managers(obj: Object, context: Context, error: TooLarge) -> None:
+    """Take the managedFields from an object that etcd has called too large. Raises the error again if they must stay."""
     if context.applies or obj["metadata"].pop("managedFields", None) is None:
         raise error
-    return codec.encode(obj)
 
 
 def _is_revision(text: str) -> bool:

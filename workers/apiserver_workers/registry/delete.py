@@ -65,13 +65,13 @@ async def _delete(store: Store, context: Context, options: DeleteOptions) -> tup
 async def _attempt(
     store: Store, key: str, entry: Entry, context: Context, options: DeleteOptions
 ) -> tuple[Result, bool]:
-    old = entry.obj
+    old = await store.read(entry)
     metadata = copy.copy(old["metadata"])
     obj = {**old, "metadata": metadata}
     wanted = copy.copy(options)
     graceful, pending = before_delete(store, obj, wanted, context)
     if pending:
-        return _finished(store, Result(entry.body, old)), False
+        return _finished(store, store.unchanged(entry, old)), False
     finalizers = garbage_collection_finalizers(store, metadata, wanted)
     changed = set(finalizers) != set(metadata.get("finalizers") or ())
     if changed:
@@ -83,7 +83,7 @@ async def _attempt(
     if held or graceful:
         if not graceful:
             store.strategy.mark_as_deleting(obj)
-        marked = await _update(store, key, obj, entry, context)
+        marked = await _update(store, key, obj, old, entry, context)
         if held or wanted.grace_period:
             return marked, False
         # Without time to end the object goes at once, but watchers are told of both steps.
@@ -94,10 +94,10 @@ async def _attempt(
             await store.strategy.after_delete(old, context)
         return _finished(store, marked), True
     if context.dry_run:
-        return _finished(store, Result(entry.body, old)), True
+        return _finished(store, store.unchanged(entry, old)), True
     revision = await store.storage.delete(key, entry.mod_revision)
     await store.strategy.after_delete(old, context)
-    return _finished(store, Result(entry.at(revision).body, old)), True
+    return _finished(store, store.unchanged(entry.at(revision), old)), True
 
 
 def before_delete(store: Store, obj: Object, options: DeleteOptions, context: Context) -> tuple[bool, bool]:
@@ -169,17 +169,17 @@ def _later(moment: str, seconds: int) -> str:
     return (parsed + datetime.timedelta(seconds=seconds)).strftime(TIME_FORMAT)
 
 
-async def _update(store: Store, key: str, obj: Object, entry: Entry, context: Context) -> Result:
+async def _update(store: Store, key: str, obj: Object, old: Object, entry: Entry, context: Context) -> Result:
     """Store that the object is being deleted; no write if that is no news."""
     metadata = obj["metadata"]
     revision = entry.mod_revision
-    if obj == entry.obj:
-        return Result(entry.body, entry.obj)
+    if obj == old:
+        return store.unchanged(entry, old)
     metadata.pop("resourceVersion", None)
-    value = codec.encode(obj)
+    value = await store.encode(obj)
     if not context.dry_run:
         revision = await store.storage.update(key, value, revision, ttl=store.strategy.ttl(obj))
-    return stored(value, revision)
+    return await store.written(value, revision)
 
 
 def _finished(store: Store, deleted: Result) -> Result:
@@ -224,7 +224,7 @@ async def _delete_one(store: Store, entry: Entry, context: Context, options: Del
     """Delete an object of a collection; that it is gone already is no failure."""
     metadata = entry.obj["metadata"]
     one = copy.copy(context)
-    one.namespace, one.name = metadata.get("namespace", ""), metadata["name"]
+    one.namespace, one.name, one.collection = metadata.get("namespace", ""), metadata["name"], True
     try:
         await _delete(store, one, options)
     except ApiError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
@@ -15,6 +15,9 @@ from apiserver_workers.registry.strategies.base import Strategy
 from apiserver_workers.storage.factory import is_cached
 from apiserver_workers.storage.interface import Storage, WatchCache
 
+# Group, plural name, and the version of a store that is not that of the stored version.
+StoreKey = tuple[str, str, str]
+
 
 class Registry:
     """All stored resources over one storage and one watch cache.
@@ -24,6 +27,8 @@ class Registry:
     """
 
     permits: Permits | None = None  # None: nobody is asked, everything is permitted
+    # The plural name of a kind in an apiVersion, None for one that nobody serves; of all servers' kinds. Raises ApiError.
+    plural_of: Callable[[str, str], Awaitable[str | None]] | None = None
 
     def __init__(
         self,
@@ -40,12 +45,12 @@ class Registry:
         self.cache = cache
         self.settings = settings
         self.etcd_prefix = etcd_prefix
-        self._stores: dict[tuple[str, str], Store] = {}
+        self._stores: dict[StoreKey, Store] = {}
         self.admission = admission(self)
 
     def store(self, group: str, name: str) -> Store:
         """The store of a resource by its plural name: one that was added, or a built-in one. Raises KeyError."""
-        found = self._stores.get((group, name))
+        found = self._stores.get((group, name, ""))
         return found if found is not None else self.store_of(self.kinds.stored(group, name))
 
     def store_of(self, kind: ServedKind, strategy: Callable[[ServedKind, Registry], Strategy] = strategy_for) -> Store:
@@ -53,15 +58,20 @@ class Registry:
         place of a store that the resource had with another kind. Raises KeyError unless the cache follows the resource
         (WatchCache.add)."""
         group = kind.info.group
-        kind = kind.stored_kind
-        found = self._stores.get((kind.info.group, kind.info.resource))
+        kind = _kind_of_store(kind)
+        found = self._stores.get(_key(kind))
         if found is None or found.kind is not kind:
             found = self._make(kind, strategy(kind, self))
         return found if group == kind.info.group else found.seen_from(group)
 
+    def known(self, kind: ServedKind) -> ServedKind | None:
+        """The kind of the store that the resource of a stored kind has now."""
+        found = self._stores.get(_key(kind))
+        return None if found is None else found.kind
+
     def _make(self, kind: ServedKind, strategy: Strategy) -> Store:
         info = kind.info
-        made = self._stores[info.group, info.resource] = Store(
+        made = self._stores[_key(kind)] = Store(
             kind,
             storage=self.storage.of(f"{self.etcd_prefix}/{info.storage_prefix}/"),
             cache=self.cache.resource(info.storage_prefix),
@@ -74,11 +84,21 @@ class Registry:
 
     def resources(self) -> list[ResourceInfo]:
         """The resources that have a store, in the stored version."""
-        return [store.info for store in self._stores.values()]
+        return [store.info for (_, _, version), store in self._stores.items() if not version]
 
     def forget(self, kind: ServedKind) -> None:
         """Let go of the store of a kind that is served no more; a newer store of the same resource stays."""
-        kind = kind.stored_kind
-        name = kind.info.group, kind.info.resource
+        kind = _kind_of_store(kind)
+        name = _key(kind)
         if name in self._stores and self._stores[name].kind is kind:
             del self._stores[name]
+
+
+def _kind_of_store(kind: ServedKind) -> ServedKind:
+    """The kind of the objects of the store behind a served kind."""
+    return kind if kind.own_store else kind.stored_kind
+
+
+def _key(kind: ServedKind) -> StoreKey:
+    info = kind.info
+    return info.group, info.resource, info.version if kind.storage is not None else ""

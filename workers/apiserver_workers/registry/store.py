@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
-from apiserver_workers.apimachinery import errors
+import orjson
+
+from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.validation.field import shown
@@ -21,9 +24,10 @@ from apiserver_workers.registry import list as listing
 from apiserver_workers.registry import modify as modifying
 from apiserver_workers.registry import update as updating
 from apiserver_workers.registry import watch as watching
-from apiserver_workers.registry.attributes import Admission, Attributes
+from apiserver_workers.registry.attributes import CREATE, UPDATE, Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
+from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.base import Strategy
 from apiserver_workers.storage.interface import (
     Dropped,
@@ -36,6 +40,8 @@ from apiserver_workers.storage.interface import (
 )
 
 DOTS = (".", "..")
+# The options that admission sees: a PUT or a patch that creates has CreateOptions, a patch that changes UpdateOptions.
+OPTIONS_OF = {CREATE: "CreateOptions", UPDATE: "UpdateOptions"}
 
 
 class Store:
@@ -64,8 +70,10 @@ class Store:
         self.strategy = strategy
         self.admission = admission
         self.cached = cached
+        self.as_stored = kind.as_stored
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
+        self._namespaces = info.storage_prefix == "namespaces"
         self._watches: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._ended = False
 
@@ -77,6 +85,27 @@ class Store:
     delete = deletion.delete
     delete_collection = deletion.delete_collection
     watch = watching.watch
+
+    async def read(self, entry: Entry) -> dict[str, Any]:
+        """The object of an entry in this store's version; it is shared: never change it. Raises ApiError."""
+        return entry.obj if self.as_stored else await self.kind.outward(entry.obj)
+
+    async def encode(self, obj: dict[str, Any]) -> bytes:
+        """What is put into the storage for an object of this store's version. Raises ApiError."""
+        return codec.encode(obj if self.as_stored else await self.kind.inward(obj))
+
+    async def written(self, value: bytes, revision: int) -> Result:
+        """What answers the write of an object, which was stored as `value`: it is read again where it was converted."""
+        if self.as_stored:
+            return stored(value, revision)
+        obj = orjson.loads(value)
+        if self.kind.read_stored is not None:
+            self.kind.read_stored(obj)
+        return stored(codec.encode(await self.kind.outward(obj)), revision)
+
+    def unchanged(self, entry: Entry, obj: dict[str, Any]) -> Result:
+        """What answers a write that changed nothing; `obj` is what was read of the entry."""
+        return Result(entry.body if self.as_stored else codec.encode(obj), obj)
 
     def seen_from(self, group: str) -> Store:
         """The same store for requests of another group, which errors name."""
@@ -134,6 +163,11 @@ class Store:
             return False
         return True
 
+    def invalid(self, obj: dict[str, Any], faults: Sequence[errors.FieldError]) -> ApiError:
+        """422 for an object, which says itself of what kind it is where its kind is judged by validation."""
+        kind = obj.get("kind", "") if self.kind.as_sent else self.info.kind
+        return errors.invalid(kind, self.info.group, obj["metadata"].get("name", ""), faults)
+
     def not_found(self, name: str) -> ApiError:
         return errors.not_found(self.info.resource, self.group, name)
 
@@ -143,21 +177,31 @@ class Store:
     def attributes(
         self, operation: str, context: Context, obj: dict[str, Any] | None, old: dict[str, Any] | None
     ) -> Attributes:
-        """What admission sees of this write."""
+        """What admission sees of this write. A namespace lies in itself."""
+        name = "" if context.collection else context.name
         return Attributes(
             operation,
             self.kind,
             context.kind or self.kind,
             context.subresource,
-            context.namespace,
-            context.name,
+            name if self._namespaces else context.namespace,
+            name,
             obj,
             old,
             context.user,
             context.dry_run,
-            context.options,
+            options_of(operation, context.options),
             context.warnings,
+            context.annotations,
         )
+
+
+def options_of(operation: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The request's options as admission sees them (patchToUpdateOptions, updateToCreateOptions and so on)."""
+    wanted = OPTIONS_OF.get(operation)
+    if wanted is None or not options or options.get("kind") == wanted:
+        return options
+    return {**{field: value for field, value in options.items() if field != "force"}, "kind": wanted}
 
 
 def _no_path_segment(namespace: str, name: str) -> ApiError:

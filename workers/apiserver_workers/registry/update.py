@@ -14,8 +14,9 @@ from apiserver_workers.apimachinery import codec, errors
 from apiserver_workers.apimachinery.errors import ApiError, FieldError
 from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.context import Context
-from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields, without_managers
+from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, drop_managers, fill_system_fields
 from apiserver_workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
 from apiserver_workers.storage.interface import Entry, Mismatch, StorageError, TooLarge
@@ -76,22 +77,22 @@ async def _attempt(
     store: Store, key: str, current: Current, transform: Transform, context: Context, allow_create: bool, uid: str
 ) -> tuple[Result, bool]:
     entry = current.entry
-    old = entry.obj if entry is not None else None
+    old = await store.read(entry) if entry is not None else None
     if uid:
         _check_uid(store, key, old, uid, context.name)
     if old is None or entry is None:
         return await _create(store, transform, context, allow_create), True
     new = await transform(old)
-    await store.admission.admit(store.attributes(UPDATE, context, new, old))
+    new = await _admit(store, new, old, context)
     _check_version(store, new, entry)
     finish = await store.strategy.begin_update(new, old, context)
     done = False
     try:
         await before_update(store, new, old, context)
-        await store.admission.validate(store.attributes(UPDATE, context, new, old))
+        await _validate(store, new, old, context)
         if _loses_last_finalizer(store, new, old):
             return await _remove(store, key, new, entry, context), False
-        result = await _write(store, key, new, current, context)
+        result = await _write(store, key, new, old, current, context)
         done = not context.dry_run
     finally:
         if finish is not None:
@@ -99,6 +100,24 @@ async def _attempt(
     if done:
         await store.strategy.after_update(new, old, context)
     return result, False
+
+
+async def _admit(store: Store, new: Object, old: Object, context: Context) -> Object:
+    """The object as mutating admission leaves it."""
+    view = context.admitted
+    if view is None:
+        await store.admission.admit(store.attributes(UPDATE, context, new, old))
+        return new
+    shown = await view.show(new)
+    await store.admission.admit(store.attributes(UPDATE, context, shown, await view.show(old)))
+    return await view.carry(shown, new)
+
+
+async def _validate(store: Store, new: Object, old: Object, context: Context) -> None:
+    view = context.admitted
+    if view is not None:
+        new, old = await view.show(new), await view.show(old)
+    await store.admission.validate(store.attributes(UPDATE, context, new, old))
 
 
 async def _create(store: Store, transform: Transform, context: Context, allow_create: bool) -> Result:
@@ -147,6 +166,7 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     """rest.BeforeUpdate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
     metadata, before = new["metadata"], old["metadata"]
+    match_namespace(metadata, context.namespace)  # admission may have changed it
     if "generation" in before:
         metadata["generation"] = before["generation"]
     else:
@@ -165,33 +185,34 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     if not isinstance(faults, list):
         faults = await faults
     if faults:
-        raise errors.invalid(store.info.kind, store.info.group, metadata.get("name", ""), faults)
+        raise store.invalid(new, faults)
     context.warnings += strategy.warnings_on_update(new, old, context)
     strategy.canonicalize(new)
     strategy.forget_empty(new)
     new["metadata"] = {key: metadata[key] for key in METADATA_ORDER if key in metadata}
 
 
-async def _write(store: Store, key: str, new: Object, current: Current, context: Context) -> Result:
+async def _write(store: Store, key: str, new: Object, old: Object, current: Current, context: Context) -> Result:
     """Compare-and-swap; an update that changes nothing writes nothing."""
     entry = current.entry
     assert entry is not None
     metadata = new["metadata"]
     metadata.pop("resourceVersion", None)
-    value = codec.encode(new)
-    if (value == entry.value or _same(new, entry.obj)) and not store.storage.stale(entry):
+    value = await store.encode(new)
+    if (value == entry.value or _same(new, old)) and not store.storage.stale(entry):
         if not current.newest and not unchanged(latest := await store.latest(key), entry):
             raise Mismatch(latest)
-        return Result(entry.body, entry.obj)
+        return store.unchanged(entry, old)
     if context.dry_run:
-        return stored(value, entry.mod_revision)
+        return await store.written(value, entry.mod_revision)
     ttl = store.strategy.ttl(new)
     try:
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
     except TooLarge as error:
-        value = without_managers(new, context, error)
+        drop_managers(new, context, error)
+        value = await store.encode(new)
         revision = await store.storage.update(key, value, entry.mod_revision, ttl=ttl)
-    return stored(value, revision)
+    return await store.written(value, revision)
 
 
 def unchanged(latest: Entry | None, entry: Entry | None) -> bool:

@@ -122,6 +122,8 @@ class ServerConfig:
     # admission
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    admission_configuration: bytes = b""  # JSON: what single plugins are told, by their names
+    enable_aggregator_routing: bool = False
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
     allow_privileged: bool = False

@@ -1,13 +1,13 @@
 """Configuration files of Kubernetes' kinds, such as AuthenticationConfiguration: read strictly, by a table of fields.
 
-A shape is a type (str, bool, float for a duration), a list of one shape, or a dict of shapes by field name. What a
-file leaves out is left out of the result.
+A shape is a type (str, bool, float for a duration, object for anything), a list of one shape, or a dict of shapes by
+field name. What a file leaves out is left out of the result.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -23,20 +23,31 @@ DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 def decode_config(content: bytes, *, group: str, versions: Sequence[str], kind: str, shape: Shape) -> dict[str, Any]:
     """The document, YAML or JSON. Raises ValueError that says what is wrong with it, but not what stands in it."""
+    document = load_document(content)
+    if document is None:
+        raise ValueError("empty config data")
+    return decode_document(document, {f"{group}/{version}": kind for version in versions}, shape)
+
+
+def load_document(content: bytes) -> Any:
+    """What YAML or JSON says. Raises ValueError that says what is wrong with it, but not what stands in it."""
     try:
-        document = yaml.load(content, _UniqueKeys)
+        return yaml.load(content, _UniqueKeys)
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "") or "no YAML"
         raise ValueError(f"line {mark.line + 1}: {problem}" if mark else problem) from None
-    if document is None:
-        raise ValueError("empty config data")
+
+
+def decode_document(document: Any, kinds: Mapping[str, str], shape: Shape) -> dict[str, Any]:
+    """The document as an object of one of `kinds`, by apiVersion. Raises ValueError."""
     if not isinstance(document, dict):
         raise ValueError("not an object")
-    api_version = document.get("apiVersion")
-    if document.get("kind") != kind or api_version not in [f"{group}/{version}" for version in versions]:
-        wanted = " or ".join(f"{group}/{version}" for version in versions)
+    kind, api_version = document.get("kind"), document.get("apiVersion")
+    if kinds.get(api_version or "") != kind or kind is None:
+        wanted = " or ".join(kinds)
+        expected = " or ".join(dict.fromkeys(kinds.values()))
         raise ValueError(
-            f"expected kind {kind} of {wanted}, got kind {document.get('kind')!r} of {api_version!r}".replace("'", '"')
+            f"expected kind {expected} of {wanted}, got kind {kind!r} of {api_version!r}".replace("'", '"')
         )
     faults: list[str] = []
     found = _decode(document, {"apiVersion": str, "kind": str, **shape}, "", faults)
@@ -64,6 +75,8 @@ def _decode(value: Any, shape: Shape, path: str, faults: list[str]) -> Any:
         if not isinstance(value, list):
             return _mismatch(path, "array", faults)
         return [_decode(item, shape[0], f"{path}[{index}]", faults) for index, item in enumerate(value)]
+    if shape is object:
+        return value
     if shape is float:
         seconds = parse_duration(value) if isinstance(value, str) else None
         return _mismatch(path, NAMES[float], faults) if seconds is None else seconds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.errors import ApiError, internal_error, method_not_supported, not_found
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.registry import Registry
@@ -74,7 +74,11 @@ class GenericAPIServer:
         view, routes = mounted.view, mounted.routes
         route = routes.get((info.subresource, info.verb))
         if route is None or not _fits(view.info, info, request.method):
-            raise _refusal(request, view.kind, routes, info)
+            if view.kind.routed:
+                raise _refusal(request, view.kind, routes, info)
+            if not _is_in_scope(view.info, info):
+                return await self.delegate(request)
+            route = _unrouted(request, view, routes, info)
         if view.kind.deprecation:
             warn(request, view.kind, info)
         if view.json_only:
@@ -94,7 +98,7 @@ class GenericAPIServer:
         """Nothing is mounted there: the next server, unless the path lies in a group that is this server's own."""
         parts = request.path.split("/", 3)
         group = "" if parts[1] == "api" else parts[2] if len(parts) > 2 and parts[1] == "apis" else None
-        if group is not None and group in self.resources.groups:
+        if group is not None and group in self.resources.routed_groups:
             raise resource_not_found()
         return await self.delegate(request)
 
@@ -138,6 +142,27 @@ def _refusal(
         details = {"group": resource.group, "kind": resource.resource}
         return ApiError(405, "MethodNotAllowed", message, {key: value for key, value in details.items() if value})
     return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def _is_in_scope(resource: ResourceInfo, info: RequestInfo) -> bool:
+    """Whether a request for a custom resource is one for its scope; all namespaces may be read together."""
+    across = not info.namespace and info.verb in ALL_NAMESPACES_VERBS
+    return across or bool(info.namespace) is resource.namespaced
+
+
+def _unrouted(request: Request, view: View, routes: Mapping[tuple[str, str], Route], info: RequestInfo) -> Route:
+    """The handler of a request for a custom resource that no route has, as upstream's crdHandler finds it. Raises ApiError."""
+    resource = view.info
+    if info.subresource and not any(subresource == info.subresource for subresource, _ in routes):
+        warn(request, view.kind, info)
+    if info.subresource and not any(subresource == info.subresource for subresource, _ in routes):
+        raise not_found(resource.resource, resource.group, info.name)
+    route = routes.get((info.subresource, info.verb))
+    if route is None:
+        raise method_not_supported(resource.resource, resource.group, info.verb)
+    if not info.name and info.verb not in COLLECTION_VERBS:
+        raise internal_error("name must be provided")
+    return route
 
 
 def resource_not_found() -> ApiError:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LOCK_INTERVAL = 0.5
 FIRST_RETRY, LAST_RETRY = 0.1, 10.0
 NOT_FINISHED = "not finished"
+MOST_REFUSALS = 3  # of a hook that goes on: then the server is ready without it
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,6 +35,10 @@ class Hook:
 
     It starts when the hooks named in `after` have succeeded. `run` must bear being run again at any time. `pause` waits
     for the next run, for the interval at most; a hook that follows objects waits for their next change.
+
+    Of a hook that goes on, the first success is not waited for if its writes are refused (ApiError) again and again: a
+    policy or a webhook that refuses what the server writes for itself must not keep it from being ready, or nobody could
+    mend it any more. Upstream such hooks are controllers in the background.
     """
 
     name: str
@@ -125,13 +130,17 @@ class Hooks:
 
     async def _until_success(self, hook: Hook) -> None:
         delay = FIRST_RETRY
+        refusals = 0
         while True:
             try:
                 await hook.run()
             except Exception as error:
+                refusals += isinstance(error, ApiError)
                 traceback = delay == FIRST_RETRY and not isinstance(error, ApiError | StorageError)
                 log.warning("post-start hook %s failed, trying again: %s", hook.name, error, exc_info=traceback)
-                if hook.name in self._problems:
+                if hook.interval and refusals >= MOST_REFUSALS:
+                    self._record_success(hook)
+                elif hook.name in self._problems:
                     self._problems[hook.name] = str(error) or type(error).__name__
                     self._write_state()
             else:

@@ -38,13 +38,14 @@ def mounted_store(kind: ServedKind, store: Store) -> Mounted:
 class ResourceSet:
     """Resources by group, version and plural name, in the order in which discovery shows them."""
 
-    __slots__ = ("_mounted", "groups", "infos", "kinds", "stores")
+    __slots__ = ("_mounted", "groups", "infos", "kinds", "routed_groups", "stores")
 
     def __init__(self, mounted: Iterable[Mounted] = ()) -> None:
         """Of several with the same names the last one counts."""
         self._mounted: dict[Key, Mounted] = {key_of(one.view.info): one for one in mounted}
         self.groups = frozenset(group for group, _, _ in self._mounted)
         self.infos = tuple(one.view.info for one in self)
+        self.routed_groups = frozenset(one.view.info.group for one in self if one.view.kind.routed)
         self.kinds = tuple(one.view.kind for one in self)
         # versions of one resource share their store
         self.stores = frozenset(one.store for one in self if one.store is not None)

@@ -20,6 +20,8 @@ from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.resource_set import Mounted, mounted_store
 from apiserver_workers.storage.entry_map import as_body, as_item
 
+AT_ONCE = 8  # resources whose caches are loaded together
+
 StrategyFactory = Callable[[ServedKind, Registry], Strategy]
 
 
@@ -42,21 +44,49 @@ class Surface:
         async with self._changing:
             server = self._server
             before = server.resources.stores
-            mounted = [await self._mount(kind, strategy) for kind in add]
+            coming = list(add)
+            await self._follow_all(coming)
+            mounted = [self._mount(kind, strategy) for kind in coming]
             server.resources = server.resources.without(remove).having(mounted)
             after = server.resources.stores
             for store in before - after:
                 await self._let_go(store, after)
 
-    async def _mount(self, kind: ServedKind, strategy: StrategyFactory) -> Mounted:
+    async def _follow_all(self, kinds: Iterable[ServedKind]) -> None:
+        """Have the caches of the kinds, some at a time: each begins with a list."""
+        waiting = iter({kind.stored_kind: None for kind in kinds})
+
+        async def follow() -> None:
+            for stored in waiting:
+                await self._follow(stored)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(follow())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def _mount(self, kind: ServedKind, strategy: StrategyFactory) -> Mounted:
         stored = kind.stored_kind
-        await self._registry.cache.add(stored.info.storage_prefix, render=as_body if kind.full_items else as_item)
+        if kind.own_store:
+            self._registry.store_of(stored, strategy)  # the server itself works with what is stored
         return mounted_store(kind, self._registry.store_of(kind, strategy))
+
+    async def _follow(self, stored: ServedKind) -> None:
+        """Have the cache of a kind that is stored. What is read otherwise than before is loaded again."""
+        registry, prefix = self._registry, stored.info.storage_prefix
+        render = as_body if stored.full_items else as_item
+        known = registry.known(stored)
+        if stored.read_stored is not None and known is not stored:
+            registry.storage.shape(f"{registry.etcd_prefix}/{prefix}/", stored.read_stored)
+        await registry.cache.add(prefix, render=render, anew=stored.read_stored is not None and known is not stored)
 
     async def _let_go(self, store: Store, others: Set[Store]) -> None:
         store.end()
         self._registry.forget(store.kind)
         prefix = store.info.storage_prefix
         if all(other.info.storage_prefix != prefix for other in others):
+            self._registry.forget(store.kind.stored_kind)
             await self._registry.cache.drop(prefix)
             self._registry.storage.forget(store.root)

@@ -32,7 +32,7 @@ class TaggedDocument:
         try:
             async with asyncio.timeout(TIMEOUT):
                 response = await self._target.ask(message, method="GET")
-                headers, body = await _whole(response)
+                headers, body = await whole_answer(response)
         except TimeoutError:
             raise service_unavailable("a server behind this one does not answer") from None
         if response.status == 304:
@@ -59,7 +59,7 @@ class _Collector:
             self.done.set_result(complete)
 
 
-async def _whole(response: Response) -> tuple[dict[str, str], bytes]:
+async def whole_answer(response: Response) -> tuple[dict[str, str], bytes]:
     """The headers, in lower case, and the body of an answer whose length was told. Raises ApiError 503."""
     head, _, body = response.wire.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")[1:]

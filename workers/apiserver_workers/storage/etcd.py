@@ -37,6 +37,7 @@ from apiserver_workers.storage.interface import (
     KeyExists,
     Listing,
     Mismatch,
+    Shape,
     StorageError,
     Unavailable,
 )
@@ -107,6 +108,10 @@ class EtcdStorage:
     def stale(self, entry: Entry) -> bool:
         """Whether the entry lies in etcd otherwise than it would be written now. Raises Unreadable."""
         return isinstance(entry, JSONEntry) and self.formats.stale(entry)
+
+    def shape(self, prefix: str, shape: Shape) -> None:
+        """Bring what is read below a resource's prefix into shape from now on."""
+        self.formats.shape(prefix, shape)
 
     def forget(self, prefix: str) -> None:
         """Nothing lies below this prefix that is served any more."""

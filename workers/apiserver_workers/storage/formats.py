@@ -20,7 +20,7 @@ from apiserver_workers.apimachinery.resources import SERVED_BY, catalogue
 from apiserver_workers.storage import serializer
 from apiserver_workers.storage.encryption.transformers import ENCRYPTED, IDENTITY, TransformError, Transformers
 from apiserver_workers.storage.entry import Form, JSONEntry, StoredEntry
-from apiserver_workers.storage.interface import StorageError
+from apiserver_workers.storage.interface import Shape, StorageError
 from apiserver_workers.storage.serializer import JSON
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,9 @@ def _size(key: tuple[str, bytes], kept: tuple[bytes, Form]) -> int:
     return size_of(key) + len(kept[0])
 
 
+UNSHAPED = "unshaped"  # in the place of a version: what lies in etcd is not as it would be written
+
+
 class Format:
     """One resource's. `api_version` is that of its objects in memory, "" if any will do; `stored_version` in etcd."""
 
@@ -75,6 +78,7 @@ class Format:
         self.api_version = api_version
         self.stored_version = stored_version or api_version
         self.media_type = media_type
+        self.shape: Shape | None = None
         self._head = b'{"kind":"%b","apiVersion":"%b",' % (kind.encode(), api_version.encode()) if api_version else b"{"
         self._written: Kept[tuple[str, bytes], tuple[bytes, Form]] = Kept(
             size=_size, longest=LONGEST, room=ROOM, expansion=1
@@ -84,7 +88,13 @@ class Format:
     def encrypt_by(self, transformers: Transformers) -> None:
         """Use these from now on."""
         self.encryption = transformers
-        self._plain = self._head if transformers.read_plain else b""  # how a value begins that needs no reading
+        # how a value begins that needs no reading
+        self._plain = self._head if transformers.read_plain and self.shape is None else b""
+
+    def shape_by(self, shape: Shape) -> None:
+        """Bring what is read into shape by this from now on."""
+        self.shape = shape
+        self.encrypt_by(self.encryption)
 
     @property
     def wanted(self) -> Form:
@@ -122,6 +132,8 @@ class Format:
             data, name = self.encryption.decrypt(stored, key.encode())
             self._count("from_storage", name)
             media_type = serializer.recognise(data)
+            if self.shape is not None:
+                return self._shaped(data, media_type, name)
             if data.startswith(self._head):
                 return data, (name, JSON, self.api_version)
             obj = serializer.parse(data, media_type)
@@ -134,6 +146,17 @@ class Format:
                 self._count("from_storage", stored, "Unknown")
             log.error("the value at %s cannot be read: %s", key, type(error).__name__)
             raise unreadable(key, error) from error
+
+    def _shaped(self, data: bytes, media_type: str, name: bytes) -> tuple[bytes, Form]:
+        """A value in its shape. What was in it already lies in etcd as it would be written now."""
+        assert self.shape is not None
+        obj = serializer.parse(data, media_type)
+        before = serializer.parse(data, media_type)
+        self.shape(obj)
+        if obj != before or media_type != JSON:
+            return codec.encode(obj), (name, media_type, UNSHAPED)
+        plain = self.encryption.is_identity and name == self.encryption.name
+        return data, None if plain else (name, JSON, self.api_version)
 
     def _count(self, direction: str, name: bytes, status: str = "OK") -> None:
         """Count a transformation by the provider that `name` begins with; plain data are not transformed."""
@@ -201,6 +224,10 @@ class Formats:
             if found is None:
                 found = self._unknown(folder, key[start:first])
         return found
+
+    def shape(self, prefix: str, shape: Shape) -> None:
+        """Bring what is read below a resource's prefix into shape."""
+        self.of(prefix).shape_by(shape)
 
     def forget(self, prefix: str) -> None:
         """Drop the format of a resource that is not built in; what is read there later gets one again."""

@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+# Brings an object that was read into the shape that its readers expect, in place. Raises ValueError or DecodeError.
+Shape = Callable[[dict[str, Any]], None]
+
 
 class Entry(Protocol):
     """One stored object at one revision. Shared by all readers: never change `obj`."""
@@ -146,6 +149,10 @@ class Storage(Protocol):
         nothing must write."""
         ...
 
+    def shape(self, prefix: str, shape: Shape) -> None:
+        """Bring what is read below a resource's prefix into shape from now on: what lies in etcd otherwise is stale."""
+        ...
+
     def forget(self, prefix: str) -> None:
         """Nothing lies below this prefix that is served any more."""
         ...
@@ -188,8 +195,11 @@ class SlowWatcher(StorageError):
 class ResourceCache(Protocol):
     """One resource's objects (all keys below one resource prefix) in this worker's memory.
 
-    A `key_prefix` that ends in `/` stands for everything below it, any other for that key alone.
+    A `key_prefix` that ends in `/` stands for everything below it, any other for that key alone. `changes` is another
+    number whenever the entries are others, so that what was made of them can be kept.
     """
+
+    changes: int
 
     @property
     def revision(self) -> int:
@@ -232,8 +242,9 @@ class WatchCache(Protocol):
         """The cache of `/registry/<storage_prefix>/`. Raises KeyError for a resource that is not followed."""
         ...
 
-    async def add(self, storage_prefix: str, *, render: Render = ...) -> ResourceCache:
-        """Follow one more resource; returns when it is loaded. `render` is what lists show of an entry."""
+    async def add(self, storage_prefix: str, *, render: Render = ..., anew: bool = False) -> ResourceCache:
+        """Follow one more resource; returns when it is loaded. `render` is what lists show of an entry. `anew`: load it
+        again if it is followed already."""
         ...
 
     async def drop(self, storage_prefix: str) -> None:

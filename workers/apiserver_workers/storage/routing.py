@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from apiserver_workers.storage.etcd import EtcdStorage
-from apiserver_workers.storage.interface import Entry, Event, Listing
+from apiserver_workers.storage.interface import Entry, Event, Listing, Shape
 
 
 class RoutedStorage:
@@ -42,6 +42,9 @@ class RoutedStorage:
 
     def stale(self, entry: Entry) -> bool:
         return self.default.stale(entry)
+
+    def shape(self, prefix: str, shape: Shape) -> None:
+        self.of(prefix).shape(prefix, shape)
 
     def forget(self, prefix: str) -> None:
         self.of(prefix).forget(prefix)

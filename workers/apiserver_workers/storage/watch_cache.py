@@ -81,10 +81,13 @@ class EtcdWatchCache:
         """The cache of `/registry/<storage_prefix>/`. Raises KeyError for a resource that this cache does not follow."""
         return self._resources[_folder(storage_prefix)]
 
-    async def add(self, storage_prefix: str, *, render: Render = as_item) -> EtcdResourceCache:
+    async def add(self, storage_prefix: str, *, render: Render = as_item, anew: bool = False) -> EtcdResourceCache:
         """Follow one more resource; returns when it is loaded. Its lists show entries as `render` says (as_body: with
-        their kind)."""
+        their kind). `anew`: one that is followed already is loaded again, because what is read of it has another shape;
+        until that is done readers have what there was."""
         folder = _folder(storage_prefix)
+        if anew and folder in self._own:
+            return await self._replace(storage_prefix, render)
         if folder not in self._resources:
             reflector = self._follow(storage_prefix, render)
             try:
@@ -93,6 +96,17 @@ class EtcdWatchCache:
                 await self.drop(storage_prefix)
                 raise
         return self._resources[folder]
+
+    async def _replace(self, storage_prefix: str, render: Render) -> EtcdResourceCache:
+        folder = _folder(storage_prefix)
+        reflector = self._reflector(PrefixReflector(self._storage.of(self._root + folder), self._root + folder))
+        reflector.sink = resource = self._cache(folder, reflector, render)
+        await reflector.start()
+        before, old = self._resources[folder], self._own[folder]
+        self._resources[folder], self._own[folder] = resource, reflector
+        before.end_watches(Dropped())
+        await old.stop()
+        return resource
 
     async def drop(self, storage_prefix: str) -> None:
         """Follow a resource no more and forget its objects; its watches end."""

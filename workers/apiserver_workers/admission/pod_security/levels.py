@@ -14,6 +14,7 @@ LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)  # each stricter than the one before
 PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")
 LATEST = 1 << 30  # above every minor version
+WRONG_LEVEL, WRONG_VERSION = f"must be one of {', '.join(LEVELS)}", 'must be "latest" or "v1.x"'
 _VERSION = re.compile(r"v1\.(0|[1-9][0-9]*)")
 
 
@@ -38,28 +39,43 @@ class Policy(NamedTuple):
 UNRESTRICTED = Policy(LevelVersion(), LevelVersion(), LevelVersion())
 
 
-def policy_of(labels: Mapping[str, str] | None) -> tuple[Policy, Errors]:
+def policy_of(labels: Mapping[str, str] | None, defaults: Policy = UNRESTRICTED) -> tuple[Policy, Errors]:
     """The policy that the labels ask for, and what is wrong with them. What does not parse is restricted where it
-    enforces, privileged elsewhere, and the latest version.
+    enforces, privileged elsewhere, and the latest version. `defaults` count where a label is not there.
     """
     if not labels:
-        return UNRESTRICTED, []
+        return defaults, []
     errors: Errors = []
-    found = [_mode(labels, mode, errors) for mode in MODES]
-    return Policy(*found), errors
+    found = [_mode(labels, mode, default, errors) for mode, default in zip(MODES, defaults, strict=True)]
+    policy = Policy(*found)
+    enforce, warn = policy.enforce, policy.warn
+    explicit = labels.get(PREFIX + "enforce") in LEVELS and PREFIX + "warn" not in labels
+    if explicit and LEVELS.index(enforce.level) > LEVELS.index(warn.level):
+        # whoever enforces a level wants to hear of what it will refuse, too
+        minor = warn.minor if PREFIX + "warn-version" in labels else enforce.minor
+        policy = policy._replace(warn=LevelVersion(enforce.level, minor))
+    return policy, errors
 
 
-def _mode(labels: Mapping[str, str], mode: str, errors: Errors) -> LevelVersion:
-    level = labels.get(PREFIX + mode, PRIVILEGED)
+def _mode(labels: Mapping[str, str], mode: str, default: LevelVersion, errors: Errors) -> LevelVersion:
+    given, asked = labels.get(PREFIX + mode), labels.get(f"{PREFIX}{mode}-version")
+    if given is None and asked is None:
+        return default
+    level = default.level if given is None else given
     if level not in LEVELS:
-        why = f"must be one of {', '.join(LEVELS)}"
-        errors.append(invalid(key("metadata.labels", PREFIX + mode), level, why))
+        errors.append(invalid(key("metadata.labels", PREFIX + mode), level, WRONG_LEVEL))
         level = RESTRICTED if mode == "enforce" else PRIVILEGED
-    version = labels.get(f"{PREFIX}{mode}-version", "latest")
+    if asked is None:
+        return LevelVersion(level, default.minor)
+    minor = minor_of(asked)
+    if minor is None:
+        errors.append(invalid(key("metadata.labels", f"{PREFIX}{mode}-version"), asked, WRONG_VERSION))
+    return LevelVersion(level, LATEST if minor is None else minor)
+
+
+def minor_of(version: str) -> int | None:
+    """The minor version of `v1.x`, or that of `latest`; None for anything else."""
     if version == "latest":
-        return LevelVersion(level, LATEST)
+        return LATEST
     match = _VERSION.fullmatch(version)
-    if match is None:
-        errors.append(invalid(key("metadata.labels", f"{PREFIX}{mode}-version"), version, 'must be "latest" or "v1.x"'))
-        return LevelVersion(level, LATEST)
-    return LevelVersion(level, whole(match[1]))
+    return None if match is None else whole(match[1])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from apiserver_workers.admission.plugin import PODS, Object, Plugin, forbidden
+from apiserver_workers.admission.pod_security.configuration import Configuration, parse
 from apiserver_workers.admission.pod_security.evaluation import details, evaluate, reasons
 from apiserver_workers.admission.pod_security.levels import (
     LEVELS,
+    PREFIX,
     PRIVILEGED,
     UNRESTRICTED,
     LevelVersion,
@@ -42,43 +45,80 @@ class PodSecurity(Plugin):
         expected = POD_SUBRESOURCES if (group, resource) == PODS else ("",)
         return operation in cls.operations and (group, resource) in cls.resources and subresource in expected
 
+    config: Configuration
+
+    @classmethod
+    def configured(cls, given: Any) -> Configuration:
+        return parse(given)
+
     def validate(self, attributes: Attributes) -> None:
         kind = (attributes.info.group, attributes.info.resource)
         if kind == NAMESPACES:
             self._namespace(attributes)
             return
+        if exempt := self._exempt(attributes):
+            attributes.annotate(PREFIX + "exempt", exempt)
+            return
         namespace = self.lister("namespaces").get(attributes.namespace)
         labels = namespace["metadata"].get("labels") if namespace else None
-        policy, _ = policy_of(labels)
+        policy, _ = policy_of(labels, self.config.defaults)
         if policy == UNRESTRICTED:
+            attributes.annotate(PREFIX + "enforce-policy", str(policy.enforce))
             return
         assert attributes.obj is not None
         if kind == PODS:
             if attributes.old_obj is None or _is_significant(attributes.obj, attributes.old_obj):
-                _evaluate(attributes, policy, attributes.obj, enforce=True)
+                self._evaluate(attributes, policy, attributes.obj, enforce=True)
         elif template := _template(attributes.obj, POD_TEMPLATES[kind]):
-            _evaluate(attributes, policy, template, enforce=False)
+            self._evaluate(attributes, policy, template, enforce=False)
+
+    def _exempt(self, attributes: Attributes) -> str:
+        """What exempts a request from all policies, "" if nothing does."""
+        if attributes.namespace in self.config.namespaces:
+            return "namespace"
+        return "user" if attributes.user.name in self.config.users else ""
+
+    def _evaluate(self, attributes: Attributes, policy: Policy, pod: Object, *, enforce: bool) -> None:
+        if (pod.get("spec") or {}).get("runtimeClassName") in self.config.runtime_classes:
+            attributes.annotate(PREFIX + "exempt", "runtimeClass")
+            return
+        _evaluate(attributes, policy, pod, enforce=enforce)
 
     def _namespace(self, attributes: Attributes) -> None:
         """The labels must be valid if they changed; pods that a stricter level would refuse are warned of."""
         new, old = attributes.obj, attributes.old_obj
         assert new is not None
-        policy, faults = policy_of(new["metadata"].get("labels"))
-        before, old_faults = policy_of(old["metadata"].get("labels") if old else None)
+        labels = new["metadata"].get("labels")
+        policy, faults = policy_of(labels, self.config.defaults)
+        before, old_faults = policy_of(old["metadata"].get("labels") if old else None, self.config.defaults)
         if faults and (old is None or faults != old_faults):
             raise invalid("Namespace", "", new["metadata"].get("name", ""), faults)
         wanted, had = policy.enforce, before.enforce
         relaxed = wanted.minor == had.minor and LEVELS.index(wanted.level) <= LEVELS.index(had.level)
-        if old is None or wanted.level == PRIVILEGED or relaxed:
+        name, exempt = new["metadata"].get("name", ""), self.config.namespaces
+        if old is not None and (wanted.level == PRIVILEGED or relaxed):
             return
-        name = new["metadata"]["name"]
-        attributes.warnings += pods_violating(wanted, name, self.lister("pods").list(name))
+        if name in exempt:
+            attributes.warnings += self.config.ignored(name, policy, labels or {})
+        elif old is not None:
+            attributes.warnings += pods_violating(wanted, name, self._pods(name))
+
+    def _pods(self, namespace: str) -> list[Entry]:
+        """The pods of a namespace that are not exempt."""
+        pods = self.lister("pods").list(namespace)
+        exempt = self.config.runtime_classes
+        return [one for one in pods if not exempt or one.obj["spec"].get("runtimeClassName") not in exempt]
 
 
 def _evaluate(attributes: Attributes, policy: Policy, pod: Object, *, enforce: bool) -> None:
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
-    if enforce and (violations := evaluate(policy.enforce, metadata, spec)):
-        raise forbidden(attributes, f'violates PodSecurity "{policy.enforce}": {details(violations)}')
+    if violations := evaluate(policy.audit, metadata, spec):
+        told = f'would violate PodSecurity "{policy.audit}": {details(violations)}'
+        attributes.annotate(PREFIX + "audit-violations", told)
+    if enforce:
+        attributes.annotate(PREFIX + "enforce-policy", str(policy.enforce))
+        if violations := evaluate(policy.enforce, metadata, spec):
+            raise forbidden(attributes, f'violates PodSecurity "{policy.enforce}": {details(violations)}')
     if violations := evaluate(policy.warn, metadata, spec):
         attributes.warnings.append(f'would violate PodSecurity "{policy.warn}": {details(violations)}')
 

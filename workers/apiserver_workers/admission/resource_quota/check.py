@@ -48,10 +48,15 @@ def matches(quota: Object, obj: Object, evaluator: Evaluator) -> bool:
     """Whether the quota counts the object: it limits something of its kind, and the object is in all of its scopes."""
     if not evaluator.matching((quota.get("status") or {}).get("hard") or ()):
         return False
+    return all(evaluator.in_scope(selector, obj) for selector in scope_selectors(quota))
+
+
+def scope_selectors(quota: Object) -> list[Object]:
+    """The scopes of a quota as requirements."""
     spec = quota.get("spec") or {}
-    selectors = [{"scopeName": scope, "operator": "Exists"} for scope in spec.get("scopes") or ()]
+    selectors: list[Object] = [{"scopeName": scope, "operator": "Exists"} for scope in spec.get("scopes") or ()]
     selectors += (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    return all(evaluator.in_scope(selector, obj) for selector in selectors)
+    return selectors
 
 
 def _increase(now: Amounts, before: Amounts) -> Amounts:

@@ -7,11 +7,13 @@ take turns within this worker, so that they do not compete; against other worker
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.plugin import Object, Pending, Plugin
 from apiserver_workers.admission.resource_quota.check import new_usage
 from apiserver_workers.admission.resource_quota.evaluators import EVALUATORS, Evaluator
+from apiserver_workers.admission.resource_quota.limited import Limited, check_covered, parse
 from apiserver_workers.apimachinery import codec
 from apiserver_workers.apimachinery.errors import conflict, internal_error
 from apiserver_workers.registry.attributes import CREATE, UPDATE, Attributes
@@ -29,6 +31,11 @@ class ResourceQuota(Plugin):
 
     name = "ResourceQuota"
     operations = frozenset((CREATE, UPDATE))
+    config: tuple[Limited, ...]
+
+    @classmethod
+    def configured(cls, given: Any) -> tuple[Limited, ...]:
+        return parse(given)
 
     def __init__(self, initializer: Initializer) -> None:
         super().__init__(initializer)
@@ -45,7 +52,7 @@ class ResourceQuota(Plugin):
 
     def validate(self, attributes: Attributes) -> Pending:
         namespace = attributes.namespace
-        if not namespace or not self.lister(PREFIX).list(namespace):
+        if not namespace or not (self.config or self.lister(PREFIX).list(namespace)):
             return None
         evaluator = self._evaluator(attributes)
         return self._charge(attributes, evaluator) if evaluator.handles(attributes) else None
@@ -61,6 +68,8 @@ class ResourceQuota(Plugin):
         turn = self._turns.setdefault(attributes.namespace, asyncio.Lock())
         async with turn:
             quotas = self._current(attributes.namespace)
+            if self.config:
+                check_covered(self.config, (quota for _, quota in quotas.values()), attributes, evaluator)
             changed = [
                 (key, revision, quota, used)
                 for key, (revision, quota) in quotas.items()

@@ -12,6 +12,7 @@ from apiserver_workers.apimachinery.apply.fields import MEMBER, Fields
 from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, SET, STRUCT, Node
 
 EMPTY: dict[str, Any] = {}
+NOTHING: list[Any] = []
 MISSING = object()
 
 # Changed and removed fields; None stands for an empty set.
@@ -25,9 +26,12 @@ def compare(node: Node, old: Any, new: Any) -> Difference:
     kind = node.kind
     if kind == LEAF or (not old and not new):
         return CHANGED
+    # a value that does not fit its type is owned as a whole, until validation refuses it
     if kind in (KEYED, SET):
+        if not (isinstance(old or NOTHING, list) and isinstance(new or NOTHING, list)):
+            return CHANGED
         return _compare_lists(node, old or (), new or ())
-    if kind == DEDUCED and not (isinstance(old or EMPTY, dict) and isinstance(new or EMPTY, dict)):
+    if not (isinstance(old or EMPTY, dict) and isinstance(new or EMPTY, dict)):
         return CHANGED
     return _compare_objects(node, old or EMPTY, new or EMPTY)
 
@@ -41,7 +45,7 @@ def _compare_objects(node: Node, old: dict[str, Any], new: dict[str, Any]) -> Di
         if before is value or before == value:
             continue
         if fields is None:
-            place, child = "f:" + name, node.element
+            place, child = node.child(name) or ("", node)
         elif name in fields:
             place, child = fields[name]
         else:
@@ -139,6 +143,8 @@ def all_fields(node: Node, value: Any) -> Fields:
     if kind == LEAF or not value:
         return MEMBER
     if kind in (KEYED, SET):
+        if not isinstance(value, list):
+            return MEMBER
         children = {name: all_fields(node.element, item) for name, item in index(node, value)[0].items()}
         return {".": MEMBER, **children}
     if not isinstance(value, dict):
@@ -170,7 +176,7 @@ def to_field_set(node: Node, value: Any) -> Fields | None:
             continue
         place, child = known
         below = to_field_set(child, item)
-        if item is None or item == EMPTY or kind != STRUCT:
+        if item is None or item == EMPTY or name not in node.fields:
             below = {".": MEMBER, **below} if below else MEMBER
         if below is not None:
             fields[place] = below

@@ -147,8 +147,17 @@ def element_text(name: str) -> str:
         return "." + text
     if kind == "k:":
         keys = orjson.loads(text)
-        return "[" + ",".join(f"{key}={orjson.dumps(keys[key]).decode()}" for key in sorted(keys)) + "]"
+        return "[" + ",".join(f"{key}={_value_text(keys[key])}" for key in sorted(keys)) + "]"
     return f"[={text}]" if kind == "v:" else f"[{text}]"
+
+
+def _value_text(value: Any) -> str:
+    """A value as structured-merge-diff's ToString shows it."""
+    if isinstance(value, dict):
+        return "".join(f"{name}={_value_text(of)}" for name, of in value.items())
+    if isinstance(value, list):
+        return "[" + ",".join(map(_value_text, value)) + "]"
+    return orjson.dumps(value).decode()
 
 
 def in_text_order(fields: Fields) -> Fields:

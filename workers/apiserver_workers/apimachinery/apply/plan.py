@@ -1,7 +1,8 @@
 """Plans: the types as server-side apply sees them.
 
 To apply, a value is one of a few kinds: a leaf (scalars, atomic objects and lists, raw data), a struct, a map, a list
-of objects told apart by keys, a set of scalars. A plan is a tree (with cycles where types have them) of nodes that
+of objects told apart by keys, a set of scalars. An open struct takes fields that it does not declare, and what is deduced
+may be of any kind: an object is then one of these, and all else is a leaf. A plan is a tree (with cycles where types have them) of nodes that
 know their children and how a child is written in FieldsV1.
 """
 
@@ -13,7 +14,7 @@ import orjson
 
 from apiserver_workers.apimachinery.types import Field, Type, once_per_type
 
-LEAF, STRUCT, MAP, KEYED, SET, DEDUCED = range(6)
+LEAF, STRUCT, MAP, KEYED, SET, DEDUCED, OPEN = range(7)
 
 # Keys of lists that have a default although they may be left out of the object.
 KEY_DEFAULTS = {"protocol": "TCP"}
@@ -48,8 +49,8 @@ class Node:
     """How apply treats one place of a type.
 
     `kind` is one of the constants above, `form` the scalar's form (for messages about wrong types). A struct has
-    `fields`: JSON name -> (name in FieldsV1, node); a map, a list and a set have `element`; a keyed list has `keys`
-    with their defaults (None: no default). `inner` is the node of a list's items, or of an object itself, that is owned
+    `fields`: JSON name -> (name in FieldsV1, node); a map, a list and a set have `element`, an open struct has it for what
+    it does not declare; a keyed list has `keys` with their defaults (None: no default). `inner` is the node of a list's items, or of an object itself, that is owned
     as a whole: for checks alone.
     """
 
@@ -67,6 +68,8 @@ class Node:
         """Name in FieldsV1 and node of a member of an object, or None when the type does not declare it."""
         if self.kind == STRUCT:
             return self.fields.get(name)
+        if name in self.fields:
+            return self.fields[name]
         return "f:" + name, self.element
 
     def item_name(self, item: Any) -> str:
@@ -108,8 +111,26 @@ def owned_plan(type: Type) -> Node:
     return node
 
 
+def give_plan(type: Type, node: Node) -> None:
+    """Make this the plan of a type that has no fields of its own, such as a custom resource's. Nothing but metadata is
+    always written in its objects."""
+    type.compiled[plan.__wrapped__] = node  # type: ignore[attr-defined]
+    type.compiled[zero.__wrapped__] = {"metadata": {}}  # type: ignore[attr-defined]
+
+
+def struct_node(type: Type) -> Node:
+    """The node of an object of a type, wherever it stands."""
+    return _struct(type)
+
+
+def atomic(form: str, inner: Node) -> Node:
+    """A list or an object that is owned as a whole."""
+    return _atomic(form, inner)
+
+
 def _without(node: Node, names: tuple[str, ...]) -> Node:
     copy = Node(node.kind, node.form)
+    copy.element = node.element
     copy.fields = {name: child for name, child in node.fields.items() if name not in names}
     return copy
 

@@ -6,6 +6,8 @@ A write to /scale is tracked on a Scale object; `to_scale` makes the managedFiel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from apiserver_workers.apimachinery.apply.entries import Entry, identity, in_order
 from apiserver_workers.apimachinery.apply.fields import Fields, difference, has, insert
 
@@ -14,7 +16,7 @@ SCALE_FIELDS: Fields = {"f:spec": {"f:replicas": {}}}
 REPLICAS = ("f:spec", "f:replicas")
 
 # apiVersion -> path elements of the replicas in objects of that version; None: the version has no scale subresource.
-Mappings = dict[str, tuple[str, ...] | None]
+Mappings = Mapping[str, tuple[str, ...] | None]
 
 
 def to_scale(entries: list[Entry] | None, mappings: Mappings) -> list[Entry]:

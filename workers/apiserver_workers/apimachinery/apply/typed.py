@@ -9,8 +9,8 @@ from typing import Any
 
 from apiserver_workers.apimachinery.apply.compare import EMPTY, index
 from apiserver_workers.apimachinery.apply.fields import MEMBER, Fields, element_text, is_member
-from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, SET, STRUCT, KeyMissing, Node
-from apiserver_workers.apimachinery.goformat import plain, type_name
+from apiserver_workers.apimachinery.apply.plan import DEDUCED, KEYED, LEAF, MAP, OPEN, SET, STRUCT, KeyMissing, Node
+from apiserver_workers.apimachinery.goformat import go_syntax, plain, type_name
 
 # The scalars that fields of a form take.
 STRING, NUMBER, BOOLEAN, SCALAR = "string", "numeric (int or float)", "boolean", "any scalar"
@@ -26,6 +26,7 @@ EXPECTED = {
     "quantity": (SCALAR, (str, int, float, bool)),
     "intstr": (SCALAR, (str, int, float, bool)),
 }
+REPEATED = "duplicate entries for key "
 CONTAINERS: dict[str, tuple[str, Any]] = {"object": ("map", dict), "list": ("list", list)}
 
 
@@ -47,14 +48,25 @@ def check(node: Node, value: Any) -> None:
         raise TypedError(errors)
 
 
+def fits(node: Node, value: Any) -> bool:
+    """Whether the value could be told apart into fields; lists may repeat keys."""
+    errors: list[str] = []
+    _check(node, value, "", errors)
+    return all(REPEATED in error for error in errors)
+
+
 def _check(node: Node, value: Any, path: str, errors: list[str]) -> None:
-    if value is None or node.kind == DEDUCED:
+    if value is None:
+        return
+    if node.kind == DEDUCED:
+        if node.fields and isinstance(value, dict):
+            _check_members(node, value, path, errors)
         return
     if node.form in CONTAINERS:
         what, container = CONTAINERS[node.form]
         if not isinstance(value, container):
             errors.append(_at(path, f"expected {what}, got &{{{plain(value)}}}"))
-        elif node.kind in (STRUCT, MAP):
+        elif node.kind in (STRUCT, MAP, OPEN):
             _check_members(node, value, path, errors)
         elif node.kind in (KEYED, SET):
             _check_items(node, value, path, errors)
@@ -76,7 +88,8 @@ def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:
-    for name, item in value.items():
+    for name in sorted(value):
+        item = value[name]
         known = node.child(name)
         if known is None:
             errors.append(_at(f"{path}.{name}", "field not declared in schema"))
@@ -95,7 +108,7 @@ def _check_items(node: Node, value: list[Any], path: str, errors: list[str]) -> 
             return
         shown = element_text(name)
         if name in seen:
-            errors.append(_at(path, f"duplicate entries for key {shown}"))
+            errors.append(_at(path, f"{REPEATED}{shown}"))
         seen.add(name)
         _check(node.element, item, path + shown, errors)
 
@@ -122,7 +135,7 @@ def _shown(expected: str, value: Any) -> str:
     if expected == NUMBER:
         return type_name(value)
     if expected == STRING:
-        return f"&value.valueUnstructured{{Value:{plain(value)}}}"
+        return f"&value.valueUnstructured{{Value:{go_syntax(value)}}}"
     return f"&{{{plain(value)}}}"
 
 
@@ -230,7 +243,7 @@ def with_named_fields(node: Node, fields: Fields | None) -> Fields | None:
         if not below:
             result[name] = below
             continue
-        named = node.kind == STRUCT and name[2:] in node.fields
+        named = name[2:] in node.fields
         child = _below(node, name)
         inner = with_named_fields(child, below) if child is not None else below
         result[name] = {".": MEMBER, **(inner or EMPTY)} if named else inner

@@ -87,9 +87,9 @@ class CompiledSchema:
         faults = self._status.look(new, "", correlated).faults
         return [FieldError(one.reason, _below("status", one.field), one.body) for one in faults]
 
-    def shape_faults(self, new: Any, old: Any = None) -> Faults:
+    def shape_faults(self, new: Any, old: Any = None, *, embedded: bool = True) -> Faults:
         """Embedded objects, and lists of type set and map; lists that were wrong before may stay so."""
-        faults = embedded_faults(new, self.structural) if self._embeds else []
+        faults = embedded_faults(new, self.structural) if self._embeds and embedded else []
         if self._has_list_types and (old is None or not list_type_faults(old, self.structural)):
             faults += list_type_faults(new, self.structural)
         return faults

@@ -24,6 +24,7 @@ MAX_TOLD = 1000  # owners that the faults of one list show together
 OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the server itself gives it to definitions
 
 # Fields that no update may change, in the order in which they are reported.
 IMMUTABLE_FIELDS = (
@@ -132,7 +133,7 @@ def validate_standard_finalizers(finalizers: list[str] | None, path: str) -> Err
     return [
         invalid(at, name, "name is neither a standard finalizer name nor is it fully qualified")
         for at, name in each(path, finalizers)
-        if "/" not in name and name not in STANDARD_FINALIZERS
+        if "/" not in name and name not in (*STANDARD_FINALIZERS, CLEANUP)
     ]
 
 

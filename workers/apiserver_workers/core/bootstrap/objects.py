@@ -100,11 +100,20 @@ class Objects:
         current = self.get(group, resource, name)
         if current is None or condition(current, wanted["type"]).items() >= wanted.items():
             return
+        await self._apply_status(group, resource, name, lambda live: {"conditions": [dated(live, wanted)]}, manager)
+
+    async def apply_status(self, group: str, resource: str, name: str, status: Object, *, manager: str) -> None:
+        """Set what a field manager says of an object's status; one that is gone stays gone. Raises ApiError."""
+        await self._apply_status(group, resource, name, lambda _: status, manager)
+
+    async def _apply_status(
+        self, group: str, resource: str, name: str, status: Callable[[Object], Object], manager: str
+    ) -> None:
         store = self._registry.store(group, resource)
 
         async def transform(live: Object | None) -> Object:
             assert live is not None, "an update that may not create was given nothing"
-            return self._applied(store, live, {"conditions": [dated(live, wanted)]}, manager)
+            return self._applied(store, live, status(live), manager)
 
         context = Context(LOOPBACK_USER, name=name, subresource="status")
         try:

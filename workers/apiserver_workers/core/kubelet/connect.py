@@ -100,7 +100,9 @@ class ConnectEndpoints:
         info = request.info
         assert info is not None
         query = parse_query(request.raw_query)
-        await self._admit(request, served, stream_options(info.subresource, query))
+        changed = await self._admit(request, served, stream_options(info.subresource, query))
+        if changed is not None:
+            query = stream_query(changed)
         await self._require_create(request)
         location, direct = await self._locations.stream(info.namespace, info.name, info.subresource, query)
         if not direct and request.hijack is not None:
@@ -115,7 +117,9 @@ class ConnectEndpoints:
         info = request.info
         assert info is not None
         path = subpath(info.parts, request.path)
-        await self._admit(request, served, {"kind": f"{served.info.kind}ProxyOptions", "path": path})
+        changed = await self._admit(request, served, {"kind": f"{served.info.kind}ProxyOptions", "path": path})
+        if changed is not None:
+            path = changed.get("path", "")
         if info.resource == "nodes":
             root = await self._locations.proxied_node(info.name)
         else:
@@ -123,11 +127,13 @@ class ConnectEndpoints:
         location = dataclasses.replace(root, path=cleaned(path), query=request.raw_query)
         return await proxy(request, location, prefix=request.path.removesuffix(path), rate=self._rate)
 
-    async def _admit(self, request: Request, served: Served, options: dict[str, Any]) -> None:
+    async def _admit(self, request: Request, served: Served, options: dict[str, Any]) -> dict[str, Any] | None:
+        """The options as a webhook or a policy has changed them, None if they stay. Raises ApiError."""
         context = context_of(request, served, {})
         attributes = served.store.attributes(CONNECT, context, {"apiVersion": "v1", **options}, None)
         await served.store.admission.admit(attributes)
         await served.store.admission.validate(attributes)
+        return attributes.obj if attributes.replaced else None
 
     async def _require_create(self, request: Request) -> None:
         """A WebSocket is opened by a GET, and yet whoever opens it needs the verb create. Raises ApiError 403."""
@@ -165,6 +171,15 @@ def stream_options(action: str, query: dict[str, list[str]]) -> dict[str, Any]:
     if action == "exec":
         options["command"] = query.get("command") or []
     return options
+
+
+def stream_query(options: dict[str, Any]) -> dict[str, list[str]]:
+    """The query that says what the options of a stream say."""
+    query = {name: ["true"] for name in STREAM_FLAGS if options.get(name)}
+    query["ports"] = [str(port) for port in options.get("ports") or ()]
+    query["command"] = list(options.get("command") or ())
+    query["container"] = [options.get("container", "")]
+    return {name: values for name, values in query.items() if values}
 
 
 def subpath(parts: tuple[str, ...], path: str) -> str:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.strategies import (
+    admission,
     aggregation,
     apps,
     certificates,
     core,
+    definitions,
     expressions,
     jobs,
     namespaces,
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 
 # (group, resource) -> its strategy, where the usual behaviour is not enough. One table per module, joined here.
 STRATEGIES: dict[tuple[str, str], type[Strategy]] = {
+    **admission.STRATEGIES,
     **aggregation.STRATEGIES,
     **apps.STRATEGIES,
     **certificates.STRATEGIES,
     **core.STRATEGIES,
+    **definitions.STRATEGIES,
     **expressions.STRATEGIES,
     **jobs.STRATEGIES,
     **namespaces.STRATEGIES,

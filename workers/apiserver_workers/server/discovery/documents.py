@@ -24,6 +24,10 @@ AGGREGATED_GROUP = "apidiscovery.k8s.io"
 STABLE_SINCE, BETA_SINCE = 30, 27  # minors: v2 and v2beta1 of the aggregated form
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 
+# As upstream lists the verbs of custom resources, and of those whose definition is being deleted.
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+CLOSING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+
 # The group of APIServices has none itself and is always first.
 FIRST_GROUP = "apiregistration.k8s.io"
 FIRST_PRIORITIES = (2**31, 15)
@@ -98,7 +102,7 @@ def build_resource_list(group: str, version: str, resources: Iterable[ResourceIn
     listed = []
     for info in resources:
         listed.append(_resource(info))
-        listed += [_subresource(info, info.subresources[name]) for name in sorted(info.subresources)]
+        listed += [_subresource(info, sub) for sub in _subresources(info)]
     # the core group's list has no apiVersion: it is older than that field
     head = {"kind": "APIResourceList", "apiVersion": "v1"} if group else {"kind": "APIResourceList"}
     return {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": listed}
@@ -110,7 +114,7 @@ def _resource(info: ResourceInfo) -> Document:
         "singularName": info.singular,
         "namespaced": info.namespaced,
         "kind": info.kind,
-        "verbs": sorted(info.verbs),
+        "verbs": _verbs(info),
     }
     if info.short_names:
         entry["shortNames"] = list(info.short_names)
@@ -119,6 +123,25 @@ def _resource(info: ResourceInfo) -> Document:
     if info.is_stored and feature_gates.enabled("StorageVersionHash"):
         entry["storageVersionHash"] = storage_version_hash(info)
     return entry
+
+
+def _subresources(info: ResourceInfo) -> list[SubresourceInfo]:
+    """In the order of their names; those of custom resources in their own."""
+    names = info.subresources if info.custom else sorted(info.subresources)
+    return [info.subresources[name] for name in names]
+
+
+def _verbs(info: ResourceInfo) -> list[str]:
+    if not info.custom:
+        return sorted(info.verbs)
+    return [verb for verb in CUSTOM_VERBS if not info.closing or verb in CLOSING_VERBS]
+
+
+def _response_kind(info: ResourceInfo, kind: str, group: str, version: str) -> Document:
+    """The kind of a resource's answers: what no other group and version stand for has them only where it is custom."""
+    if info.custom and not version:
+        group, version = info.group, info.version
+    return {"group": group, "version": version, "kind": kind}
 
 
 def _subresource(info: ResourceInfo, sub: SubresourceInfo) -> Document:
@@ -193,21 +216,21 @@ def _group_discovery(group: str, versions: Mapping[str, Sequence[ResourceInfo]])
 def _resource_discovery(info: ResourceInfo) -> Document:
     entry: Document = {
         "resource": info.resource,
-        "responseKind": {"group": "", "version": "", "kind": info.kind},
+        "responseKind": _response_kind(info, info.kind, "", ""),
         "scope": "Namespaced" if info.namespaced else "Cluster",
         "singularResource": info.singular,
-        "verbs": sorted(info.verbs),
+        "verbs": _verbs(info),
     }
     if info.short_names:
         entry["shortNames"] = list(info.short_names)
     if info.categories:
         entry["categories"] = list(info.categories)
     if info.subresources:
-        subresources = (info.subresources[name] for name in sorted(info.subresources))
+        subresources = _subresources(info)
         entry["subresources"] = [
             {
                 "subresource": sub.name,
-                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                "responseKind": _response_kind(info, sub.kind, sub.group, sub.version),
                 "verbs": sorted(sub.verbs),
             }
             for sub in subresources

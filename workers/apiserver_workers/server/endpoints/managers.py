@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from apiserver_workers.apimachinery.apply import managed
+from apiserver_workers.apimachinery.apply.plan import plan
 from apiserver_workers.apimachinery.apply.tracking import Converter
+from apiserver_workers.apimachinery.apply.typed import fits
 from apiserver_workers.apimachinery.served_kind import Conversion
 from apiserver_workers.apimachinery.types import Type
 from apiserver_workers.registry.options import WriteOptions
@@ -32,6 +34,10 @@ def manager_of(request: Request, options: WriteOptions) -> str:
 async def track(served: View, live: Object | None, new: Object, manager: str, subresource: str = "") -> Object:
     """`new` with the managedFields of a create, update or patch over `live`; both of the served version."""
     kind = served.kind
+    if kind.as_sent and not fits(plan(kind.type), new):
+        # what cannot be told apart into fields is managed by nobody; validation will refuse most of it
+        new["metadata"] = {name: value for name, value in new["metadata"].items() if name != "managedFields"}
+        return new
     return await _converting(
         kind.conversion,
         managed.track_update,

@@ -128,10 +128,13 @@ def request_media_type(content_type: str) -> str:
     return media_type
 
 
-def patch_type(content_type: str, allowed: tuple[str, ...]) -> str:
-    """The media type of a patch, one of those that the kind allows. Raises ApiError 415."""
+def patch_type(content_type: str, allowed: tuple[str, ...], *, routed: bool = True) -> str:
+    """The media type of a patch, one of those that the kind allows; it is refused in the words of the router, or of the
+    handler. Raises ApiError 415."""
     media_type = content_type.partition(";")[0].strip()
     if media_type not in allowed:
+        if not routed:
+            raise unsupported_media_type(allowed)
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     return media_type
 

@@ -16,9 +16,10 @@ from apiserver_workers.apimachinery.strategic import strategic_merge
 from apiserver_workers.apimachinery.unstructured import restore_fault, wrapped
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
+from apiserver_workers.registry.metadata import AFTER_ADMISSION, drop_duplicate_owners, match_namespace
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
+from apiserver_workers.server.endpoints.decoding import match_name
 from apiserver_workers.server.endpoints.empty_maps import as_patched
 from apiserver_workers.server.endpoints.negotiation import patch_type
 from apiserver_workers.server.endpoints.options import as_object, write_options
@@ -27,8 +28,6 @@ from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
 
 Object = dict[str, Any]
-# Patches look for duplicate owners late upstream, and say so even when no admission plugin has made them.
-AFTER_ADMISSION = " after mutating admission happens"
 # Parts of metadata that a patched object may share with the live one, and that admission likes to change.
 SHARED = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -63,7 +62,8 @@ class Patch:
             raise served.store.conflict(self.context.name, why)
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
-        drop_duplicate_owners(self.request, metadata, when=AFTER_ADMISSION)
+        # Upstream looks this late, and says so even when no admission plugin has made the duplicates.
+        drop_duplicate_owners(metadata, self.request.warnings, when=AFTER_ADMISSION)
         return await served.inward(obj)
 
     async def patched(self, live: Object | None) -> Object:
@@ -72,7 +72,8 @@ class Patch:
 
     async def default(self, obj: Object) -> Object:
         """The object with its head, metadata of its own and its defaults."""
-        obj = self.served.kind.head(obj)
+        if not self.served.kind.as_sent:
+            obj = self.served.kind.head(obj)
         metadata = obj.setdefault("metadata", {})
         for field in SHARED:
             if field in metadata:
@@ -127,7 +128,8 @@ class DocumentPatch(Patch):
         """The patched document as an object. Raises ApiError 422 when it is none, or by strict validation."""
         info = self.served.info
         try:
-            self._check_kind(document)
+            if not self.served.kind.as_sent:
+                self._check_kind(document)
             obj, strict = await self.served.kind.from_document(document)
         except codec.DecodeError as error:
             if self.kind != STRATEGIC_PATCH:
@@ -138,7 +140,7 @@ class DocumentPatch(Patch):
             raise self._refused(document, live, "strict decoding error: " + ", ".join(strict))
         if self.options.field_validation == "Warn":
             self.request.warnings += strict
-        return {**obj, "kind": info.kind, "apiVersion": info.group_version}
+        return {**obj, "kind": info.kind, "apiVersion": info.group_version} if not self.served.kind.as_sent else obj
 
     def _restored(self, document: Any, live: Object, why: str) -> tuple[Object, list[str]]:
         """The object that upstream's converter makes of what does not fit. Raises ApiError 422."""
@@ -195,7 +197,8 @@ class ApplyPatch(Patch):
         )
         self._complain()
         try:
-            obj, _ = await self.served.kind.from_document(applied)
+            kind = self.served.kind
+            obj, _ = await (kind.from_applied or kind.from_document)(applied)
         except codec.DecodeError as error:
             obj = self._restored(applied, str(error))
         return await self.default(obj)
@@ -260,7 +263,8 @@ def _as_go_writes(value: Any, live: Any) -> Any:
 
 async def patch(request: Request, served: Served) -> Response:
     """The patched object. Raises ApiError."""
-    kind = patch_type(request.headers.get("content-type", ""), served.kind.patch_types)
+    served_kind = served.kind
+    kind = patch_type(request.headers.get("content-type", ""), served_kind.patch_types, routed=served_kind.routed)
     output = output_of(request)
     transform = (ApplyPatch if kind == APPLY_PATCH else DocumentPatch)(request, served, kind)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.types import TypeModel, meta_model
 from apiserver_workers.registry.list import Page
 from apiserver_workers.server.endpoints import transform
@@ -36,9 +37,9 @@ async def object_response(
     if not output.transform:
         if output.media_type == JSON and not is_pretty(request):
             return Response(status, [await served.body(result), NEWLINE])
-        obj = await served.outward(result.obj)
+        obj = await served.read(result)
         return plain_response(request, obj, output, served.kind.model, status=status)
-    return transformed_response(request, served, await served.outward(result.obj), output, status=status)
+    return transformed_response(request, served, await served.read(result), output, status=status)
 
 
 def plain_response(request: Request, obj: Object, output: Output, model: TypeModel, *, status: int = 200) -> Response:
@@ -71,7 +72,7 @@ async def list_response(request: Request, served: Served, page: Page, output: Ou
     cache = served.store.cache
     entries = cache.list(page.prefix) if page.prefix else page.entries
     objects = await outward_all(served, [entry.obj for entry in entries])
-    return objects_response(request, served, objects, list_metadata(page), output)
+    return objects_response(request, served, objects, list_metadata(page, served.kind, output), output)
 
 
 async def outward_all(served: Served, objects: list[Object]) -> list[Object]:
@@ -102,9 +103,11 @@ def _without_kind(obj: Object) -> Object:
     return {name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}
 
 
-def list_metadata(page: Page) -> Object:
+def list_metadata(page: Page, kind: ServedKind | None = None, output: Output = PLAIN) -> Object:
+    """Lists of custom resources have a token even where nothing follows."""
     metadata: Object = {"resourceVersion": str(page.revision)}
-    if page.continue_token:
+    always = kind is not None and kind.info.custom and not output.transform
+    if page.continue_token or always:
         metadata["continue"] = page.continue_token
     if page.remaining:
         metadata["remainingItemCount"] = page.remaining
@@ -114,7 +117,7 @@ def list_metadata(page: Page) -> Object:
 def _list_body(served: Served, page: Page) -> list[bytes]:
     """A list as JSON, from bytes that the cache holds joined."""
     head = b"%b%d" % (served.list_head, page.revision)
-    if page.continue_token:
+    if page.continue_token or served.info.custom:
         head += b'","continue":"' + page.continue_token.encode()
     head += b'","remainingItemCount":%d},"items":[' % page.remaining if page.remaining else b'"},"items":['
     if page.prefix:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery import codec
-from apiserver_workers.apimachinery.apply.scale import to_parent, to_scale
-from apiserver_workers.apimachinery.errors import invalid
+from apiserver_workers.apimachinery.apply.scale import SCALE_VERSION, Mappings, to_parent, to_scale
+from apiserver_workers.apimachinery.errors import ApiError, invalid
 from apiserver_workers.apimachinery.scale_paths import ScalePaths
 from apiserver_workers.apimachinery.served_kind import APPLY_PATCH
 from apiserver_workers.apimachinery.validation.field import at_least_zero
@@ -36,12 +36,12 @@ class ScaleView(Served):
         self.requested = served.kind
         self.parent = served
         self.paths = served.kind.scale or ScalePaths()
-        self.mappings: dict[str, tuple[str, ...] | None] = {served.info.group_version: self.paths.owned}
+        self.mappings: Mappings = self.paths.mappings or {served.info.group_version: self.paths.owned}
 
     async def outward(self, obj: Object) -> Object:
         """The Scale of a stored object, with its field managers."""
         live = await self.parent.outward(obj)
-        scale = self.scale_of(live)
+        scale = self._made(self.paths.of(live))
         if entries := to_scale(live["metadata"].get("managedFields"), self.mappings):
             scale["metadata"]["managedFields"] = entries
         return scale
@@ -52,7 +52,10 @@ class ScaleView(Served):
 
     def scale_of(self, obj: Object) -> Object:
         """The Scale of an object of the served version."""
-        return self.kind.head(codec.normalise(self.type, self.paths.read(obj)))
+        return self._made(self.paths.read(obj))
+
+    def _made(self, scale: Object) -> Object:
+        return self.kind.head(codec.normalise(self.type, scale))
 
 
 class Scaling:
@@ -66,10 +69,18 @@ class Scaling:
     async def __call__(self, existing: Object | None) -> Object:
         if existing is None:
             raise self.view.store.not_found(self.name)
-        view, scale = self.view, await self.inner(existing)
-        live = await view.parent.outward(existing)
+        return await self.carry(await self.inner(existing), existing)
+
+    async def show(self, obj: Object) -> Object:
+        """The Scale of an object, as admission sees it (registry.attributes.AdmissionView)."""
+        return await self.view.outward(obj)
+
+    async def carry(self, scale: Object, obj: Object) -> Object:
+        """An object with what a Scale says of it. Raises ApiError 422."""
+        view = self.view
+        live = await view.parent.outward(obj)
         replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if faults := at_least_zero(replicas, "spec.replicas"):
+        if view.paths.checked and (faults := at_least_zero(replicas, "spec.replicas")):
             raise invalid(view.info.kind, view.info.group, self.name, faults)
         metadata = dict(live["metadata"])
         if version := scale["metadata"].get("resourceVersion"):
@@ -102,7 +113,7 @@ async def update(request: Request, served: Served) -> Response:
     view = view_of(served)
     replacement = updating.Replacement(request, view)
     await replacement.decode()
-    scaling = Scaling(view, replacement, replacement.context.name)
+    scaling = replacement.context.admitted = Scaling(view, replacement, replacement.context.name)
     result, _ = await served.store.update(scaling, replacement.context, uid=replacement.uid)
     return await _answer(request, view, result)
 
@@ -110,12 +121,24 @@ async def update(request: Request, served: Served) -> Response:
 async def patch(request: Request, served: Served) -> Response:
     """The patched Scale. Raises ApiError."""
     view = view_of(served)
-    kind = patch_type(request.headers.get("content-type", ""), view.kind.patch_types)
+    seen = view.kind
+    kind = patch_type(request.headers.get("content-type", ""), seen.patch_types, routed=seen.routed)
     inner = (patching.ApplyPatch if kind == APPLY_PATCH else patching.DocumentPatch)(request, view, kind)
-    result, _ = await served.store.update(Scaling(view, inner, inner.context.name), inner.context)
+    if isinstance(inner, patching.ApplyPatch) and not seen.routed:
+        raise _no_version_of_its_own(inner.configuration)
+    scaling = inner.context.admitted = Scaling(view, inner, inner.context.name)
+    result, _ = await served.store.update(scaling, inner.context)
     return await _answer(request, view, result)
 
 
+def _no_version_of_its_own(configuration: Any) -> ApiError:
+    """What applying the Scale of a custom resource comes to: upstream's converter of the resource is asked for a Scale."""
+    metadata = (configuration.get("metadata") or {}) if isinstance(configuration, dict) else {}
+    what = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {SCALE_VERSION}, Kind=Scale"
+    why = f"request to convert CR to an invalid group/version: {SCALE_VERSION}"
+    return ApiError(500, "", f"failed to convert new object ({what}) to proper version: {why}")
+
+
 async def _answer(request: Request, view: ScaleView, stored: Readable) -> Response:
-    scale = view.scale_of(await view.parent.outward(stored.obj))
+    scale = view.scale_of(await view.parent.read(stored))
     return transformed_response(request, view, scale, output_of(request))

@@ -1,7 +1,7 @@
 """Served: one resource in one served version, as its endpoints see it: the kind and the store of its objects.
 
-The Store behind it works in the stored version. Most resources are served as they are stored and nothing is converted;
-for the others `inward` and `outward` convert, which may have to wait.
+The Store behind it works in the stored version, or in the served one where the kind has a store of its own. Most resources
+are served as they are stored and nothing is converted; for the others `inward`, `outward` and `read` convert, which may have to wait.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Served(View):
         super().__init__(kind)
         self.store = store
         self.as_stored = kind.as_stored
+        self._converts = store.kind is not kind and not kind.as_stored  # between the store's version and this one
         self.item = as_body if kind.full_items else as_item  # what lists show of an entry
         head = f'"kind":"{kind.info.list_kind}","apiVersion":"{kind.info.group_version}"'
         self.list_head = f'{{{head},"metadata":{{"resourceVersion":"'.encode()
@@ -61,13 +62,17 @@ class Served(View):
         self.frames: dict[tuple[Any, str], Any] = {}  # of the resource's watches, by form
 
     async def inward(self, obj: Object) -> Object:
-        """An object of the served version in the stored one."""
-        return obj if self.as_stored else await self.kind.inward(obj)
+        """An object of the served version in that of the store."""
+        return await self.kind.inward(obj) if self._converts else obj
 
     async def outward(self, obj: Object) -> Object:
-        """A stored object in the served version; it may be `obj` itself: never change it."""
-        return obj if self.as_stored else await self.kind.outward(obj)
+        """An object of the store's version in the served one; it may be `obj` itself: never change it."""
+        return await self.kind.outward(obj) if self._converts else obj
 
-    async def body(self, stored: Readable) -> bytes:
-        """A stored object's JSON in the served version."""
-        return stored.body if self.as_stored else codec.encode(await self.kind.outward(stored.obj))
+    async def read(self, found: Readable) -> Object:
+        """What was found or written, in the served version; it is shared: never change it."""
+        return found.obj if self.as_stored else await self.kind.outward(found.obj)
+
+    async def body(self, found: Readable) -> bytes:
+        """The JSON of what was found or written, in the served version."""
+        return found.body if self.as_stored else codec.encode(await self.kind.outward(found.obj))

@@ -6,7 +6,7 @@ there, and kind and apiVersion are enumerations. Default values it lacks; they f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 from apiserver_workers.apimachinery.schemas import closure, definitions
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.types import Field, TypeModel
+from apiserver_workers.server.openapi.custom import LIST_META, OBJECT_META, custom_schemas
 
 Schema = dict[str, Any]
 
@@ -77,9 +78,10 @@ DECLARED_DEFAULTS = {
 class Definitions:
     """All definitions of a minor version, and those that kinds bring. Large: make one, build documents, let go of it."""
 
-    def __init__(self, model: TypeModel, kinds: Iterable[ServedKind] = ()) -> None:
+    def __init__(self, model: TypeModel, kinds: Sequence[ServedKind] = ()) -> None:
         self.model = model
         self.package: dict[str, Schema] = {**definitions(model.minor), **model.adopted}
+        self._custom = [kind for kind in kinds if kind.info.custom]
         self._models: dict[str, TypeModel] = {}  # of what kinds bring, by the definition's name
         for own in {kind.model for kind in kinds} - {model}:
             self.package.update(own.adopted)
@@ -87,16 +89,25 @@ class Definitions:
 
     def v3(self, roots: Iterable[str], group: str, version: str) -> dict[str, Schema]:
         """The schemas named, and all that they refer to, for the document of one group and version."""
-        schemas = {name: self._schema_v3(name) for name in closure(roots, self.package)}
+        custom = self._own(v2=False)
+        schemas = {name: self._schema_v3(name) for name in closure(_others(roots, custom), self.package)}
         for schema in schemas.values():
             kinds = schema.get(GVK, ())
             if len(kinds) > 1:
                 schema[GVK] = [kind for kind in kinds if (kind["group"], kind["version"]) == (group, version)]
-        return schemas
+        return schemas | custom
 
     def v2(self, roots: Iterable[str]) -> dict[str, Schema]:
         """The schemas named, and all that they refer to."""
-        return {name: self._schema_v2(name) for name in closure(roots, self.package)}
+        custom = self._own(v2=True)
+        return {name: self._schema_v2(name) for name in closure(_others(roots, custom), self.package)} | custom
+
+    def _own(self, *, v2: bool) -> dict[str, Schema]:
+        """The schemas of custom resources, which no package has."""
+        found: dict[str, Schema] = {}
+        for kind in self._custom:
+            found |= custom_schemas(kind, v2=v2)
+        return found
 
     def _schema_v3(self, name: str) -> Schema:
         if name == QUANTITY:
@@ -124,6 +135,12 @@ class Definitions:
             schema = {"description": DESCRIPTIONS["schemas"][name], "type": "string"}
             return {**schema, "format": "int-or-string"} if name == INT_OR_STRING else schema
         return _with_enums(name, _converted(self.package[name], "#/definitions/"))
+
+
+def _others(roots: Iterable[str], custom: dict[str, Schema]) -> set[str]:
+    """The roots that the package has, and what custom resources refer to."""
+    referred = {OBJECT_META, LIST_META} if custom else set()
+    return (set(roots) - custom.keys()) | referred
 
 
 def _with_enums(name: str, schema: Schema) -> Schema:

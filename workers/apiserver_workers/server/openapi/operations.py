@@ -12,6 +12,7 @@ from typing import Any
 from apiserver_workers.apimachinery.resources import SubresourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.registry.strategies.traits import RETURNS_DELETED
+from apiserver_workers.server.openapi.custom import model_name
 from apiserver_workers.server.openapi.definitions import DESCRIPTIONS
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
@@ -21,6 +22,7 @@ STATUS, DELETE_OPTIONS, PATCH, WATCH_EVENT = (
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+TEXT_TYPES = (JSON, YAML)
 STREAMED_TYPES = (*MEDIA_TYPES, JSON + ";stream=watch", PROTOBUF + ";stream=watch")
 
 LIST_PARAMETERS = (
@@ -134,7 +136,7 @@ def operations_of(kind: ServedKind) -> Iterator[Operation]:
             yield names.operation(verb, f"{spaced}/{info.resource}/{{name}}")
     if info.namespaced and "list" in info.verbs:
         yield names.all_namespaces(f"{base}/{info.resource}")
-    if "watch" in info.verbs:
+    if "watch" in info.verbs and not info.custom:
         yield from names.watches()
     for sub in info.subresources.values():
         path = f"{spaced}/{info.resource}/{{name}}/{sub.name}"
@@ -160,6 +162,9 @@ class _Names:
         self.a = "an" if info.kind[0] in "AEIOU" else "a"
 
     def definition(self, kind: str, group: str, version: str) -> str:
+        info = self.info
+        if info.custom and (group, version) == (info.group, info.version):
+            return model_name(group, version, kind)
         return self.kind.model.definition_name(group, version, kind)
 
     def operation(self, verb: str, path: str, sub: SubresourceInfo | None = None) -> Operation:
@@ -208,6 +213,9 @@ class _Names:
         elif verb == "list":
             operation.result = self.definition(info.list_kind, info.group, info.version)
             operation.produces = STREAMED_TYPES
+        if info.custom:
+            operation.produces = TEXT_TYPES
+            operation.consumes = operation.consumes if verb == "patch" else TEXT_TYPES
         if sub is not None and sub.name == "log":
             operation.result, operation.produces = "", ("text/plain", *MEDIA_TYPES)
             operation.own_parameters = DESCRIPTIONS["subresources"]["log"]

@@ -32,6 +32,12 @@ class App(Protocol):
         """Called when no request runs any more."""
 
 
+class AskedApp(App, Protocol):
+    """A server whose workers ask one another: `private` are the handlers on a worker's own socket, by path."""
+
+    private: Mapping[str, Handler]
+
+
 class FrontApp(App, Protocol):
     """The front has handlers of its own for sockets where nobody is asked who they are: they serve from the very start,
     also before `startup` has returned."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 import orjson
 
 from apiserver_workers.apimachinery.metrics import REGISTRY
 from apiserver_workers.server.config import ServerConfig
-from apiserver_workers.server.http.messages import Request, Response, page_not_found, text_response
+from apiserver_workers.server.http.messages import Handler, Request, Response, page_not_found, text_response
 from apiserver_workers.server.metrics import measure_process
 from apiserver_workers.server.process import verbosity
 from apiserver_workers.server.process.logs import set_verbosity
@@ -25,8 +25,11 @@ log = logging.getLogger(__name__)
 class PrivateEndpoints:
     """To be made in the worker, in its event loop."""
 
-    def __init__(self, config: ServerConfig, log_requests: Callable[[int], None]) -> None:
-        """`log_requests` is told the verbosity, at once and whenever it changes."""
+    def __init__(
+        self, config: ServerConfig, log_requests: Callable[[int], None], own: Mapping[str, Handler] | None = None
+    ) -> None:
+        """`log_requests` is told the verbosity, at once and whenever it changes; `own` are paths of the worker's app."""
+        self._own = own or {}
         self._log_requests = log_requests
         open_to_profiling = config.profiling or bool(config.debug_socket_path)
         self._profiles = LocalProfiles(contention=config.contention_profiling and open_to_profiling)
@@ -46,6 +49,8 @@ class PrivateEndpoints:
                 log.info("verbosity is %s now", query["v"][0])
             case "GET", path if path.startswith(PROFILES):
                 return await self._profile(path.removeprefix(PROFILES), float(query["seconds"][0]))
+            case _, path if path in self._own:
+                return await self._own[path](request)
             case _:
                 return page_not_found()
         return text_response("ok")

@@ -123,7 +123,7 @@ class GroupServer(Server):
         """This very worker, and no other of its group, answers here about its own numbers."""
         self._private_socket.parent.mkdir(mode=0o700, exist_ok=True)
         self._private_socket.unlink(missing_ok=True)
-        config = SimpleNamespace(app=PrivateEndpoints(self._settings, self._log_requests))
+        config = SimpleNamespace(app=PrivateEndpoints(self._settings, self._log_requests, self._application.private))
         state = Connections()
         loop = asyncio.get_running_loop()
         self._private = await loop.create_unix_server(

@@ -8,9 +8,12 @@ from pathlib import Path
 FOLDER = "workers"
 
 
-async def ask_workers(run_dir: str | Path, method: str, target: str, *, timeout: float) -> dict[str, bytes]:
-    """The bodies of the answers of those that answer 200 in time, by the worker's name such as core-1234."""
-    sockets = sorted(Path(run_dir, FOLDER).glob("*.sock"))
+async def ask_workers(
+    run_dir: str | Path, method: str, target: str, *, timeout: float, role: str = ""
+) -> dict[str, bytes]:
+    """The bodies of the answers of those that answer 200 in time, by the worker's name such as core-1234; `role` is how
+    their names begin."""
+    sockets = sorted(Path(run_dir, FOLDER).glob(f"{role}*.sock"))
     answers = await asyncio.gather(
         *(asyncio.wait_for(_ask(path, method, target), timeout) for path in sockets), return_exceptions=True
     )

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Application:
         self._app = app
         self._quiet: Handler = app.handle if front else behind_the_front(self._handle)
         self.handle = self._quiet
+        self.private: Mapping[str, Handler] = getattr(app, "private", {})  # of an AskedApp
 
     def log_requests(self, verbosity: int) -> None:
         """Whether each request has a line in the log, from now on."""

@@ -1,0 +1,1 @@
+"""Parts of the kinds that CustomResourceDefinitions make; custom_kind.py puts them together."""

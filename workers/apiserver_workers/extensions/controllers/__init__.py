@@ -1,0 +1,1 @@
+"""What keeps the status of definitions right, by one worker of a server."""
