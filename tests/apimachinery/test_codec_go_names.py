@@ -96,7 +96,7 @@ def test_keys_that_may_be_left_out_have_no_default() -> None:
     fields = plan(type_of("ServiceAccount")).fields
     assert fields["secrets"][1].keys == (("name", None),)
     pod = plan(type_of("Pod")).fields["spec"][1].fields
-    assert pod["imagePullSecrets"][1].keys == (("name", "", False),)
+    assert pod["imagePullSecrets"][1].keys == (("name", ""),)
 
 
 @pytest.mark.parametrize(
