@@ -145,10 +145,10 @@ def _shown(expected: str, value: Any) -> str:
 def merge(node: Node, live: Any, applied: Any) -> Any:
     """The live value with everything that the applied one says; granular lists keep their items and their order."""
     kind = node.kind
+    if kind == LEAF:
+        return applied if live.__class__ is not applied.__class__ or live != applied else live
     if live == applied:
         return live
-    if kind == LEAF:
-        return applied
     if applied is None:
         return live if live else None
     if not live and not applied:
