@@ -88,8 +88,7 @@ def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:
-    for name in sorted(value):
-        item = value[name]
+    for name, item in value.items():
         known = node.child(name)
         if known is None:
             errors.append(_at(f"{path}.{name}", "field not declared in schema"))
