@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +62,14 @@ def test_no_worker_answers_404_once_a_definition_is_established(whole):
     kubectl(whole, "delete", "crd", NAME, "--timeout=10s")
 
 
+def kill_one(server: RunningServer) -> None:
+    """Kill an extensions worker, and wait for the one that takes its place."""
+    killed = server.processes("extensions worker")[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: killed not in server.processes("extensions worker"), what="the dead worker is gone")
+    wait_for(lambda: len(server.processes("extensions worker")) == 2, what="two workers")
+
+
 def test_custom_resources_are_served_while_workers_die(whole):
     kubectl(whole, "apply", "-f", "-", body=definition(version(spec=SPEC)))
     kubectl(whole, "wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=5s")
@@ -85,11 +92,7 @@ def test_custom_resources_are_served_while_workers_die(whole):
     writer.start()
     try:
         for _ in range(3):
-            before = whole.processes("extensions worker")
-            os.kill(before[0], signal.SIGKILL)
-            wait_for(lambda: before[0] not in whole.processes("extensions worker"), what="the dead worker is gone")
-            wait_for(lambda: len(whole.processes("extensions worker")) == 2, what="two workers")
-            time.sleep(0.2)
+            kill_one(whole)
     finally:
         over.set()
         writer.join()
