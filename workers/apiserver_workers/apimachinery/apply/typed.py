@@ -88,8 +88,7 @@ def _check_atomic(inner: Node, value: Any, path: str, errors: list[str]) -> None
 
 
 def _check_members(node: Node, value: dict[str, Any], path: str, errors: list[str]) -> None:
-    for name in sorted(value):
-        item = value[name]
+    for name, item in value.items():
         known = node.child(name)
         if known is None:
             errors.append(_at(f"{path}.{name}", "field not declared in schema"))
@@ -145,10 +144,10 @@ def _shown(expected: str, value: Any) -> str:
 def merge(node: Node, live: Any, applied: Any) -> Any:
     """The live value with everything that the applied one says; granular lists keep their items and their order."""
     kind = node.kind
+    if kind == LEAF:
+        return applied if live.__class__ is not applied.__class__ or live != applied else live
     if live == applied:
         return live
-    if kind == LEAF:
-        return applied
     if applied is None:
         return live if live else None
     if not live and not applied:
