@@ -12,6 +12,7 @@ import orjson
 import pytest
 from apiserver_workers.admission import manifests
 from apiserver_workers.admission.manifests import configured_folder, read_folder
+from apiserver_workers.admission.metrics import MANIFEST_INFO, MANIFEST_RELOADS
 from apiserver_workers.admission.policies import static
 from apiserver_workers.admission.policies.mutating import MutatingAdmissionPolicy
 from apiserver_workers.admission.policies.validating import ValidatingAdmissionPolicy
@@ -21,6 +22,7 @@ from tests.admission.cluster import Cluster, refused, run
 from tests.admission.policies.installed import config_map, outcome, rule, validating
 
 API = "admissionregistration.k8s.io/v1"
+PLUGIN = "ValidatingAdmissionPolicy"
 GATE = "ManifestBasedAdmissionControlConfig"
 
 
@@ -128,6 +130,9 @@ def test_policies_of_files_are_in_force_from_the_start_and_follow_the_files(conf
     write(folder, policy(message="from a file"), binding())
 
     async def scenario(cluster: Cluster) -> None:
+        MANIFEST_RELOADS.values.clear()
+        MANIFEST_INFO.values.clear()
+        await asyncio.sleep(0)
         await validating(cluster, {"expression": "false", "message": "from the API"}, name="a")
         assert (await outcome(cluster, config_map())).endswith("denied request: from a file")
         write(folder, policy(message="changed"), binding())
@@ -140,6 +145,9 @@ def test_policies_of_files_are_in_force_from_the_start_and_follow_the_files(conf
         folder.joinpath("a.yaml").write_text("no: policy")
         await asyncio.sleep(0.5)
         assert (await outcome(cluster, config_map())).endswith("denied request: changed")
+        counted = {labels[0]: number for labels, number in MANIFEST_RELOADS.values.items() if labels[1] == PLUGIN}
+        assert counted == {"success": 1, "failure": 1}
+        assert sorted(MANIFEST_INFO.values.values()) == [0.0, 1.0]
         os.remove(folder / "a.yaml")
         for _ in range(100):
             await asyncio.sleep(0.05)

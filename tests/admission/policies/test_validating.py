@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
+import weakref
 
 import pytest
 
@@ -281,3 +283,22 @@ def test_a_policy_that_nobody_looks_at_is_warned_of(config):
 
     off = dataclasses.replace(config, disable_admission_plugins=("ValidatingAdmissionPolicy",))
     asyncio.run(run(off, scenario))
+
+
+def test_what_is_compiled_goes_with_the_policy(in_cluster):
+    async def scenario(cluster: Cluster) -> None:
+        await validating(cluster, "object.data.a == '1'", rules=[rule(["CREATE"], resources=["configmaps", "secrets"])])
+        await outcome(cluster, config_map())
+        await outcome(cluster, {"metadata": {"name": "s"}, "stringData": {"a": "1"}}, "secrets")
+        plugin = next(each for each in cluster.backend.admission.plugins if each.name == "ValidatingAdmissionPolicy")
+        ((policy, _),) = plugin.source.force().hooks
+        seen = weakref.ref(policy)
+        del policy
+        resource = "validatingadmissionpolicies.admissionregistration.k8s.io"
+        await cluster.delete(resource, "policy")
+        await cluster.store(resource).cache.fresh()
+        assert await outcome(cluster, config_map()) == ""
+        gc.collect()
+        assert seen() is None
+
+    in_cluster(scenario)

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from apiserver_workers.admission.metrics import observe_manifests
 from apiserver_workers.apimachinery import codec, feature_gates
 from apiserver_workers.apimachinery.errors import invalid
 from apiserver_workers.apimachinery.served_kind import ServedKind
+from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.config_file import decode_document, load_document
+from apiserver_workers.server.server_id import server_id_hash
 
 Object = dict[str, Any]
 Stamps = tuple[tuple[str, int, int, int], ...]
@@ -180,22 +183,29 @@ class WatchedFolder(Generic[T]):
         self._stamps = self._held = stamps_of(folder)
         self.value, self.digest = load(folder)
 
-    async def follow(self) -> None:
-        """Look at the files for as long as the server runs."""
+    async def follow(self, plugin: str, settings: ServerConfig) -> None:
+        """Look at the files for as long as the server runs; metrics tell of that by plugin and server."""
+        server = server_id_hash(settings)
+        observe_manifests(plugin, server, self.digest)
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             stamps = await asyncio.to_thread(stamps_of, self._folder)
             settled, self._held = stamps == self._held, stamps
             if settled and stamps != self._stamps:
                 self._stamps = stamps
-                await self._reload()
+                before = self.digest
+                sound = await self._reload()
+                if not sound or self.digest != before:
+                    observe_manifests(plugin, server, self.digest, before, sound=sound)
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> bool:
+        """Whether what the files say now is in force."""
         try:
             value, digest = await asyncio.to_thread(self._load, self._folder)
         except (OSError, ValueError) as error:
             log.error("%s of %s cannot be used, what was read before stays: %s", self._what, self._folder, error)
-            return
+            return False
         if digest != self.digest:
             self.value, self.digest = value, digest
             log.info("%s of %s read again", self._what, self._folder)
+        return True

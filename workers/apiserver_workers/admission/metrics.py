@@ -6,9 +6,9 @@ A plugin that has nothing to wait for is not timed by itself: looking at the clo
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from time import perf_counter
+from time import perf_counter, time
 
-from apiserver_workers.apimachinery.metrics import REGISTRY
+from apiserver_workers.apimachinery.metrics import MAX, REGISTRY
 
 ADMIT, VALIDATE = "admit", "validate"
 # How webhooks name the validating phase.
@@ -79,6 +79,39 @@ CONDITION_SECONDS = REGISTRY.histogram(
     ("name", "kind", "type", "operation"),
     buckets=(0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25),
 )
+
+_MANIFESTS = "apiserver_manifest_admission_config_controller_"
+MANIFEST_RELOADS = REGISTRY.counter(
+    f"{_MANIFESTS}automatic_reloads_total",
+    "Total number of automatic reloads of admission manifest configuration split by status, plugin, and apiserver identity.",
+    ("status", "plugin", "apiserver_id_hash"),
+    merge=MAX,
+)
+MANIFEST_RELOADED = REGISTRY.gauge(
+    f"{_MANIFESTS}automatic_reload_last_timestamp_seconds",
+    "Timestamp of the last automatic reload of admission manifest configuration split by status, plugin, and apiserver "
+    "identity.",
+    ("status", "plugin", "apiserver_id_hash"),
+    merge=MAX,
+)
+MANIFEST_INFO = REGISTRY.gauge(
+    f"{_MANIFESTS}last_config_info",
+    "Information about the last applied admission manifest configuration with hash as label, split by plugin and apiserver "
+    "identity.",
+    ("plugin", "apiserver_id_hash", "hash"),
+    merge=MAX,
+)
+
+
+def observe_manifests(plugin: str, server: str, digest: str, before: str | None = None, *, sound: bool = True) -> None:
+    """Note that manifests are in force in the place of those of `before`, or that they are not `sound`."""
+    labels = ("success" if sound else "failure", plugin, server)
+    MANIFEST_RELOADS.inc(labels)
+    MANIFEST_RELOADED.set(time(), labels)
+    if sound:
+        if before is not None:
+            MANIFEST_INFO.set(0.0, (plugin, server, before))
+        MANIFEST_INFO.set(1.0, (plugin, server, digest))
 
 
 async def measured(pending: Awaitable[None], name: str, phase: str, operation: str) -> None:

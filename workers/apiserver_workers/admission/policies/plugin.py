@@ -74,7 +74,8 @@ class PolicyPlugin(Plugin):
         """The policies that are there already are in force from the first request on."""
         self.source.force()
         if self.config is not None:
-            self._following = asyncio.create_task(self.config.follow(), name=f"manifests of {self.name}")
+            following = self.config.follow(self.name, self.initializer.registry.settings)
+            self._following = asyncio.create_task(following, name=f"manifests of {self.name}")
 
     async def stop(self) -> None:
         if self._following is not None:

@@ -9,6 +9,7 @@ Upstream: policy/generic/policy_source.go.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -83,11 +84,26 @@ class Candidate(NamedTuple):
     bindings: tuple[tuple[Binding, Narrowed | None], ...]
 
 
+class Place:
+    """A kind of write, kept with the kind that is written."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Plan(NamedTuple):
+    """The candidates of a kind of write, while the same versions are served."""
+
+    served: object
+    candidates: tuple[Candidate, ...]
+
+
 class Force:
     """What is in force at one moment: policies by name, each with its bindings by name."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self.hooks = hooks
+        # What was found for each kind of write. The keys are the kinds' own (Place), so neither keeps the other.
+        self.plans: weakref.WeakKeyDictionary[Place, Plan] = weakref.WeakKeyDictionary()
 
     def candidates(self, write: KindOfWrite) -> tuple[Candidate, ...]:
         """Those that can match a kind of write."""
@@ -107,14 +123,6 @@ def _narrowed(bindings: Sequence[Binding], write: KindOfWrite) -> list[tuple[Bin
         elif (criteria := binding.criteria.narrow(write)) is not None:
             found.append((binding, criteria))
     return found
-
-
-class Plan(NamedTuple):
-    """The candidates of a kind of write, and what they were found in."""
-
-    force: Force
-    served: object
-    candidates: tuple[Candidate, ...]
 
 
 class PolicySource:
@@ -146,11 +154,14 @@ class PolicySource:
         equivalents = self._initializer.equivalents
         served = equivalents.served()
         key = (self, attributes.operation, attributes.subresource)
-        kept: Plan | None = attributes.requested.compiled.get(key)
-        if kept is None or kept.force is not force or kept.served is not served:
+        place: Place | None = attributes.requested.compiled.get(key)
+        if place is None:
+            place = attributes.requested.compiled[key] = Place()
+        plan = force.plans.get(place)
+        if plan is None or plan.served is not served:
             found = force.candidates(kind_of_write(attributes, equivalents))
-            kept = attributes.requested.compiled[key] = Plan(force, served, found)
-        return kept.candidates
+            plan = force.plans[place] = Plan(served, found)
+        return plan.candidates
 
     def _static_force(self) -> Force:
         static = self._static()

@@ -116,7 +116,8 @@ class WebhookPlugin(Plugin):
         """The webhooks that there are already are in force from the first request on."""
         self.source.hooks()
         if self.config.folder is not None:
-            self._following = asyncio.create_task(self.config.folder.follow(), name=f"manifests of {self.name}")
+            following = self.config.folder.follow(self.name, self.initializer.registry.settings)
+            self._following = asyncio.create_task(following, name=f"manifests of {self.name}")
         clients = hook_clients(self.initializer.registry, self.config.kubeconfig)
         self.caller = Caller(clients, self.phase, mutating=self.mutating)
 
