@@ -110,6 +110,7 @@ class Remote:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Handshakes that fail are part of the tests."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from apiserver_workers.registry.context import Context
 
 from tests.admission.cluster import ALICE, Cluster, pod, refused
 from tests.auth.remote import Authority, as_json
@@ -547,5 +548,23 @@ def test_managed_fields_that_a_webhook_breaks_are_put_back(in_cluster: InCluster
             broken_warning, owner_warning = cluster.warnings
             assert broken_warning.endswith("please fix your requests: operation must be `Apply` or `Update`")
             assert "contains duplicate entries after mutating admission happens" in owner_warning
+
+        in_cluster(scenario)
+
+
+def test_options_of_a_connection_can_be_changed(in_cluster: InCluster, authority: Authority) -> None:
+    change = patch(
+        {"op": "replace", "path": "/command", "value": ["true"]}, {"op": "add", "path": "/tty", "value": True}
+    )
+    with HookServer(authority, change=change) as server:
+
+        async def scenario(cluster: Cluster) -> None:
+            await install(cluster, server.hook("change", rules=[rule("pods/exec", "CONNECT")]), mutating=True)
+            options = {"kind": "PodExecOptions", "apiVersion": "v1", "command": ["false"], "stdout": True}
+            store = cluster.store("pods")
+            attributes = store.attributes("CONNECT", Context(ALICE, "ns", "p", "exec"), options, None)
+            await cluster.backend.registry.admission.admit(attributes)
+            head = {"kind": "PodExecOptions", "apiVersion": "v1"}
+            assert attributes.obj == {**head, "command": ["true"], "stdout": True, "tty": True}
 
         in_cluster(scenario)

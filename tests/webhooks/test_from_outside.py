@@ -359,6 +359,34 @@ def test_a_request_is_over_when_its_time_is(tmp_path: Any, authority: Authority)
         assert server.request("GET", f"{MAPS}/late")[0] == 404
 
 
+def test_a_hundred_hanging_webhooks_hold_nobody_else(running: RunningServer, authority: Authority) -> None:
+    def hang(_: Object) -> Object:
+        time.sleep(2)
+        return {"allowed": True}
+
+    names = [f"h{number}" for number in range(100)]
+    with (
+        HookServer(authority, **dict.fromkeys(names, hang)) as hooks,
+        installed(running, *(hooks.hook(name, timeoutSeconds=1) for name in names)),
+    ):
+        answers: list[tuple[int, Any]] = []
+        began = time.monotonic()
+        asking = threading.Thread(target=lambda: answers.append(answer(running, "POST", MAPS, config_map("h"))))
+        asking.start()
+        client, times = Client(running), []
+        while asking.is_alive():
+            start = time.monotonic()
+            secret = {"metadata": {"name": f"beside-{len(times)}"}}
+            assert client.ask("POST", "/api/v1/namespaces/default/secrets", secret)[0] == 201
+            times.append(time.monotonic() - start)
+        took = time.monotonic() - began
+        asking.join()
+    ((code, status),) = answers
+    assert code == 500 and "context deadline exceeded" in status["message"]
+    assert took < 4
+    assert sorted(times)[len(times) * 99 // 100] < 1.0 and sorted(times)[len(times) // 2] < 0.2
+
+
 CREATIONS = 300
 
 

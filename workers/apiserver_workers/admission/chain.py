@@ -233,7 +233,9 @@ def _settle(attributes: Attributes, managers: Any) -> None:
     """What webhooks and policies may not leave behind: broken managedFields, and owners that stand there twice."""
     obj = attributes.obj
     assert obj is not None
-    metadata = obj["metadata"]
+    metadata = obj.get("metadata")
+    if metadata is None:
+        return
     try:
         entries.decode(metadata.get("managedFields"))
     except entries.DecodeError as error:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from apiserver_workers.apimachinery.codec import DecodeError
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
-from apiserver_workers.registry.attributes import Attributes
+from apiserver_workers.registry.attributes import CONNECT, Attributes
 
 Object = dict[str, Any]
 Gvk = tuple[str, str, str]
@@ -89,7 +89,8 @@ async def put(
     if strict and unknown:
         raise DecodeError("strict decoding error: " + ", ".join(unknown))
     obj = body.head(decoded)
-    obj.setdefault("metadata", {})
+    if attributes.operation != CONNECT:  # its options have none
+        obj.setdefault("metadata", {})
     pending = body.default(obj)
     if pending is not None:
         await pending
