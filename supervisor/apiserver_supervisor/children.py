@@ -47,7 +47,7 @@ class Child:
         if pid == self.pid:
             self._heard = now
 
-    def _end_what_hangs(self, now: float) -> None:
+    def end_what_hangs(self, now: float) -> None:
         """Kill a process that is stopped or silent for too long; its end is noticed like any other."""
         if now - self._looked < LOOKED_AT_EVERY:
             return
@@ -67,7 +67,7 @@ class Child:
         if self.pid:
             status = reap(self.pid)
             if status is None:
-                self._end_what_hangs(now)
+                self.end_what_hangs(now)
                 return False
             self.last_exit = status
             self.pid = 0

@@ -117,7 +117,7 @@ class WorkerGroup(Child):
             if arbiter is not None and arbiter.pid == event["pid"]:
                 arbiter.report(event)
 
-    def _end_what_hangs(self, now: float) -> None:
+    def end_what_hangs(self, now: float) -> None:
         """An arbiter that hangs is not killed at once: a successor's workers serve first."""
 
     def check(self, now: float) -> bool:

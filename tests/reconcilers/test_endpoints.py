@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from apiserver_supervisor.listeners import PORT_FILE
 
 from tests.etcd_view import Change, EtcdView, ips, slice_ips
 from tests.reconcilers.members import EtcdCluster
@@ -320,6 +321,7 @@ def test_a_restarted_server_is_delisted_until_it_is_ready_and_keeps_a_stale_port
     assert stored is not None
     server.process.kill()
     server.process.wait()
+    (server.data_dir / PORT_FILE).unlink()  # else it takes the same port again
     restarted = time.monotonic()
     server.start()
     wait_for(lambda: [one for one in view.of(f"masterleases/{A}") if one.at > restarted and one.value], 20)

@@ -148,7 +148,7 @@ def test_the_heap_and_the_tasks_are_those_of_each_worker(opened: OpenServer) -> 
     (core,) = (worker for worker in workers if worker.startswith("core"))
     tasks = opened.server.request("GET", f"/debug/pprof/goroutine?worker={core}")[1].decode()
     assert {line.partition(";")[0] for line in tasks.splitlines()} == {core}
-    assert "Reflector._run (workers/apiserver_workers/storage/reflector.py:" in tasks and "thread MainThread" in tasks
+    assert "Reflector._run (apiserver_workers/storage/reflector.py:" in tasks and "thread MainThread" in tasks
     titles = opened.server.request("GET", "/debug/pprof/cmdline")[1].decode()
     assert "core worker" in titles and opened.server.request("GET", "/debug/pprof/heap?worker=no-1")[0] == 404
 
@@ -184,7 +184,12 @@ def test_the_verbosity_is_set_in_all_workers_and_stays_for_new_ones(opened: Open
     assert (status, body) == (200, b"successfully set klog.logging.verbosity to 6\n")
     workers = [(role, pid) for role in ("aggregator", "core") for pid in server.processes(f"{role} worker")]
     for role, pid in workers:
-        wait_for(lambda role=role, pid=pid: re.search(rf" {pid} I .*verbosity is 6 now", log_of(server, role)), 5)
+        wait_for(
+            lambda role=role, pid=pid: re.search(
+                rf"^I.* {pid} {role} .*verbosity is 6 now", log_of(server, role), re.M
+            ),
+            5,
+        )
     assert server.request("GET", "/api/v1/namespaces/loud")[0] == 404
     wait_for(lambda: logged("aggregator", 'URI="/api/v1/namespaces/loud"'), 5)
     assert not logged("aggregator", 'URI="/api/v1/namespaces/quiet"')

@@ -41,6 +41,11 @@ class Part(Child):
             self.ready, self.state = not self._tells, "running"
         return started
 
+    def end_what_hangs(self, now: float) -> None:
+        """A part that was paused is meant to hang."""
+        if self.state != "paused":
+            super().end_what_hangs(now)
+
     def _check_restart(self, now: float) -> bool:
         if self.alive():
             if now > self._kill_at:

@@ -26,6 +26,7 @@ from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.discovery.sources import DelegateDiscovery
+from apiserver_workers.server.filters.request_body import RequestBody
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
 from apiserver_workers.server.http.file_server import FileServer
@@ -76,7 +77,7 @@ class AggregatorServer:
         self._debug = DebugEndpoints(config.run_dir)
         self.unprotected: dict[str, Handler] = {
             "insecure": build_insecure_chain(self._route, config),
-            "debug": self._debug.handle,
+            "debug": RequestBody(self._debug.handle),
         }
         self._discovery = DiscoveryEndpoints(
             lambda: served,
