@@ -87,7 +87,8 @@ def test_no_increment_is_lost_while_workers_die(tmp_path: Path) -> None:
         assert sum(writer.acknowledged + writer.found for writer in writers) == WRITERS * INCREMENTS
         last = int(final["metadata"]["resourceVersion"])
         wait_for(lambda: bool(informer.seen) and informer.seen[-1][1] >= last, 20, "the informer to catch up")
-        wait_for(lambda: bool(watcher.seen) and watcher.seen[-1][2] >= last, 20, "the watch to catch up")
+        wait_for(lambda: bool(watcher.outcome) or (bool(watcher.seen) and watcher.seen[-1][2] >= last), 20, "the watch")
+        assert watcher.outcome == "", (watcher.seen[-1:], server.whole_logs()[-20_000:])
         informer.stop()
         told = [revision for kind, revision in informer.seen if kind == "MODIFIED"]
         assert len(told) == WRITERS * INCREMENTS and told == sorted(set(told))

@@ -273,12 +273,15 @@ def watch(*chunks, end=b"", opening=UNKNOWN):
     return script
 
 
-def refuse(fake, connection):
-    fake.read(connection)
-    body = b'{"kind":"Status","code":410}\n'
-    connection.sendall(
-        b"HTTP/1.1 410 Gone\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    )
+def refusal(code):
+    def script(fake, connection):
+        fake.read(connection)
+        body = b'{"kind":"Status","code":%d}\n' % code
+        connection.sendall(
+            b"HTTP/1.1 %d No\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (code, len(body)) + body
+        )
+
+    return script
 
 
 def watched(path, query, *scripts):
@@ -367,8 +370,19 @@ def test_the_worker_says_where_a_watch_begins_not_the_query(path):
 
 
 def test_a_position_that_is_gone_is_told_as_an_event(path):
-    events, _ = watched(path, "watch=1&resourceVersion=4", watch(chunk(event("ADDED", 5)), opening=Opening(4)), refuse)
+    events, _ = watched(
+        path, "watch=1&resourceVersion=4", watch(chunk(event("ADDED", 5)), opening=Opening(4)), refusal(410)
+    )
     assert events == [("ADDED", "5"), ("ERROR", None)]
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 504])
+def test_a_worker_that_cannot_read_yet_is_asked_again(path, code):
+    first = watch(chunk(event("ADDED", 5)), opening=Opening(4))
+    second = watch(chunk(event("ADDED", 6)), end=END)
+    events, queries = watched(path, "watch=1&resourceVersion=4", first, refusal(code), second)
+    assert events == [("ADDED", "5"), ("ADDED", "6")]
+    assert queries[1] == queries[2] == "watch=1&resourceVersion=5"
 
 
 def test_the_time_left_is_passed_on(path):

@@ -32,13 +32,15 @@ NOT_FINISHED = "not finished"
 class Hook:
     """One hook: `run` is called until it succeeds, and then again every `interval` seconds if that is not 0.
 
-    It starts when the hooks named in `after` have succeeded. `run` must bear being run again at any time.
+    It starts when the hooks named in `after` have succeeded. `run` must bear being run again at any time. `pause` waits
+    for the next run, for the interval at most; a hook that follows objects waits for their next change.
     """
 
     name: str
     run: Callable[[], Awaitable[None]]
     interval: float = 0.0
     after: tuple[str, ...] = ()
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Hooks:
@@ -118,7 +120,7 @@ class Hooks:
             await self._succeeded[name].wait()
         await self._until_success(hook)
         while hook.interval:
-            await asyncio.sleep(hook.interval)
+            await hook.pause(hook.interval)
             await self._until_success(hook)
 
     async def _until_success(self, hook: Hook) -> None:

@@ -60,7 +60,7 @@ class Node:
         self.form = form
         self.fields: dict[str, tuple[str, Node]] = {}
         self.element: Node = self
-        self.keys: tuple[tuple[str, Any, bool], ...] = ()
+        self.keys: tuple[tuple[str, Any], ...] = ()
         self.inner: Node | None = None
 
     def child(self, name: str) -> tuple[str, Node] | None:
@@ -77,18 +77,18 @@ class Node:
             what = "a null element" if item is None else "non-map elements"
             raise KeyMissing(f"associative list with keys may not have {what}")
         values = {}
-        for name, default, optional in self.keys:
+        for name, default in self.keys:
             value = item.get(name)
             if value is None:
                 value = default
-                if value is None and name not in item:
-                    if optional:
-                        continue
-                    raise KeyMissing(
-                        "associative list with keys has an element that omits key field"
-                        f' "{name}" (and doesn\'t have default value)'
-                    )
-            values[name] = value
+            if value is not None or name in item:
+                values[name] = value
+        if not values:
+            names = " ".join(f'"{name}"' for name, _ in self.keys)
+            raise KeyMissing(
+                f"associative list with keys has an element that omits all key fields [{names}]"
+                " (and doesn't have default values for any key fields)"
+            )
         return "k:" + orjson.dumps(values).decode()
 
 
@@ -181,16 +181,16 @@ def _atomic(form: str, inner: Node) -> Node:
     return node
 
 
-def _key(type: Type, name: str) -> tuple[str, Any, bool]:
-    """A key with its default and whether items may lack it."""
+def _key(type: Type, name: str) -> tuple[str, Any]:
+    """A key with its default, which is None if items may lack the key."""
     field = type.fields.get(name)
     if name in KEY_DEFAULTS:
-        return name, KEY_DEFAULTS[name], True
+        return name, KEY_DEFAULTS[name]
     if field is None or field.pointer:
-        return name, None, field is not None
+        return name, None
     if field.omitempty and name not in DEFAULTED_KEYS.get(type.name.rpartition(".")[2], ()):
-        return name, None, False
-    return name, ZEROS.get(field.form), False
+        return name, None
+    return name, ZEROS.get(field.form)
 
 
 @once_per_type

@@ -19,6 +19,7 @@ Object = dict[str, Any]
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 LEVELS, SCHEMAS = "prioritylevelconfigurations", "flowschemas"
+RESOURCES = (GROUP, LEVELS), (GROUP, SCHEMAS)
 MANDATORY = {"exempt", "catch-all"}
 CONSUMER = "api-priority-and-fairness-config-consumer-v1"
 AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"

@@ -19,6 +19,7 @@ from apiserver_workers.core.bootstrap import (
     service_repair,
     system,
 )
+from apiserver_workers.core.bootstrap.changes import Changes
 from apiserver_workers.core.bootstrap.objects import Objects
 from apiserver_workers.registry.node_ports import NodePorts
 from apiserver_workers.registry.registry import Registry
@@ -95,7 +96,13 @@ def _all_hooks(config: ServerConfig, registry: Registry, served: list[ResourceIn
     return [
         Hook("start-apiserver-admission-initializer", cache_is_followed),
         Hook("generic-apiserver-start-informers", cache_is_followed),
-        Hook("priority-and-fairness-config-consumer", partial(flow_control.mark_dangling, objects), 1, (FLOW_CONTROL,)),
+        Hook(
+            "priority-and-fairness-config-consumer",
+            partial(flow_control.mark_dangling, objects),
+            60,
+            (FLOW_CONTROL,),
+            Changes(registry, flow_control.RESOURCES).wait,
+        ),
         Hook("storage-object-count-tracker-hook", cache_is_followed),
         Hook(NAMESPACES, partial(system.ensure_namespaces, objects), 60),
         Hook(

@@ -255,15 +255,19 @@ class WatchStream:
             self._end_members()
 
     async def _ask(self, target: bytes) -> Response:
-        """The new upstream's answer; a group whose workers are just starting again gets a while."""
+        """The new upstream's answer; a group whose workers are just starting again, or cannot read yet, gets a while."""
         loop = asyncio.get_running_loop()
         until = loop.time() + REOPEN_FOR
         message = self._target.message(self._request, target)
         while True:
+            late = loop.time() > until
             try:
-                return await self._target.ask(message, method=self._request.method)
+                response = await self._target.ask(message, method=self._request.method)
+                if late or not _is_transient(response):
+                    return response
+                _let_go(response)
             except ApiError:
-                if loop.time() > until:
+                if late:
                     raise
             await asyncio.sleep(REOPEN_PAUSE)
 
@@ -303,13 +307,24 @@ class WatchStream:
     def _refused(self, response: Response) -> None:
         """The answer is an error, such as 410: in the middle of a watch that is an event."""
         if isinstance(response.body, Relay):
-            response.body.close()
+            _let_go(response)
         else:
             frame = chunk(b'{"type":"ERROR","object":%b}\n' % _body(response).strip())
             for member in self._members[:]:
                 member.skip_until = 0
                 member.write(frame)
         self._end_members()
+
+
+def _is_transient(response: Response) -> bool:
+    """Whether the answer is a refusal that another attempt may not meet."""
+    return response.status == 429 or response.status >= 500
+
+
+def _let_go(response: Response) -> None:
+    """Give up an answer that is not passed on."""
+    if isinstance(response.body, Relay):
+        response.body.close()
 
 
 def _at(delay: float) -> float:
