@@ -340,8 +340,10 @@ class HttpProtocol(asyncio.Protocol):
         """The last byte of the answer is with the transport: turn to the next request once the client has taken it."""
         self._written = True
         self.stopping = self.stopping or close
-        if self._upload is not None and not self.half_closed:
-            self._discard_upload()
+        if self._upload is not None and not self.half_closed:  # the client still sends
+            upload, self._upload = self._upload, None
+            self._linger()
+            upload.release()
         if not self.paused:  # else this waits for resume_writing, and the write deadline stays
             self._complete()
 
@@ -371,13 +373,6 @@ class HttpProtocol(asyncio.Protocol):
         self._transport.write(refusal(status, text))
         self._pending.clear()
         self._linger()
-
-    def _discard_upload(self) -> None:
-        """The answer is out and the client still sends."""
-        upload, self._upload = self._upload, None
-        assert upload is not None
-        self._linger()
-        upload.release()
 
     def _linger(self) -> None:
         """Close, but read on for a moment what the client still sends, so that it sees the answer and no reset."""
