@@ -264,8 +264,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, data: bytes, end: int) -> None:
         """A head is complete: answer it."""
-        if self._counted:
-            self._forget_size()
+        self._forget_size()
         try:
             head = parse_head(data[:end])
         except ProtocolError as error:
@@ -390,8 +389,7 @@ class HttpProtocol(asyncio.Protocol):
         self._forget_size()
 
     def _hijack(self) -> tuple[asyncio.Transport, bytes]:
-        """Hand the connection over: the caller sets its own protocol on the transport and is given what was read. It has
-        to complete the request."""
+        """Hand over the transport, and what was read: the caller sets its own protocol, and completes the request."""
         self._forget()
         self._state.add_tunnel(self._transport)
         self.answer = None
