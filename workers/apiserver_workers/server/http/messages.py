@@ -1,19 +1,27 @@
 """Request and Response: what every handler of the three servers takes and returns.
 
-A handler is `async def handle(request: Request) -> Response`. It raises ApiError for anything that is to be answered
-with a Status object. The HTTP/1.1 protocol (protocol.py) makes Requests from bytes and writes Responses as bytes; no
-handler knows about sockets, so the same handlers would serve HTTP/2.
+A handler takes a Request and returns something to await, which gives a Response. It raises ApiError for anything that is
+to be answered with a Status object; filters/panic_recovery.py makes those. The HTTP/1.1 protocol (protocol.py) makes
+Requests from bytes and writes Responses as bytes; no handler knows about sockets, so the same handlers would serve HTTP/2.
+
+A request has one life. `on_answer` callbacks are called once, with the response, before its head is written; they may add
+headers, as upstream's filters do to the ResponseWriter. `on_complete` callbacks are called once, however the request ends:
+the last byte has been written, the client has gone, the deadline has come, or a tunnel has ended. Whoever calls `hijack`
+takes the connection over, and with it the duty to call `complete`.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.server.http.query import parse_query
 
 if TYPE_CHECKING:
     from apiserver_workers.apimachinery.errors import ApiError
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+
+logger = logging.getLogger("apiserver.http")
 
 
 @dataclass(slots=True)
@@ -50,6 +60,53 @@ class Request:
     context: dict[str, Any] = field(default_factory=dict)
     head: RequestHead | None = None  # the bytes it was made from, for delegation
     upload: Upload | None = None
+    received: float = field(default_factory=perf_counter)
+    deadline: float = 0.0  # the event loop's time at which the answer is to be out, 0: it may take as long as it likes
+    status: int = 0  # of the answer, 0 before there is one
+    completed: bool = False
+    _query: dict[str, list[str]] | None = None
+    _before_answer: list[BeforeAnswer] = field(default_factory=list)
+    _at_end: list[AtEnd] = field(default_factory=list)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The values of each parameter, in their order, parsed once. Requests alike share them; never change them."""
+        if self._query is None:
+            self._query = parse_query(self.raw_query) if self.raw_query else {}
+        return self._query
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether it asks for a watch."""
+        return self.info is not None and self.info.verb == "watch"
+
+    def on_answer(self, callback: BeforeAnswer) -> None:
+        """Let `callback(request, response)` be called before the answer's head is written."""
+        self._before_answer.append(callback)
+
+    def on_complete(self, callback: AtEnd) -> None:
+        """Let `callback(request, whole)` be called once when the request is over; `whole`: the client was sent all of the
+        answer. The last that was registered is called first. Of a request that is over it is called at once.
+        """
+        if self.completed:
+            _call(callback, self, whole=False)
+        else:
+            self._at_end.append(callback)
+
+    def answer(self, response: Response) -> None:
+        """For the connection: this is the answer, and its head is written next."""
+        self.status = response.status
+        for callback in self._before_answer:
+            callback(self, response)
+
+    def complete(self, *, whole: bool) -> None:
+        """For the connection, or for whoever has taken it over: nothing more is sent. Only the first call counts."""
+        if self.completed:
+            return
+        self.completed = True
+        callbacks = self._at_end
+        while callbacks:
+            _call(callbacks.pop(), self, whole=whole)
 
     def values(self, name: str) -> list[str]:
         """The values of all lines of that lower-case name; none if the header was taken off."""
@@ -61,6 +118,18 @@ class Request:
         """Let the header have come once, with this value."""
         self.headers[name] = value
         self.repeated = {other: values for other, values in self.repeated.items() if other != name}
+
+
+BeforeAnswer = Callable[[Request, "Response"], None]
+AtEnd = Callable[[Request, bool], None]
+
+
+def _call(callback: AtEnd, request: Request, *, whole: bool) -> None:
+    """A callback that fails must not keep the others from being called."""
+    try:
+        callback(request, whole)
+    except Exception:
+        logger.exception("the end of request %s could not be told to %r", request.audit_id, callback)
 
 
 class Sink(Protocol):
@@ -95,7 +164,7 @@ class Response:
 
     A stream's iterator is closed (aclose) when the client goes away. `content_length` is derived unless streaming.
     An answer relayed from another process has its head in `wire` (written instead of a head made from the other fields)
-    and may have a Pipe as its body; `headers` are then added to those it has.
+    and may have a Pipe as its body; `headers` are then added to those it has. `cache_control` is the value of that header.
     """
 
     status: int = 200
@@ -103,6 +172,7 @@ class Response:
     content_type: str = JSON
     headers: Sequence[tuple[str, str]] = ()
     wire: bytes = b""
+    cache_control: str = ""
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from apiserver_workers.server.http.http1 import ChunkedReader, FixedReader, RequestHead
+
+ENDLESS = 1 << 62
 MAX_WAITING = 1 << 18  # bytes that nobody takes before the client is held back
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -116,6 +119,17 @@ class Upload:
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def upload_of(head: RequestHead, transport: asyncio.Transport) -> Upload:
+    """The body that follows this head on a client's connection."""
+    chunked = head.block.chunked
+    return Upload(
+        transport,
+        ChunkedReader(ENDLESS) if chunked else FixedReader(head.length),
+        None if chunked else head.length,
+        expects_continue=head.block.expects_continue and not head.http10,
+    )
 
 
 class Sender(asyncio.Protocol):

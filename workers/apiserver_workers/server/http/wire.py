@@ -1,4 +1,4 @@
-"""Responses as bytes: status line, the headers that every answer has, warnings.
+"""Responses as bytes: status line, the headers that every answer has, those of its own.
 
 What only depends on the status, the content type and the second is made once and kept for that second.
 """
@@ -25,26 +25,29 @@ class _Heads:
     def __init__(self) -> None:
         self._second = 0
         self._date = ""
-        self._made: Kept[tuple[int, str, bool], bytes] = Kept(longest=MAX_CONTENT_TYPE, room=1 << 20)
+        self._made: Kept[tuple[int, str, str], bytes] = Kept(longest=MAX_CONTENT_TYPE, room=1 << 20)
 
-    def get(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
+    def get(self, status: int, content_type: str, cache_control: str) -> bytes:
         second = int(time.time())
         if second != self._second:
             self._second = second
             self._date = formatdate(second, usegmt=True)
             self._made.clear()
-        key = (status, content_type, default_cache_control)
+        key = (status, content_type, cache_control)
         made = self._made.get(key)
         if made is None:
             made = self._make(*key)
             self._made.keep(key, made)
         return made
 
-    def _make(self, status: int, content_type: str, default_cache_control: bool) -> bytes:
-        line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} status code {status}\r\n")
-        cache_control = "Cache-Control: no-cache, private\r\n" if default_cache_control else ""
-        kind = f"Content-Type: {one_line(content_type)}\r\n" if content_type else ""
-        return f"{line}{cache_control}{kind}Date: {self._date}\r\n".encode()
+    def _make(self, status: int, content_type: str, cache_control: str) -> bytes:
+        lines = [_STATUS_LINES.get(status, f"HTTP/1.1 {status} status code {status}\r\n")]
+        if cache_control:
+            lines.append(f"Cache-Control: {cache_control}\r\n")
+        if content_type:
+            lines.append(f"Content-Type: {one_line(content_type)}\r\n")
+        lines.append(f"Date: {self._date}\r\n")
+        return "".join(lines).encode()
 
 
 _heads = _Heads()
@@ -55,38 +58,30 @@ def response_head(request: Request, response: Response, *, length: int | None, c
 
     `length` is None for bodies that have none or whose end is marked otherwise.
     """
-    own_cache_control = any(name.lower() == "cache-control" for name, _ in response.headers)
     content_type = response.content_type if response.status not in BODILESS else ""
-    parts = [_heads.get(response.status, content_type, not own_cache_control)]
+    parts = [_heads.get(response.status, content_type, response.cache_control)]
     parts.append(b"Audit-Id: %b\r\n" % request.audit_id.encode())
     if length is not None:
         parts.append(b"Content-Length: %d\r\n" % length)
     elif chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
-    if response.headers or request.warnings or close:
-        parts.append(extra_lines(request, response, close=close))
+    if response.headers or close:
+        parts.append(extra_lines(response, close=close))
     parts.append(b"\r\n")
     return b"".join(parts)
 
 
-def relayed_head(request: Request, response: Response, *, close: bool) -> bytes:
+def relayed_head(response: Response, *, close: bool) -> bytes:
     """The head (and whatever of the body came with it) of an answer made elsewhere, with our additions."""
-    if not (response.headers or request.warnings or close):
+    if not (response.headers or close):
         return response.wire
     status_line, _, rest = response.wire.partition(b"\r\n")
-    return b"%b\r\n%b%b" % (status_line, extra_lines(request, response, close=close), rest)
+    return b"%b\r\n%b%b" % (status_line, extra_lines(response, close=close), rest)
 
 
-def extra_lines(request: Request, response: Response, *, close: bool) -> bytes:
-    """The lines of the answer's own headers and of the request's warnings."""
+def extra_lines(response: Response, *, close: bool) -> bytes:
+    """The lines of the answer's own headers."""
     lines = [f"{name}: {one_line(value)}\r\n" for name, value in response.headers]
-    lines += [f"Warning: {warning_value(text)}\r\n" for text in dict.fromkeys(request.warnings)]
     if close:
         lines.append("Connection: close\r\n")
     return "".join(lines).encode("utf-8")
-
-
-def warning_value(text: str) -> str:
-    """`299 - "text"`, quoted as k8s.io/apimachinery/pkg/util/net.NewWarningHeader does: control characters dropped."""
-    visible = "".join(character for character in text if ord(character) >= 32 and ord(character) != 127)
-    return '299 - "' + visible.replace("\\", "\\\\").replace('"', '\\"') + '"'
