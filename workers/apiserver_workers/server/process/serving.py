@@ -27,7 +27,7 @@ from apiserver_workers.apimachinery.metrics import Labels
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.filters.http_logging import logged
 from apiserver_workers.server.health import is_health_path
-from apiserver_workers.server.http.connections import Connections
+from apiserver_workers.server.http.connections import Connections, Http2Settings
 from apiserver_workers.server.http.messages import Handler, Request, Response, status_response, text_response
 from apiserver_workers.server.http.protocol import CLOSE_WITHIN, HttpProtocol
 from apiserver_workers.server.metrics import LONG_RUNNING, long_running_labels
@@ -64,6 +64,10 @@ class GroupServer(Server):
         super().__init__(config)
         self.server_state = Connections()
         self._settings = settings
+        if settings.http2_max_streams_per_connection:
+            self.server_state.http2 = Http2Settings(settings.http2_max_streams_per_connection, settings.goaway_chance)
+        else:
+            self.server_state.http2 = Http2Settings(goaway_chance=settings.goaway_chance)
         self._private_socket = private_socket
         self._on_ready = on_ready
         self._on_retire = on_retire

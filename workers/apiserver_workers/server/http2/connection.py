@@ -1,0 +1,458 @@
+"""HTTP/2 over one connection (RFC 9113): frames in, one handler call per stream, frames out.
+
+`frame_reader.py` cuts the bytes into frames and checks their form. Here is what they mean: streams begin (`on_fields`), get
+bodies, are taken back, get windows. `output.py` writes. A stream that has begun is handled once all of what came with its
+head has been read, so that a small body is there as a whole; a larger one is an upload, which nobody reads before it is known
+who sends it. What a client may send ahead is limited by windows (`receiving.py`).
+
+The connection closes gracefully (`go_away`): GOAWAY tells the client to use another one, streams that were on their way are
+still taken for a moment, a second GOAWAY tells the last one that is, and the last answer closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from typing import Any
+
+from apiserver_workers.authentication.interface import ANONYMOUS
+from apiserver_workers.server.http.connections import MAX_LARGE_HEADS, Connections
+from apiserver_workers.server.http.http1 import MAX_HEAD, ProtocolError, RequestHead, refusal_text
+from apiserver_workers.server.http.messages import Request
+from apiserver_workers.server.http.patience import HEAD_TIMEOUT, IDLE_TIMEOUT, Patience
+from apiserver_workers.server.http.peer import peer_certificates
+from apiserver_workers.server.http.refusals import HEAD_TOO_LARGE, refusal
+from apiserver_workers.server.http.request_info import RequestInfo
+from apiserver_workers.server.http2 import frame_budget
+from apiserver_workers.server.http2.client_settings import read_settings
+from apiserver_workers.server.http2.errors import (
+    CANCEL,
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    INADEQUATE_SECURITY,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+    ConnectionFault,
+    StreamFault,
+)
+from apiserver_workers.server.http2.frame_budget import FrameBudget
+from apiserver_workers.server.http2.frame_reader import FrameReader
+from apiserver_workers.server.http2.hpack_fields import Field
+from apiserver_workers.server.http2.output import Output
+from apiserver_workers.server.http2.receiving import BODY_WINDOW, ReceiveWindow
+from apiserver_workers.server.http2.recent import RecentStreams
+from apiserver_workers.server.http2.request_heads import check_trailers, request_head
+from apiserver_workers.server.http2.security import is_adequate
+from apiserver_workers.server.http2.stream import Stream
+from apiserver_workers.storage.transport.frames import (
+    ACK,
+    GOAWAY,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_WINDOW,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    frame,
+    settings,
+    word,
+)
+
+MAX_HEADER_LIST_SIZE = 6  # a setting
+FAREWELL = 0.2  # between the two GOAWAYs
+LINGER = 0.3  # after a fault: the client has so long to see the GOAWAY
+CLOSE_WITHIN = 0.5  # at the stop
+LARGE_HEAD = 1 << 14  # the server has only so much room for header blocks above this size that have not all come
+
+_going_away = struct.Struct(">II")  # the last stream, the code
+
+
+class Http2Connection(asyncio.Protocol):
+    """One client connection. `config.app` is the worker's application: its `handle` answers requests."""
+
+    def __init__(self, config: Any, state: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self.handler = config.app.handle
+        self._state = state
+        self._loop = loop
+        self._max_streams = state.http2.max_streams
+        self._budget = FrameBudget(self._max_streams, loop.time())
+        self._streams: dict[int, Stream] = {}
+        self._arrived: list[Stream] = []  # begun, and not handled yet
+        self._recent = RecentStreams()
+        self._last = 0  # the newest stream of the client
+        self._last_served = MAX_WINDOW  # what the client was told in the last GOAWAY
+        self._known = False  # somebody who is not anonymous has sent a request
+        self._counted = 0  # bytes of a header block, if it is a large one
+        self._block_due = 0.0  # when the rest of a header block is to be there
+        self._patience = Patience(loop)
+        self.stopping = False
+        self._leaving = False  # the first GOAWAY was sent
+        self._closing = False
+
+    # ---- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        tls = transport.get_extra_info("ssl_object")
+        self.certificates = peer_certificates(tls) if tls is not None else ()
+        self.client: str = transport.get_extra_info("peername")[0]
+        self.output = Output(self.transport, self._budget)
+        self._receiving = ReceiveWindow(self.output, self._max_streams)
+        self._reader = FrameReader(self, self.transport, self._budget, self._loop)
+        self._state.add_stranger(self)
+        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._patience.wait(HEAD_TIMEOUT)
+        self.output.control(
+            settings(
+                {
+                    MAX_CONCURRENT_STREAMS: self._max_streams,
+                    INITIAL_WINDOW_SIZE: BODY_WINDOW,
+                    MAX_HEADER_LIST_SIZE: MAX_HEAD,
+                }
+            )
+        )
+        if tls is not None and not is_adequate(tls):
+            self.on_fault(ConnectionFault(INADEQUATE_SECURITY, "HTTP/2 needs TLS 1.2 with an AEAD cipher"))
+            return
+        self.output.flush()
+        if self._state.closing:
+            self.stopping = True
+            self.go_away()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._reader.close()
+        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.strangers.pop(self, None)
+        self.on_block_size(0)
+        self._lose_streams()
+
+    def _lose_streams(self) -> None:
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.lose()
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+
+    def eof_received(self) -> bool:
+        return False  # TLS closes both ways
+
+    def pause_writing(self) -> None:
+        self.output.paused = True
+        self._patience.pause(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self.output.paused = False
+        self._patience.resume(self.transport.get_write_buffer_size())
+        self._patience.relax()
+        self._wait()
+        self.output.flush()
+
+    def _wait(self) -> None:
+        """A client without a request has to send one."""
+        if not self._streams and not self.output.paused:
+            self._patience.wait(IDLE_TIMEOUT)
+
+    def expire(self, now: float) -> None:
+        """Close the connection or reset streams of which a deadline has passed."""
+        if self.output.paused:
+            self._patience.gain(self.transport.get_write_buffer_size(), now)
+        if 0.0 < self._block_due <= now:
+            self.on_fault(ConnectionFault(ENHANCE_YOUR_CALM, "a header block that does not end"))
+        elif self._patience.is_over(now):
+            if self._streams or self.output.paused or self._leaving:
+                self.transport.abort()
+            else:
+                self.go_away()
+                self._patience.wait(LINGER)
+        else:
+            for stream in list(self._streams.values()):
+                stream.expire(now)
+            self.output.flush()
+
+    def patience(self) -> Patience:
+        """For a stream of which the client takes nothing."""
+        return Patience(self._loop)
+
+    # ---- closing
+
+    def go_away(self) -> None:
+        """Close once the streams have ended, and let the client use another connection from now on."""
+        if self._leaving or self._closing:
+            return
+        self._leaving = True
+        self._say_goodbye(MAX_WINDOW, NO_ERROR)
+        self.output.flush()
+        self._loop.call_later(FAREWELL, self._refuse_more)
+
+    def _refuse_more(self) -> None:
+        if self._closing:
+            return
+        self._last_served = self._last
+        self._say_goodbye(self._last, NO_ERROR)
+        self.output.flush()
+        self._close_if_idle()
+
+    def _say_goodbye(self, last: int, code: int, text: str = "") -> None:
+        self.output.control(frame(GOAWAY, 0, 0, _going_away.pack(last, code) + text.encode()))
+
+    def _close_if_idle(self) -> None:
+        if not self._streams and self._last_served < MAX_WINDOW and not self._closing:
+            self._closing = True
+            self._reader.close()
+            self.transport.close()
+            self._loop.call_later(CLOSE_WITHIN, self.transport.abort)
+
+    def on_fault(self, fault: ConnectionFault) -> None:
+        """The client's frames make no sense: it is told, has a moment to read it, and what it asked for is lost."""
+        if self._closing:
+            return
+        self._closing = True
+        self._reader.close()
+        self._lose_streams()
+        self._say_goodbye(self._last, fault.code, fault.text)
+        self.output.flush()
+        self._loop.call_later(LINGER, self.transport.close)
+        self._loop.call_later(2 * LINGER, self.transport.abort)
+
+    def retire(self, now: float) -> None:
+        """Another worker takes over: nothing ends early, but the client is to use another connection."""
+        self.stopping = True
+        self.go_away()
+
+    def shutdown(self) -> None:
+        """The server stops: requests finish, watches and other long streams end now."""
+        self.stopping = True
+        self.go_away()
+        for stream in list(self._streams.values()):
+            if stream.is_long and stream.answer is not None:
+                stream.answer.end()
+        self._loop.call_later(CLOSE_WITHIN, self._cut_long)
+
+    def _cut_long(self) -> None:
+        for stream in list(self._streams.values()):
+            if stream.is_long:
+                self.reset(stream, CANCEL)
+
+    def abort(self) -> None:
+        """Close at once, whatever goes on."""
+        self.transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered, or an answer is still on its way out."""
+        return bool(self._streams) or self.transport.get_write_buffer_size() > 0
+
+    @property
+    def is_watch(self) -> bool:
+        """Whether a watch is being answered."""
+        return any(stream.answer is not None and stream.answer.request.is_watch for stream in self._streams.values())
+
+    @property
+    def streaming(self) -> list[RequestInfo]:
+        """What is asked for by the requests whose answers are streams."""
+        return [info for stream in self._streams.values() if (info := stream.streams) is not None]
+
+    # ---- streams
+
+    def on_fields(self, number: int, fields: list[Field], *, oversized: bool, end: bool) -> None:
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._end_with_trailers(stream, fields, end=end)
+        elif number <= self._last or not number & 1:
+            self._on_old_stream(number)
+        else:
+            self._last = number
+            if number <= self._last_served:
+                self._begin(number, fields, oversized=oversized, end=end)
+
+    def _end_with_trailers(self, stream: Stream, fields: list[Field], *, end: bool) -> None:
+        if stream.remote_closed:
+            raise StreamFault(STREAM_CLOSED, "the request had ended")
+        if not end:
+            raise StreamFault(PROTOCOL_ERROR, "trailers that end nothing")
+        check_trailers(fields)
+        stream.end_request()
+
+    def _on_old_stream(self, number: int) -> None:
+        ended = self._recent.ended(number)
+        if ended is None:
+            raise ConnectionFault(PROTOCOL_ERROR, "a stream of a wrong number")
+        if ended:
+            raise ConnectionFault(STREAM_CLOSED, "a stream that has ended")
+        self._spend(frame_budget.CLOSED)  # trailers that were on their way
+
+    def _begin(self, number: int, fields: list[Field], *, oversized: bool, end: bool) -> None:
+        if len(self._streams) >= self._max_streams:
+            raise StreamFault(REFUSED_STREAM, "too many streams")
+        try:
+            if oversized:
+                raise ProtocolError(*HEAD_TOO_LARGE)
+            head, declared = request_head(fields)
+            if end and declared:
+                raise StreamFault(PROTOCOL_ERROR, "a body shorter than declared")
+        except ProtocolError as error:
+            self._refuse(number, error, end=end)
+            return
+        stream = self._open(number, head, declared, end=end)
+        self._arrived.append(stream)
+        if self._state.http2.goaway_chance and random.random() < self._state.http2.goaway_chance:
+            self.go_away()
+
+    def _open(self, number: int, head: RequestHead | None, declared: int | None, *, end: bool) -> Stream:
+        stream = Stream(self, number, head, declared, window=self.output.stream_window)
+        stream.remote_closed = end
+        self._streams[number] = stream
+        self._patience.relax()
+        return stream
+
+    def _refuse(self, number: int, error: ProtocolError, *, end: bool) -> None:
+        """Answer what is not to be handled."""
+        self._spend(frame_budget.FAULT)
+        text = error.text if error.status == HEAD_TOO_LARGE[0] else refusal_text(error)
+        self._open(number, None, None, end=end).refuse(refusal(error.status, text))
+
+    def on_pause(self) -> None:
+        """All that had come was read: handle what has begun, and write what there is to say."""
+        arrived, self._arrived = self._arrived, []
+        for stream in arrived:
+            if not stream.closed:
+                stream.start(self._loop)
+        if not self._closing:
+            self.output.flush()
+
+    def finished(self, stream: Stream) -> None:
+        """The answer is out."""
+        if self._streams.pop(stream.id, None) is None:
+            return
+        if not stream.remote_closed:
+            self._send_reset(stream.id, NO_ERROR)  # the rest of the body is not wanted
+        self._settle(stream)
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """End a stream from our side before its answer is out."""
+        self._streams.pop(stream.id, None)
+        if not self._closing:
+            self._send_reset(stream.id, code)
+        stream.lose()
+        self._settle(stream)
+
+    def _send_reset(self, number: int, code: int) -> None:
+        self.output.control(frame(RST_STREAM, 0, number, word.pack(code)))
+        self.output.flush()
+
+    def _settle(self, stream: Stream) -> None:
+        """A stream is no more."""
+        self._recent.add(stream.id, ended=stream.remote_closed)
+        self._receiving.forget(stream)
+        self._wait()
+        if self._leaving:
+            self._close_if_idle()
+
+    def learn(self, request: Request) -> None:
+        """Whoever is no stranger keeps the connection, however many there are, and may send more at once."""
+        if not self._known and request.user is not None and request.user.name != ANONYMOUS:
+            self._known = True
+            self._state.strangers.pop(self, None)
+            self._receiving.trust(self._streams.values())
+
+    def credit(self, stream: Stream, size: int) -> None:
+        """So much of a body was taken."""
+        self._receiving.taken(stream, size)
+
+    # ---- frames
+
+    def on_data(self, number: int, data: bytes, size: int, *, end: bool) -> None:
+        stream = self._streams.get(number)
+        if number > self._last:
+            raise ConnectionFault(PROTOCOL_ERROR, "data of no stream")
+        self._receiving.arrived(stream, size, padding=size - len(data))
+        if stream is None:
+            self._spend(frame_budget.CLOSED)
+            if self._recent.ended(number) is not False:
+                self._send_reset(number, STREAM_CLOSED)
+            return
+        if stream.remote_closed:
+            raise StreamFault(STREAM_CLOSED, "the request had ended")
+        stream.receive(data)
+        if end:
+            stream.end_request()
+
+    def on_reset(self, number: int) -> None:
+        if number > self._last:
+            raise ConnectionFault(PROTOCOL_ERROR, "a reset of no stream")
+        stream = self._streams.pop(number, None)
+        self._spend(frame_budget.CLOSED if stream is None else frame_budget.RESET)
+        if stream is not None:
+            stream.remote_closed = True
+            stream.lose()
+            self._settle(stream)
+
+    def on_stream_fault(self, number: int, fault: StreamFault) -> None:
+        try:
+            self._spend(frame_budget.FAULT)
+        except ConnectionFault as calm:
+            self.on_fault(calm)
+            return
+        stream = self._streams.get(number)
+        if stream is not None:
+            self.reset(stream, fault.code)
+        elif number > self._last:
+            self.on_fault(ConnectionFault(fault.code, str(fault)))
+        else:
+            self._recent.add(number, ended=False)
+            self._send_reset(number, fault.code)
+
+    def on_settings(self, payload: bytes) -> None:
+        before = self.output.stream_window
+        self.output.stream_window = after = read_settings(payload, before)
+        if after != before:
+            for stream in self._streams.values():
+                stream.window += after - before
+                if stream.window > MAX_WINDOW:
+                    raise ConnectionFault(FLOW_CONTROL_ERROR, "a stream's window is too large")
+                self.output.enqueue(stream)
+        self.output.control(frame(SETTINGS, ACK, 0))
+
+    def on_settings_taken(self) -> None:
+        """Nothing that we set is less than what a client may do without it."""
+
+    def on_ping(self, payload: bytes) -> None:
+        self.output.control(frame(PING, ACK, 0, payload))
+
+    def on_goaway(self) -> None:
+        """The client begins nothing more here."""
+        self.go_away()
+
+    def on_window_update(self, number: int, credit: int) -> None:
+        if not number:
+            self.output.widen(credit)
+            return
+        if number > self._last:
+            raise ConnectionFault(PROTOCOL_ERROR, "a window of no stream")
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        stream.window += credit
+        if stream.window > MAX_WINDOW:
+            raise StreamFault(FLOW_CONTROL_ERROR, "the stream's window is too large")
+        self.output.enqueue(stream)
+
+    def on_block_size(self, size: int) -> None:
+        """A header block that has not all come is waited for, and a large one needs room; 0: it is whole."""
+        if not size:
+            self._block_due = 0.0
+        elif not self._block_due:
+            self._block_due = self._loop.time() + HEAD_TIMEOUT
+        counted = size if size > LARGE_HEAD else 0
+        self._state.large_heads += counted - self._counted
+        self._counted = counted
+        if counted and self._state.large_heads > MAX_LARGE_HEADS:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, "there are too many large header blocks")
+
+    def _spend(self, cost: int) -> None:
+        self._budget.spend(cost, self._loop.time())
