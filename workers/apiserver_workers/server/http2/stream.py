@@ -263,7 +263,7 @@ class Stream:
         head = answer_head(data[:end])
         rest = data[end + 4 :]
         output = self._connection.output
-        if head.closes:
+        if head.closes and self.head is not None:  # a refusal says so for HTTP/1.1
             self._connection.go_away()
         if head.status < 200:
             output.headers(self, head.block, end=False)
