@@ -213,6 +213,7 @@ class Http2Connection(asyncio.Protocol):
             return
         self._closing = True
         self._reader.close()
+        self.on_block_size(0)
         self._lose_streams()
         self._say_goodbye(self._last, fault.code, fault.text)
         self.output.flush()
