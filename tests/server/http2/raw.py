@@ -25,6 +25,7 @@ from apiserver_workers.storage.transport.frames import (
     SETTINGS,
     frame,
     frame_head,
+    setting,
     settings,
     word,
 )
@@ -100,10 +101,7 @@ class Client:
         self.send(PREFACE + settings(values or {}))
         first = self.next()
         assert (first.type, first.flags) == (SETTINGS, 0)
-        self.settings = dict(
-            (int.from_bytes(first.payload[at : at + 2]), int.from_bytes(first.payload[at + 2 : at + 6]))
-            for at in range(0, len(first.payload), 6)
-        )
+        self.settings = dict(setting.iter_unpack(first.payload))
         assert self.next()[:2] == (SETTINGS, ACK)
         self.send(frame(SETTINGS, ACK, 0))
 

@@ -180,5 +180,5 @@ def test_requests_that_stream_are_counted(served):
     client.headers(3, path("/wait"))
     client.headers(5, path("/a"))
     client.answer(5)
-    (info,) = served.only_connection().streaming
+    (info,) = served.only_connection().streams
     assert (info.verb, info.resource) == ("watch", "pods")

@@ -54,7 +54,10 @@ BROKEN_CONNECTIONS = {
     "4.3 a broken block": (lambda c: frame(HEADERS, WHOLE, 1, b"\x00\x05\x00\x00\x00\x05"), errors.COMPRESSION_ERROR),
     "4.3 an index of nothing": (lambda c: frame(HEADERS, WHOLE, 1, b"\xff\xff\x7f"), errors.COMPRESSION_ERROR),
     "4.3 index 0": (lambda c: frame(HEADERS, WHOLE, 1, b"\x80"), errors.COMPRESSION_ERROR),
-    "4.3 a table that is too large": (lambda c: frame(HEADERS, WHOLE, 1, b"\x3f\xff\xff\x03"), errors.COMPRESSION_ERROR),
+    "4.3 a table that is too large": (
+        lambda c: frame(HEADERS, WHOLE, 1, b"\x3f\xff\xff\x03"),
+        errors.COMPRESSION_ERROR,
+    ),
     "4.3 an interleaved frame": (
         lambda c: frame(HEADERS, END_STREAM, 1, block(c)) + frame(PRIORITY, 0, 1, bytes(5)),
         errors.PROTOCOL_ERROR,
@@ -115,7 +118,9 @@ BROKEN_CONNECTIONS = {
         errors.FLOW_CONTROL_ERROR,
     ),
     "6.9.2 a stream's window above the maximum by a setting": (
-        lambda c: frame(HEADERS, END_HEADERS, 1, block(c, POST)) + window_update(1, 1 << 30) + settings({4: 0x7FFFFFFF}),
+        lambda c: (
+            frame(HEADERS, END_HEADERS, 1, block(c, POST)) + window_update(1, 1 << 30) + settings({4: 0x7FFFFFFF})
+        ),
         errors.FLOW_CONTROL_ERROR,
     ),
 }
@@ -157,7 +162,9 @@ BROKEN_STREAMS = {
         errors.FLOW_CONTROL_ERROR,
     ),
     "8.1 trailers that do not end the stream": (
-        lambda c: frame(HEADERS, END_HEADERS, 1, block(c, POST)) + frame(HEADERS, END_HEADERS, 1, block(c, [("a", "b")])),
+        lambda c: (
+            frame(HEADERS, END_HEADERS, 1, block(c, POST)) + frame(HEADERS, END_HEADERS, 1, block(c, [("a", "b")]))
+        ),
         errors.PROTOCOL_ERROR,
     ),
     "8.1 trailers with a pseudo-header": (
@@ -165,11 +172,15 @@ BROKEN_STREAMS = {
         errors.PROTOCOL_ERROR,
     ),
     "8.1.1 a body shorter than declared": (
-        lambda c: frame(HEADERS, END_HEADERS, 1, block(c, [*POST, ("content-length", "5")])) + frame(DATA, 1, 1, b"four"),
+        lambda c: (
+            frame(HEADERS, END_HEADERS, 1, block(c, [*POST, ("content-length", "5")])) + frame(DATA, 1, 1, b"four")
+        ),
         errors.PROTOCOL_ERROR,
     ),
     "8.1.1 a body longer than declared": (
-        lambda c: frame(HEADERS, END_HEADERS, 1, block(c, [*POST, ("content-length", "3")])) + frame(DATA, 0, 1, b"four"),
+        lambda c: (
+            frame(HEADERS, END_HEADERS, 1, block(c, [*POST, ("content-length", "3")])) + frame(DATA, 0, 1, b"four")
+        ),
         errors.PROTOCOL_ERROR,
     ),
     "8.1.1 a body in place of none": (

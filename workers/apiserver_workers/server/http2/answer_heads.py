@@ -15,7 +15,9 @@ from apiserver_workers.apimachinery.memo import Memo
 _DROPPED = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
 _STATIC_NAMES = {name: number for number, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))}
 _STATUSES = {
-    value: bytes([0x80 | number]) for number, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1) if name == b":status"
+    value: bytes([0x80 | number])
+    for number, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1)
+    if name == b":status"
 }
 _LENGTH = b"Content-Length: "
 _AUDIT_ID = b"Audit-Id: "

@@ -125,7 +125,7 @@ class Http2Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._reader.close()
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         self._state.strangers.pop(self, None)
         self.on_block_size(0)
         self._lose_streams()
@@ -254,7 +254,7 @@ class Http2Connection(asyncio.Protocol):
         return any(stream.answer is not None and stream.answer.request.is_watch for stream in self._streams.values())
 
     @property
-    def streaming(self) -> list[RequestInfo]:
+    def streams(self) -> list[RequestInfo]:
         """What is asked for by the requests whose answers are streams."""
         return [info for stream in self._streams.values() if (info := stream.streams) is not None]
 

@@ -56,7 +56,9 @@ class Output:
         flags = END_STREAM if end else 0
         if len(block) <= FRAME_SIZE:
             size = len(block)
-            self._out.append(frame_head.pack(size >> 16, size & 0xFFFF, HEADERS, flags | END_HEADERS, stream.id) + block)
+            self._out.append(
+                frame_head.pack(size >> 16, size & 0xFFFF, HEADERS, flags | END_HEADERS, stream.id) + block
+            )
             return
         self._out.append(frame(HEADERS, flags, stream.id, block[:FRAME_SIZE]))
         for start in range(FRAME_SIZE, len(block), FRAME_SIZE):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver_workers.server.filters.long_running import is_long_running
 from apiserver_workers.server.http.answer import Answer
-from apiserver_workers.server.http.http1 import ChunkedReader, FixedReader, ProtocolError, RequestHead
 from apiserver_workers.server.http.audit_id import HEADER as AUDIT_HEADER
 from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
 from apiserver_workers.server.http.audit_id import new_audit_id
+from apiserver_workers.server.http.http1 import ChunkedReader, FixedReader, ProtocolError, RequestHead
 from apiserver_workers.server.http.messages import Request
-from apiserver_workers.server.http.request_info import RequestInfo
 from apiserver_workers.server.http.patience import Patience
+from apiserver_workers.server.http.request_info import RequestInfo
 from apiserver_workers.server.http.upload import ENDLESS, BodyReader
 from apiserver_workers.server.http.wire import BODILESS
 from apiserver_workers.server.http2.answer_heads import answer_head
@@ -40,7 +40,19 @@ class Stream:
 
     half_closed = False  # for the Answer: a client that has sent its request whole waits for the answer
     __slots__ = (
-        *("_answered", "_connection", "_declared", "_head", "_patience", "_reader", "_unread", "answer", "closed", "early", "ends"),
+        *(
+            "_answered",
+            "_connection",
+            "_declared",
+            "_head",
+            "_patience",
+            "_reader",
+            "_unread",
+            "answer",
+            "closed",
+            "early",
+            "ends",
+        ),
         *("ended", "head", "id", "owed", "paused", "queued", "receivable", "received", "remote_closed", "sent"),
         *("uncredited", "unsent", "upload", "waiting", "window"),
     )
@@ -299,9 +311,7 @@ class Stream:
         output.data(self, content, end=ended)
 
 
-def make_request(
-    connection: Http2Connection, head: RequestHead, body: bytes, upload: StreamUpload | None
-) -> Request:
+def make_request(connection: Http2Connection, head: RequestHead, body: bytes, upload: StreamUpload | None) -> Request:
     """The request of a stream. Nothing in it tells of HTTP/2, and it cannot be upgraded."""
     headers = head.block.headers.copy()
     return Request(

@@ -118,8 +118,7 @@ class GroupServer(Server):
         """The streams that are open, for the metrics."""
         found: Counter[Labels] = Counter()
         for connection in list(self.server_state.connections):
-            info = connection.streams  # type: ignore[union-attr]
-            if info is not None:
+            for info in connection.streams:  # type: ignore[union-attr]
                 found[long_running_labels(info)] += 1
         return {labels: float(number) for labels, number in found.items()}
 
@@ -202,6 +201,8 @@ class GroupServer(Server):
             self._stop_listening(sockets)
         grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
         watches = [connection for connection in self._connections() if grace and connection.is_watch]
+        for watch in watches:
+            watch.retire(0.0)  # their clients may use another server from now on
         for connection in self._connections():
             if connection not in watches:
                 connection.shutdown()
