@@ -99,7 +99,7 @@ class Http2Connection(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         self.certificates = peer_certificates(tls) if tls is not None else ()
         self.client: str = transport.get_extra_info("peername")[0]
-        self.output = Output(self.transport, self._budget)
+        self.output = Output(self.transport, self._budget, self._loop)
         self._receiving = ReceiveWindow(self.output, self._max_streams)
         self._reader = FrameReader(self, self.transport, self._budget, self._loop)
         self._state.add_stranger(self)

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     from apiserver_workers.server.http2.stream import Stream
 
 FRAME_SIZE = DEFAULT_FRAME_SIZE  # of our DATA frames, whatever the client allows: streams take turns
+SMALL = 1 << 14  # less than this of one stream waits for others of the same turn
 AT_ONCE = 1 << 16  # bytes between two looks at whether the transport takes more
 
 
 class Output:
     """The sending side of one connection."""
 
-    def __init__(self, transport: asyncio.Transport, budget: FrameBudget) -> None:
+    def __init__(self, transport: asyncio.Transport, budget: FrameBudget, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
+        self._loop = loop
         self._budget = budget
         self.window = DEFAULT_WINDOW  # of the connection
         self.stream_window = DEFAULT_WINDOW  # of new streams
@@ -46,6 +48,7 @@ class Output:
         self._ready: deque[Stream] = deque()
         self._out: list[bytes] = []
         self._flushing = False
+        self._due = False  # a flush is called soon
 
     def control(self, data: bytes) -> None:
         """A whole frame. It is written with the next flush."""
@@ -72,6 +75,9 @@ class Output:
             stream.unsent += len(data)
         stream.ends = end
         self.enqueue(stream)
+        if stream.unsent < SMALL:
+            self.flush_soon()
+            return
         self.flush()
         if stream.unsent > HIGH_WATER and not (stream.paused or stream.closed):
             stream.paused = True
@@ -83,6 +89,16 @@ class Output:
         if not stream.queued and not stream.ended and (stream.window > 0 if stream.unsent else stream.ends):
             stream.queued = True
             self._ready.append(stream)
+
+    def flush_soon(self) -> None:
+        """Write once for all that is to be written in this turn of the event loop: watches often tell the same at once."""
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._due = False
+        self.flush()
 
     def flush(self) -> None:
         """Write what may be written."""

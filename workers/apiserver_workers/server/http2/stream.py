@@ -17,13 +17,14 @@ from apiserver_workers.server.http.answer import Answer
 from apiserver_workers.server.http.audit_id import HEADER as AUDIT_HEADER
 from apiserver_workers.server.http.audit_id import LIMIT as AUDIT_LIMIT
 from apiserver_workers.server.http.audit_id import new_audit_id
-from apiserver_workers.server.http.http1 import ChunkedReader, FixedReader, ProtocolError, RequestHead
+from apiserver_workers.server.http.http1 import FixedReader, ProtocolError, RequestHead
 from apiserver_workers.server.http.messages import Request
 from apiserver_workers.server.http.patience import Patience
 from apiserver_workers.server.http.request_info import RequestInfo
-from apiserver_workers.server.http.upload import ENDLESS, BodyReader
+from apiserver_workers.server.http.upload import BodyReader
 from apiserver_workers.server.http.wire import BODILESS
 from apiserver_workers.server.http2.answer_heads import answer_head
+from apiserver_workers.server.http2.chunks import Chunks
 from apiserver_workers.server.http2.errors import CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, StreamFault
 from apiserver_workers.server.http2.receiving import BODY_WINDOW
 from apiserver_workers.server.http2.uploads import StreamUpload
@@ -289,14 +290,14 @@ class Stream:
         if head_only or head.status in BODILESS or head.length == 0:
             self.ends = True
             output.headers(self, head.block, end=True)
-            output.flush()
+            output.flush_soon()
             self.all_sent()
             return
         output.headers(self, head.block, end=False)
         if head.length is not None:
             self._reader = FixedReader(head.length)
         elif head.chunked:
-            self._reader = ChunkedReader(ENDLESS)
+            self._reader = Chunks()
         self._send_body(rest)
 
     def _send_body(self, data: bytes) -> None:
