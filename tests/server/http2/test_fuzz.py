@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 from apiserver_workers.server.http.messages import Response
-from apiserver_workers.storage.transport.frames import PING, PREFACE, GOAWAY, frame, settings
+from apiserver_workers.storage.transport.frames import GOAWAY, PING, PREFACE, frame, settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -20,10 +20,14 @@ FLAGS = st.sampled_from([0, 1, 4, 5, 8, 0x20, 0x2D, 255])
 PAYLOADS = st.one_of(
     BLOCKS,
     st.binary(max_size=20),
-    st.sampled_from([bytes(4), bytes(5), bytes(6), bytes(8), bytes([255] * 4), bytes(16384), b"\0\0\0\1", bytes(16385)]),
+    st.sampled_from(
+        [bytes(4), bytes(5), bytes(6), bytes(8), bytes([255] * 4), bytes(16384), b"\0\0\0\1", bytes(16385)]
+    ),
 )
 FRAME = st.builds(frame, st.integers(0, 10), FLAGS, STREAMS, PAYLOADS)
-HEADERS = st.builds(lambda stream, block, flags: frame(1, flags, stream, block), STREAMS, BLOCKS, st.sampled_from([4, 5]))
+HEADERS = st.builds(
+    lambda stream, block, flags: frame(1, flags, stream, block), STREAMS, BLOCKS, st.sampled_from([4, 5])
+)
 SEQUENCES = st.lists(st.one_of(HEADERS, FRAME, FRAME, st.binary(max_size=9)), min_size=1, max_size=12)
 
 
@@ -83,7 +87,9 @@ def test_any_frames(served, other, caplog, sequence, cut):
         other.headers(other.stream)
         assert other.answer(other.stream).body == b"x" * 100
         other.stream += 2
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR and "broke" not in record.message]
+    assert not [
+        record for record in caplog.records if record.levelno >= logging.ERROR and "broke" not in record.message
+    ]
 
 
 def test_nothing_is_left(served, other):

@@ -10,7 +10,12 @@ from apiserver_workers.server.http.messages import Response
 
 from tests.server.http2.raw import serving_http2
 
-HEADERS = [(":scheme", "https"), (":authority", "server"), ("accept", "application/json"), ("authorization", "Bearer x")]
+HEADERS = [
+    (":scheme", "https"),
+    (":authority", "server"),
+    ("accept", "application/json"),
+    ("authorization", "Bearer x"),
+]
 
 
 async def handle(request):

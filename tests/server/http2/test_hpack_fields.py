@@ -3,7 +3,7 @@
 import hpack
 import pytest
 from apiserver_workers.server.http2.errors import COMPRESSION_ERROR, ConnectionFault
-from apiserver_workers.server.http2.hpack_fields import FieldDecoder, field_of
+from apiserver_workers.server.http2.hpack_fields import MALFORMED, PLAIN, PSEUDO, SPECIAL, FieldDecoder, field_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ def test_what_hpack_encodes_is_decoded(blocks):
         if size is not None:
             encoder.header_table_size = size
         decoded = decoder.decode(encoder.encode(fields, huffman=huffman))
-        assert [(name, value) for name, value, _ in decoded] == fields
+        assert [(name, value) for _, name, value, *_ in decoded] == fields
 
 
 @given(data=st.binary(max_size=200))
@@ -30,7 +30,7 @@ def test_whatever_comes_is_decoded_as_hpack_does_or_is_a_fault(data):
     except Exception:
         expected = None
     try:
-        found = [(name, value) for name, value, _ in FieldDecoder().decode(data)]
+        found = [(name, value) for _, name, value, *_ in FieldDecoder().decode(data)]
     except ConnectionFault as fault:
         assert fault.code == COMPRESSION_ERROR
         found = None
@@ -40,28 +40,32 @@ def test_whatever_comes_is_decoded_as_hpack_does_or_is_a_fault(data):
 
 
 @pytest.mark.parametrize(
-    "name, value, line",
+    "name, value, sort",
     [
-        (b"accept", b"a/b", b"\r\naccept: a/b"),
-        (b"x", b"", b"\r\nx: "),
-        (b"x", "ü".encode(), b"\r\nx: \xc3\xbc"),
-        (b"x", b"a b\tc", b"\r\nx: a b\tc"),
-        (b":path", b"/", b""),
-        (b"te", b"trailers", b"\r\nte: trailers"),
-        (b"te", b"deflate", None),
-        (b":Path", b"/", None),
-        (b":path", b"/\r\n", None),
-        (b"Accept", b"a", None),
-        (b"a:b", b"a", None),
-        (b"x", b"a\nb", None),
-        (b"x", b"a ", None),
-        (b"x", b"\ta", None),
-        (b"x", b"\x7f", None),
-        (b"upgrade", b"h2c", None),
+        (b"accept", b"a/b", PLAIN),
+        (b"x", b"", PLAIN),
+        (b"x", "ü".encode(), PLAIN),
+        (b"x", b"a b\tc", PLAIN),
+        (b"te", b"trailers", PLAIN),
+        (b"host", b"a", SPECIAL),
+        (b"cookie", b"a=b", SPECIAL),
+        (b"content-length", b"5", SPECIAL),
+        (b":path", b"/", PSEUDO),
+        (b"te", b"deflate", MALFORMED),
+        (b":Path", b"/", MALFORMED),
+        (b":path", b"/\r\n", MALFORMED),
+        (b"", b"/", MALFORMED),
+        (b"Accept", b"a", MALFORMED),
+        (b"a:b", b"a", MALFORMED),
+        (b"x", b"a\nb", MALFORMED),
+        (b"x", b"a ", MALFORMED),
+        (b"x", b"\ta", MALFORMED),
+        (b"x", b"\x7f", MALFORMED),
+        (b"upgrade", b"h2c", MALFORMED),
     ],
 )
-def test_the_line_of_a_field(name, value, line):
-    assert field_of(name, value) == (name, value, line)
+def test_what_a_field_is(name, value, sort):
+    assert field_of(name, value) == (sort, name, value, b"\r\n%b: %b" % (name, value), len(name + value) + 32)
 
 
 def test_a_list_that_is_too_long_is_cut_and_the_table_goes_on():
@@ -70,6 +74,6 @@ def test_a_list_that_is_too_long_is_cut_and_the_table_goes_on():
     bomb = encoder.encode([("x-large", "a" * 3000)]) * 400  # 400 bytes
     decoder.decode(filled)
     fields = decoder.decode(bomb + encoder.encode([("x-last", "1")]))
-    assert decoder.oversized and sum(len(value) for _, value, _ in fields) <= 1 << 20
-    assert decoder.decode(encoder.encode([("x-last", "1")]))[0][:2] == (b"x-last", b"1")
+    assert decoder.oversized and sum(field.size for field in fields) <= 1 << 20
+    assert decoder.decode(encoder.encode([("x-last", "1")]))[0][1:3] == (b"x-last", b"1")
     assert not decoder.oversized

@@ -19,8 +19,8 @@ _STATUSES = {
     for number, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1)
     if name == b":status"
 }
-_LENGTH = b"Content-Length: "
-_AUDIT_ID = b"Audit-Id: "
+_LENGTH = b"\r\nContent-Length: "
+_AUDIT_ID = b"\r\nAudit-Id: "
 
 
 class AnswerHead(NamedTuple):
@@ -33,7 +33,9 @@ class AnswerHead(NamedTuple):
     closes: bool
 
 
-class _Line(NamedTuple):
+class _Lines(NamedTuple):
+    """Some lines, as far as they go into a block."""
+
     encoded: bytes
     length: int | None = None
     chunked: bool = False
@@ -41,35 +43,51 @@ class _Line(NamedTuple):
 
 
 def answer_head(head: bytes) -> AnswerHead:
-    """`head` is everything before the empty line, without its last CRLF. Raises ValueError if it is no answer's."""
-    status_line, *lines = head.split(b"\r\n")
-    status = status_line[9:12]
-    parts = [_STATUSES.get(status) or b"\x08\x03" + status]
+    """`head` is everything before the empty line, without its last CRLF. Raises ValueError if it is no answer's.
+
+    Between the lines that are the same for many answers stand those that never are.
+    """
+    status = head[9:12]
+    start, _, behind = head[12:].partition(_AUDIT_ID)
+    before = _known[start]
+    if not behind:
+        return AnswerHead(int(status), _status(status) + before.encoded, before.length, before.chunked, before.closes)
+    audit_id, separator, rest = behind.partition(b"\r\n")
+    rest = separator + rest
+    own, length = b"", before.length
+    if rest.startswith(_LENGTH):
+        text, separator, rest = rest[len(_LENGTH) :].partition(b"\r\n")
+        rest = separator + rest
+        own, length = _CONTENT_LENGTH + _string(text), int(text)
+    after = _known[rest]
+    return AnswerHead(
+        int(status),
+        b"".join((_status(status), before.encoded, _AUDIT_ID_NAME, _string(audit_id), own, after.encoded)),
+        length if after.length is None else after.length,
+        before.chunked or after.chunked,
+        before.closes or after.closes,
+    )
+
+
+def _status(status: bytes) -> bytes:
+    return _STATUSES.get(status) or b"\x08\x03" + status
+
+
+def _encode(lines: bytes) -> _Lines:
+    """Lines that have a CRLF before each; what comes before the first is the reason of a status."""
+    parts: list[bytes] = []
     length: int | None = None
     chunked = closes = False
-    for line in lines:
-        if line.startswith(_LENGTH):
-            text = line[len(_LENGTH) :]
-            length = int(text)
-            parts.append(_CONTENT_LENGTH + _string(text))
-        elif line.startswith(_AUDIT_ID):
-            parts.append(_AUDIT_ID_NAME + _string(line[len(_AUDIT_ID) :]))
-        else:
-            known = _lines[line]
-            parts.append(known.encoded)
-            length = length if known.length is None else known.length
-            chunked = chunked or known.chunked
-            closes = closes or known.closes
-    return AnswerHead(int(status), b"".join(parts), length, chunked, closes)
-
-
-def _encoded(line: bytes) -> _Line:
-    name, _, value = line.partition(b":")
-    name, value = name.lower(), value.strip()
-    if name in _DROPPED:
-        tokens = value.lower()
-        return _Line(b"", chunked=name == b"transfer-encoding", closes=name == b"connection" and b"close" in tokens)
-    return _Line(_name(name) + _string(value), length=int(value) if name == b"content-length" else None)
+    for line in lines.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip()
+        chunked = chunked or name == b"transfer-encoding"
+        closes = closes or (name == b"connection" and b"close" in value.lower())
+        if name == b"content-length":
+            length = int(value)
+        if name not in _DROPPED:
+            parts.append(_name(name) + _string(value))
+    return _Lines(b"".join(parts), length, chunked, closes)
 
 
 def _name(name: bytes) -> bytes:
@@ -96,4 +114,4 @@ def _integer(number: int, prefix: int) -> bytes:
 
 _CONTENT_LENGTH = _name(b"content-length")
 _AUDIT_ID_NAME = _name(b"audit-id")
-_lines = Memo(_encoded, expansion=4, room=4 << 20)
+_known = Memo(_encode, expansion=4, room=4 << 20)

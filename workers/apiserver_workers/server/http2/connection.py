@@ -204,6 +204,7 @@ class Http2Connection(asyncio.Protocol):
         if not self._streams and self._last_served < MAX_WINDOW and not self._closing:
             self._closing = True
             self._reader.close()
+            self.output.flush()
             self.transport.close()
             self._loop.call_later(CLOSE_WITHIN, self.transport.abort)
 

@@ -3,15 +3,15 @@
 A field of the dynamic table is checked once, when it enters the table: what later blocks say by its index costs a look-up.
 Huffman-coded strings are decoded by the hpack package, in Python and slowly, so the results are kept for all connections.
 
-A Field is name, value and `line`: the field as a header line of HTTP/1.1 with a CRLF before it; b"" for a pseudo-header,
-None for what makes a request malformed (RFC 9113, section 8.2): a name that is no lower-case token, a value with a control
-character or with space around it, a header of the connection.
+A request is malformed (RFC 9113, section 8.2) by a name that is no lower-case token, a value with a control character or with
+space around it, and a header of the connection.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
+from typing import NamedTuple
 
 from hpack.exceptions import HPACKError
 from hpack.huffman_table import decode_huffman
@@ -25,31 +25,49 @@ TABLE_SIZE = 4096  # of the dynamic table, RFC 7541's default
 ENTRY_OVERHEAD = 32  # what each entry of a table or a list counts besides its bytes
 MAX_INTEGER_BYTES = 4  # behind the prefix: no number of ours is longer
 
-Field = tuple[bytes, bytes, bytes | None]
+PLAIN, PSEUDO, SPECIAL, MALFORMED = range(4)  # what a field is for a request
+
+
+class Field(NamedTuple):
+    """`line`: the field as a header line of HTTP/1.1, with a CRLF before it. `size`: what it counts in a list."""
+
+    sort: int
+    name: bytes
+    value: bytes
+    line: bytes
+    size: int
+
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _PSEUDO_NAME = re.compile(rb":[a-z]+")
 _VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 _OF_CONNECTION = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
 
+_SPECIAL = frozenset([b"host", b"cookie", b"content-length"])
+
 _huffman = Memo(decode_huffman, expansion=4)
 
 
 def field_of(name: bytes, value: bytes) -> Field:
     """A field with its line."""
-    if _VALUE.fullmatch(value) is None:
-        return name, value, None
-    if name.startswith(b":"):
-        return name, value, b"" if _PSEUDO_NAME.fullmatch(name) else None
-    if _NAME.fullmatch(name) is None or name in _OF_CONNECTION:
-        return name, value, None
-    if name == b"te" and value.lower() != b"trailers":
-        return name, value, None
-    return name, value, b"\r\n%b: %b" % (name, value)
+    return Field(
+        _sort_of(name, value), name, value, b"\r\n%b: %b" % (name, value), len(name) + len(value) + ENTRY_OVERHEAD
+    )
+
+
+def _sort_of(name: bytes, value: bytes) -> int:
+    if _VALUE.fullmatch(value) is None or name in _OF_CONNECTION:
+        return MALFORMED
+    if _PSEUDO_NAME.fullmatch(name):
+        return PSEUDO
+    if _NAME.fullmatch(name) is None or (name == b"te" and value.lower() != b"trailers"):
+        return MALFORMED
+    return SPECIAL if name in _SPECIAL else PLAIN
 
 
 _STATIC: tuple[Field, ...] = tuple(field_of(name, value) for name, value in HeaderTable.STATIC_TABLE)
 _STATIC_SIZE = len(_STATIC)
+_FIRST_DYNAMIC = 0x81 + _STATIC_SIZE  # the byte that stands for the newest entry of the table
 
 
 class FieldDecoder:
@@ -76,7 +94,10 @@ class FieldDecoder:
         position, end = self._size_updates(block), len(block)
         while position < end:
             first = block[position]
-            if first & 0x80:
+            if 0x80 < first < 0xFF:
+                position += 1
+                field = self._table[first - _FIRST_DYNAMIC] if first >= _FIRST_DYNAMIC else _STATIC[first - 0x81]
+            elif first & 0x80:
                 index, position = _integer(block, position, 0x7F)
                 field = self._indexed(index)
             elif first & 0x40:
@@ -86,7 +107,7 @@ class FieldDecoder:
                 raise HPACKError("a table size update in the middle of a block")
             else:
                 field, position = self._literal(block, position, 0x0F)
-            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+            size += field.size
             if size > MAX_HEAD or len(fields) == MAX_LINES:
                 self.oversized = True  # the rest still changes the table
             else:
@@ -114,24 +135,22 @@ class FieldDecoder:
     def _literal(self, block: bytes, position: int, prefix: int) -> tuple[Field, int]:
         index, position = _integer(block, position, prefix)
         if index:
-            name = self._indexed(index)[0]
+            name = self._indexed(index).name
         else:
             name, position = _string(block, position)
         value, position = _string(block, position)
         return field_of(name, value), position
 
     def _add(self, field: Field) -> None:
-        size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
-        self._evict(size)
-        if size <= self._limit:
+        self._evict(field.size)
+        if field.size <= self._limit:
             self._table.appendleft(field)
-            self._size += size
+            self._size += field.size
 
     def _evict(self, size: int) -> None:
         """Make room for an entry of this size."""
         while self._table and self._size + size > self._limit:
-            name, value, _ = self._table.pop()
-            self._size -= len(name) + len(value) + ENTRY_OVERHEAD
+            self._size -= self._table.pop().size
 
 
 def _integer(block: bytes, position: int, prefix: int) -> tuple[int, int]:

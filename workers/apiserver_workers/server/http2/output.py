@@ -70,9 +70,14 @@ class Output:
 
     def data(self, stream: Stream, data: bytes, *, end: bool = False) -> None:
         """A piece of a body."""
+        size = len(data)
+        if end and 0 < size <= FRAME_SIZE and not (stream.unsent or self._ready or self.paused):
+            if size <= stream.window and size <= self.window:
+                self._last_frame(stream, data, size)
+                return
         if data:
-            stream.waiting.append(memoryview(data) if len(data) > FRAME_SIZE else data)
-            stream.unsent += len(data)
+            stream.waiting.append(memoryview(data) if size > FRAME_SIZE else data)
+            stream.unsent += size
         stream.ends = end
         self.enqueue(stream)
         if stream.unsent < SMALL:
@@ -83,6 +88,17 @@ class Output:
             stream.paused = True
             if stream.answer is not None:
                 stream.answer.pause()
+
+    def _last_frame(self, stream: Stream, data: bytes, size: int) -> None:
+        """All of a body that is short, as most are."""
+        self._out += (frame_head.pack(0, size, DATA, END_STREAM, stream.id), data)
+        stream.window -= size
+        self.window -= size
+        stream.sent += size
+        stream.ends = True
+        self._budget.earn(size)
+        self.flush_soon()
+        stream.all_sent()
 
     def enqueue(self, stream: Stream) -> None:
         """Let the stream send if it has something to send and may."""
@@ -102,7 +118,7 @@ class Output:
 
     def flush(self) -> None:
         """Write what may be written."""
-        if self._flushing:
+        if self._flushing or not (self._out or self._ready):
             return  # whoever is at it goes on
         self._flushing = True
         sent: list[Stream] = []

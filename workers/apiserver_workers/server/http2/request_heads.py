@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiserver_workers.server.http.http1 import ProtocolError, RequestHead, parse_head
 from apiserver_workers.server.http2.errors import PROTOCOL_ERROR, StreamFault
-from apiserver_workers.server.http2.hpack_fields import Field
+from apiserver_workers.server.http2.hpack_fields import MALFORMED, PLAIN, PSEUDO, Field
 
 _PSEUDO = frozenset([b":method", b":scheme", b":path", b":authority"])
 _REQUIRED = frozenset([b":method", b":scheme", b":path"])
@@ -21,19 +21,22 @@ def request_head(fields: list[Field]) -> tuple[RequestHead, int | None]:
     hosts: list[bytes] = []
     cookies: list[bytes] = []
     declares = False
-    for name, value, line in fields:
-        if line:
-            if name == b"host":
-                hosts.append(value)
-            elif name == b"cookie":
-                cookies.append(value)
-            else:
-                lines.append(line)
-                declares = declares or name == b"content-length"
-        elif line is None or lines or hosts or cookies or name in pseudo or name not in _PSEUDO:
-            raise _malformed("a field that no request may have")
-        else:
+    for sort, name, value, line, _ in fields:
+        if sort == PLAIN:
+            lines.append(line)
+        elif sort == PSEUDO:
+            if lines or hosts or cookies or name in pseudo or name not in _PSEUDO:
+                raise _malformed("a pseudo-header that no request may have there")
             pseudo[name] = value
+        elif sort == MALFORMED:
+            raise _malformed("a field that no request may have")
+        elif name == b"host":
+            hosts.append(value)
+        elif name == b"cookie":
+            cookies.append(value)
+        else:
+            lines.append(line)
+            declares = True
     if cookies:
         lines.append(b"\r\ncookie: " + b"; ".join(cookies))
     target = _target(pseudo)
@@ -45,7 +48,7 @@ def request_head(fields: list[Field]) -> tuple[RequestHead, int | None]:
 
 def check_trailers(fields: list[Field]) -> None:
     """Raises StreamFault for what no trailers may have."""
-    if not all(line for _, _, line in fields):
+    if any(field.sort in (PSEUDO, MALFORMED) for field in fields):
         raise _malformed("a field that no trailers may have")
 
 
