@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.server.http.messages import Response
 from apiserver_workers.server.http.request_info import request_info
 from apiserver_workers.server.http2 import errors
@@ -182,3 +183,36 @@ def test_requests_that_stream_are_counted(served):
     client.answer(5)
     (info,) = served.only_connection().streams
     assert (info.verb, info.resource) == ("watch", "pods")
+
+
+@pytest.mark.parametrize(
+    "user, status, impersonator, leaves",
+    [
+        (None, 401, None, True),
+        (None, 200, None, False),  # a preflight, which nobody is asked for
+        ("system:anonymous", 200, None, True),
+        ("system:anonymous", 403, None, True),
+        ("system:anonymous", 200, "admin", False),
+        ("alice", 200, None, False),
+        ("alice", 401, None, False),  # of a backend
+    ],
+)
+def test_whoever_is_not_authenticated_may_not_go_on(user, status, impersonator, leaves):
+    async def answer(request):
+        request.user = user and UserInfo(name=user, groups=())
+        if impersonator:
+            request.context["impersonator"] = impersonator
+        return Response(status)
+
+    with serving_http2(answer) as served:
+        client = served.client()
+        client.headers(1)
+        client.send(frame(6, 0, 0, b"question"))
+        seen = [client.next() for _ in range(2)]
+        if leaves:
+            assert [last_stream(found) for found in seen if found.type == GOAWAY] == [1]
+            assert client.is_closed()
+        else:
+            assert GOAWAY not in {found.type for found in seen}
+            client.headers(3)
+            assert client.answer(3).status == status

@@ -320,14 +320,14 @@ def test_frames_may_come_byte_by_byte(served):
 
 def test_what_was_on_its_way_when_the_server_had_answered_is_passed_over(served):
     async def refuse(request):
-        return Response(401)
+        return Response(403)
 
     with serving_http2(refuse) as other:
         client = other.client()
         client.headers(1, POST, end=False)
-        assert client.answer(1).status == 401
+        assert client.answer(1).status == 403
         assert client.reset_of(1) == errors.NO_ERROR
         client.data(1, b"late")
         client.headers(1, [("checksum", "1")])
         client.headers(3, POST)
-        assert client.answer(3).status == 401
+        assert client.answer(3).status == 403

@@ -15,17 +15,13 @@ _last: tuple[bytes, bytes] = (b"", b"")  # whole chunks and their content
 class Chunks:
     """A BodyReader."""
 
-    __slots__ = ("_between", "_reader", "body")
+    __slots__ = ("_between", "_reader", "body", "size")
 
     def __init__(self) -> None:
         self.body: list[bytes] = []
+        self.size = 0  # is not counted
         self._reader = ChunkedReader(ENDLESS)
         self._between = True  # two chunks
-
-    @property
-    def size(self) -> int:
-        """Bytes of the chunks that were not known before."""
-        return self._reader.size
 
     def feed(self, data: bytes) -> bytes | None:
         """What follows the body once it has ended, else None. Raises ProtocolError."""

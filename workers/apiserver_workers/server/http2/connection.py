@@ -16,6 +16,7 @@ import random
 import struct
 from typing import Any
 
+from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.authentication.interface import ANONYMOUS
 from apiserver_workers.server.http.connections import MAX_LARGE_HEADS, Connections
 from apiserver_workers.server.http.http1 import MAX_HEAD, ProtocolError, RequestHead, refusal_text
@@ -180,11 +181,15 @@ class Http2Connection(asyncio.Protocol):
 
     # ---- closing
 
-    def go_away(self) -> None:
-        """Close once the streams have ended, and let the client use another connection from now on."""
+    def go_away(self, *, at_once: bool = False) -> None:
+        """Close once the streams have ended, and let the client use another connection from now on. `at_once`: what is on
+        its way is not taken any more."""
         if self._leaving or self._closing:
             return
         self._leaving = True
+        if at_once:
+            self._refuse_more()
+            return
         self._say_goodbye(MAX_WINDOW, NO_ERROR)
         self.output.flush()
         self._loop.call_later(FAREWELL, self._refuse_more)
@@ -194,7 +199,7 @@ class Http2Connection(asyncio.Protocol):
             return
         self._last_served = self._last
         self._say_goodbye(self._last, NO_ERROR)
-        self.output.flush()
+        self.output.flush_soon()
         self._close_if_idle()
 
     def _say_goodbye(self, last: int, code: int, text: str = "") -> None:
@@ -362,6 +367,11 @@ class Http2Connection(asyncio.Protocol):
             self._state.strangers.pop(self, None)
             self._receiving.trust(self._streams.values())
 
+    def judge(self, request: Request, status: int) -> None:
+        """The request is answered: whoever is not authenticated may not go on here, as upstream."""
+        if is_unauthenticated(request, status) and feature_gates.enabled("UnauthenticatedHTTP2DOSMitigation"):
+            self.go_away(at_once=True)
+
     def credit(self, stream: Stream, size: int) -> None:
         """So much of a body was taken."""
         self._receiving.taken(stream, size)
@@ -458,3 +468,11 @@ class Http2Connection(asyncio.Protocol):
 
     def _spend(self, cost: int) -> None:
         self._budget.spend(cost, self._loop.time())
+
+
+def is_unauthenticated(request: Request, status: int) -> bool:
+    """Whether nobody has asked: the answer is that nobody is known, or the user is anonymous and no impersonated one."""
+    user = request.user
+    if user is None:
+        return status == 401
+    return user.name == ANONYMOUS and "impersonator" not in request.context

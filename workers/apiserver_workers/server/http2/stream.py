@@ -276,6 +276,8 @@ class Stream:
         head = answer_head(data[:end])
         rest = data[end + 4 :]
         output = self._connection.output
+        if self.answer is not None:
+            self._connection.judge(self.answer.request, head.status)
         if head.closes and self.head is not None:  # a refusal says so for HTTP/1.1
             self._connection.go_away()
         if head.status < 200:
