@@ -179,6 +179,12 @@ class WorkerGroup(Child):
                 arbiter.scale(workers)
 
     @property
+    def size_text(self) -> str:
+        """How many workers serve, in words."""
+        count = len(self.serving)
+        return f"{count} worker{'s' if count > 1 else ''}"
+
+    @property
     def serving(self) -> list[int]:
         """Pids of live workers that serve and are to stay."""
         return self.arbiter.pids("serving") if self.pid else []

@@ -13,7 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +25,38 @@ import apiserver_supervisor
 VARIABLE = "SUPERVISOR_HANDOVER_FD"
 WAITING_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 CHECK_WITHIN = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What a master leaves to the program that takes its place. Descriptors are numbers, valid in both programs.
+
+    `loopback` is the certificate and key, in PEM, of the server's own client; `locks` hold the run folder and the data
+    folder; `pipe` tells the reconciler; `children` has the `legacy` of each child by role.
+    """
+
+    token: str
+    loopback: tuple[str, str]
+    sockets: Mapping[str, int]
+    locks: tuple[int, int]
+    pipe: tuple[int, int]
+    children: Mapping[str, dict[str, Any]]
+    notifier: Mapping[str, str]
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Everything that must stay open."""
+        control = [pipe for child in self.children.values() for _, pipe in child.get("arbiters", ())]
+        return [*self.sockets.values(), *self.locks, *self.pipe, *control]
+
+    @classmethod
+    def read(cls, text: bytes) -> Handover:
+        """The one that an earlier program wrote, which may know more fields. Raises ValueError, TypeError."""
+        left = json.loads(text)
+        known = {field.name: left[field.name] for field in fields(cls) if field.name in left}
+        for name in ("loopback", "locks", "pipe"):
+            known[name] = tuple(known[name])
+        return cls(**known)
 
 
 def start_check(command: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
@@ -50,11 +83,11 @@ def checked(check: subprocess.Popen[str], fixed: dict[str, Any]) -> str:
     return f"a reload cannot change {', '.join(changed)}: stop and start the server" if changed else ""
 
 
-def hand_over(state: dict[str, Any], descriptors: Iterable[int]) -> NoReturn:
-    """Become the new program, which finds `state` and the descriptors. Raises OSError if that cannot be."""
+def hand_over(left: Handover) -> NoReturn:
+    """Become the new program, which finds what is left to it. Raises OSError if that cannot be."""
     note = os.memfd_create("handover", 0)
-    os.write(note, json.dumps(state).encode())
-    for descriptor in (note, *descriptors):
+    os.write(note, json.dumps(asdict(left)).encode())
+    for descriptor in (note, *left.descriptors):
         os.set_inheritable(descriptor, True)
     os.environ[VARIABLE] = str(note)
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITING_SIGNALS)
@@ -69,15 +102,14 @@ def hand_over(state: dict[str, Any], descriptors: Iterable[int]) -> NoReturn:
         raise
 
 
-def take_over() -> dict[str, Any] | None:
+def take_over() -> Handover | None:
     """What an earlier program of this process left, if there was one."""
     note = os.environ.pop(VARIABLE, None)
     if note is None:
         return None
     with os.fdopen(int(note), "rb") as file:
         file.seek(0)
-        state: dict[str, Any] = json.load(file)
-    return state
+        return Handover.read(file.read())
 
 
 def ready_for_signals() -> None:

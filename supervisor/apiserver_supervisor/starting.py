@@ -132,7 +132,8 @@ def _serve(options: CompletedOptions, arguments: Sequence[str], flags: Sequence[
 
     from apiserver_supervisor.certificates import CertificateError
     from apiserver_supervisor.etcd import EtcdError
-    from apiserver_supervisor.master import Master, StartError
+    from apiserver_supervisor.loop import StartError
+    from apiserver_supervisor.master import Master
     from apiserver_supervisor.progress import Progress
     from apiserver_supervisor.run_folder import FolderInUse
 

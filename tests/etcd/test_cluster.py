@@ -98,7 +98,10 @@ def _without_etcd(server: RunningServer) -> None:
     began = time.monotonic()
     status, answer = server.request("POST", PATH, config_map("lost"), timeout=40)
     assert status in (500, 503, 504), answer
-    assert orjson.loads(answer)["reason"] in ("Timeout", "InternalError", "ServiceUnavailable", "ServerTimeout")
+    said = orjson.loads(answer)
+    # etcd's own refusals have no reason, as upstream: "etcdserver: request timed out"
+    known = ("Timeout", "InternalError", "ServiceUnavailable", "ServerTimeout")
+    assert said.get("reason") in known or said["message"].startswith("etcdserver: "), said
     assert time.monotonic() - began < 25
     status, answer = server.request("GET", "/readyz", timeout=20)
     assert status == 500

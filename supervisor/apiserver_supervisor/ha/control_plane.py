@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from apiserver_supervisor import etcd as binaries
@@ -22,53 +21,48 @@ from apiserver_supervisor.ha.interface import open_interface
 from apiserver_supervisor.ha.members import MemberProcess, healthy
 from apiserver_supervisor.ha.parts import Part
 from apiserver_supervisor.ha.plan import KUBECONFIG, LOGS, Plan, Server
+from apiserver_supervisor.loop import Loop, StartError, State, tail
 from apiserver_supervisor.processes import fork
 from apiserver_supervisor.progress import Progress
 from apiserver_supervisor.readiness import Notifier
 from apiserver_supervisor.run_folder import CONTROL, RunFolder
-from apiserver_supervisor.signals import Signals
+from apiserver_supervisor.signals import TO_STOP
 
 READY_WITHIN = 180.0
-TOO_MANY_CRASHES = 3  # in a row and before all was ever ready
+# Seconds between two looks at the parts while they start, and afterwards.
+LOOK_AT_START, LOOK = 0.02, 0.2
 STOP_SERVER_WITHIN = 30.0
 STOP_ETCD_WITHIN = 1.0  # the last members of a cluster wait for each other, and lose nothing when they are killed
 
 
-class StartError(Exception):
-    """The control plane cannot start; the message says why."""
-
-
-class ControlPlane:
+class ControlPlane(Loop[Part]):
     """One control plane. `run` returns the exit status."""
 
     def __init__(self, plan: Plan, folder: RunFolder, progress: Progress, *, ready_fd: int = -1) -> None:
-        self.plan, self._folder, self._progress = plan, folder, progress
-        self.parts: dict[str, Part] = {}
-        self.state = "starting"
+        super().__init__(State.STARTING, Notifier(ready_fd))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.plan = plan
+        self._folder = folder
+        self._progress = progress
         self._binary = binaries.find(folder=folder.path, data=folder.path, log=None)
-        self._notifier = Notifier(ready_fd)
-        self._selector = selectors.DefaultSelector()
         self._ready_pipes: dict[str, int] = {}
-        self._began = time.monotonic()
 
     def run(self) -> int:
         """Start all, serve until a signal or `ha stop`, end all. Raises StartError, OSError."""
-        self._signals = Signals(self._selector)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         interface = -1
         try:
             if self.plan.reachable:
                 interface = open_interface([server.published for server in self.plan.servers])
             self._open_control()
             self._start_etcd()
-            if self.state == "starting":
+            if self.runs:
                 self._start_servers()
-            while self.state in ("starting", "ready"):
-                self._turn()
+            while self.runs:
+                self.turn()
             self._stop()
             return 0
         finally:
-            for part in self.parts.values():
+            for part in self.children.values():
                 part.signal(signal.SIGKILL)
             if interface >= 0:
                 os.close(interface)
@@ -87,25 +81,25 @@ class ControlPlane:
     def _start_etcd(self) -> None:
         for member in self.plan.etcd:
             process = MemberProcess(self.plan, member, self._binary, self._log(member.name))
-            self.parts[member.name] = Part(member.name, process.start, tells=False)
-        self._progress.expect(*self.parts)
-        for part in self.parts.values():
+            self.children[member.name] = Part(member.name, process.start, tells=False)
+        self._progress.expect(*self.children)
+        for part in self.children.values():
             part.start()
         waiting = {member.name: member for member in self.plan.etcd}
-        while waiting and self.state == "starting":
-            self._turn()
+        while waiting and self.runs:
+            self.turn()
             for name, member in list(waiting.items()):
                 if healthy(self.plan, member):
                     del waiting[name]
-                    self.parts[name].ready = True
+                    self.children[name].ready = True
                     self._progress.done(name, f"etcd {self._binary.version} at {member.url}")
 
     def _start_servers(self) -> None:
         servers = {server.name: server for server in self.plan.servers}
         self._progress.expect(*servers)
         for name, server in servers.items():
-            self.parts[name] = Part(name, partial(self._fork_server, server), tells=True)
-            self.parts[name].start()
+            self.children[name] = Part(name, partial(self._fork_server, server), tells=True)
+            self.children[name].start()
 
     def _fork_server(self, server: Server) -> int:
         ready, told = os.pipe()
@@ -125,12 +119,12 @@ class ControlPlane:
 
     def _server_says(self, server: Server) -> None:
         """A server is ready, or has ended without."""
-        part = self.parts[server.name]
+        part = self.children[server.name]
         said = os.read(self._ready_pipes[server.name], 64)
         self._forget_pipe(server.name)
         if said and not part.ready:
             part.ready = True
-            if self.state == "starting":
+            if self.state is State.STARTING:
                 self._progress.done(server.name, server.url)
 
     def _forget_pipe(self, name: str) -> None:
@@ -141,32 +135,27 @@ class ControlPlane:
 
     # the loop
 
-    def _turn(self) -> None:
-        for key, _ in self._selector.select(0.02 if self.state == "starting" else 0.2):
-            key.data()
-        for number in self._signals.take():
-            if number != signal.SIGCHLD:
-                self.stop()
-        now = time.monotonic()
-        for part in self.parts.values():
-            part.check(now)
-        self._notifier.beat(now)
-        if self.state == "starting":
-            self._follow_start(now)
+    def _patience(self) -> float:
+        return LOOK_AT_START if self.state is State.STARTING else LOOK
 
-    def _follow_start(self, now: float) -> None:
-        for part in self.parts.values():
-            if part.backoff.crashes >= TOO_MANY_CRASHES:
-                raise StartError(f"{part.role} does not start:\n{self._last_lines(part.role)}")
-        waiting = [name for name, part in self.parts.items() if not part.ready]
+    def _take_signal(self, number: int) -> None:
+        if number in TO_STOP:
+            self.stop()
+
+    def _follow(self, now: float) -> None:
+        self._control.expire(now)
+        if self.state is not State.STARTING:
+            return
+        self._check_crashes()
+        waiting = [name for name, part in self.children.items() if not part.ready]
         if now - self._began > READY_WITHIN:
             raise StartError(f"not ready within {READY_WITHIN:.0f} s, waiting for {', '.join(waiting)}")
         self._progress.refresh()
-        if not waiting and len(self.parts) == self.plan.members + self.plan.replicas:
+        if not waiting and len(self.children) == self.plan.members + self.plan.replicas:
             self._become_ready()
 
     def _become_ready(self) -> None:
-        self.state = "ready"
+        self.state = State.READY
         self._progress.__exit__(None, None, None)
         self._notifier.ready("serving")
         self._progress.say(self._summary())
@@ -191,10 +180,8 @@ class ControlPlane:
     def _log(self, name: str) -> str:
         return str(self._folder.path / LOGS / f"{name}.log")
 
-    def _last_lines(self, name: str, count: int = 15) -> str:
-        log = Path(self._log(name))
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return "\n".join(["  " + line for line in lines[-count:]] + [f"  (all of it: {log})"])
+    def _last_lines(self, role: str) -> str:
+        return tail(self._log(role))
 
     # commands
 
@@ -204,21 +191,21 @@ class ControlPlane:
             "pid": os.getpid(),
             "state": self.state,
             "folder": str(self._folder.path),
-            "parts": {name: part.facts() for name, part in self.parts.items()},
+            "parts": {name: part.facts() for name, part in self.children.items()},
         }
 
     def act(self, action: str, target: str) -> str:
         """kill, pause, resume or restart one part; its name."""
         name = f"server-{target}" if target.isdecimal() else target
-        part = self.parts.get(name)
+        part = self.children.get(name)
         if part is None:
-            raise ControlError(f'there is no "{target}", but {", ".join(self.parts)}')
+            raise ControlError(f'there is no "{target}", but {", ".join(self.children)}')
         part.act(action)
         return name
 
     def stop(self) -> None:
         """End the loop; what follows is the orderly stop."""
-        self.state = "stopping"
+        self.state = State.STOPPING
 
     # stopping
 
@@ -226,8 +213,8 @@ class ControlPlane:
         """The servers leave the endpoints, which needs etcd; then etcd ends."""
         self._progress.__exit__(None, None, None)
         self._notifier.stopping()
-        servers = [self.parts[server.name] for server in self.plan.servers if server.name in self.parts]
-        etcd = [self.parts[member.name] for member in self.plan.etcd if member.name in self.parts]
+        servers = [self.children[server.name] for server in self.plan.servers if server.name in self.children]
+        etcd = [self.children[member.name] for member in self.plan.etcd if member.name in self.children]
         for what, parts, patience in (("servers", servers, STOP_SERVER_WITHIN), ("etcd", etcd, STOP_ETCD_WITHIN)):
             self._progress.say(f"stopping {what}")
             _end(parts, patience)

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from apiserver_supervisor.ha import interface
-from apiserver_supervisor.ha.control_plane import ControlPlane, StartError
+from apiserver_supervisor.ha.control_plane import ControlPlane
 from apiserver_supervisor.ha.identity import prepare, server_flags
 from apiserver_supervisor.ha.plan import LOGS, Plan, PlanError, make
+from apiserver_supervisor.loop import StartError
 from apiserver_supervisor.options.parsing import CompletedOptions, OptionsError, parse
 from apiserver_supervisor.progress import Progress
 from apiserver_supervisor.run_folder import FolderInUse, RunFolder
