@@ -60,7 +60,6 @@ def last_stream(found):
     return word.unpack_from(found.payload)[0]
 
 
-@pytest.mark.seed("S15")
 def test_at_the_stop_requests_finish_watches_end_and_the_client_is_told_which_were_served(served, handler):
     client = served.client()
     client.headers(1, path("/wait"))

@@ -88,7 +88,6 @@ FLOODS = {
 }
 
 
-@pytest.mark.seed("S15")
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_a_flood_ends_the_connection_and_nothing_else(served, handler, flood):
     other, client = served.client(), served.client()

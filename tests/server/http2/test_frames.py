@@ -126,7 +126,6 @@ BROKEN_CONNECTIONS = {
 }
 
 
-@pytest.mark.seed("S15")
 @pytest.mark.parametrize("send, code", BROKEN_CONNECTIONS.values(), ids=BROKEN_CONNECTIONS)
 def test_the_connection_ends(served, send, code):
     client = served.client()
@@ -194,7 +193,6 @@ BROKEN_STREAMS = {
 }
 
 
-@pytest.mark.seed("S15")
 @pytest.mark.parametrize("send, code", BROKEN_STREAMS.values(), ids=BROKEN_STREAMS)
 def test_the_stream_ends_and_the_connection_goes_on(served, send, code):
     client = served.client()
@@ -234,7 +232,6 @@ MALFORMED = {
 }
 
 
-@pytest.mark.seed("S15")
 @pytest.mark.parametrize("fields", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_request_is_reset(served, fields):
     client = served.client()

@@ -55,7 +55,6 @@ def other(served):
     return client
 
 
-@pytest.mark.seed("S15")
 @given(sequence=SEQUENCES, cut=st.integers(0, 40))
 @examples(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_frames(served, other, caplog, sequence, cut):

@@ -89,7 +89,6 @@ def client():
         yield H2Client(served.connect())
 
 
-@pytest.mark.seed("S15")
 def test_a_hundred_requests_at_once(client):
     asked = {client.ask("GET", f"/slow?{number}"): number for number in range(100)}
     client.run()

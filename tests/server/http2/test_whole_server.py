@@ -29,7 +29,9 @@ CONNECTIONS = 4
 
 
 def tls_context(server: RunningServer, protocols: list[str], *, admin: bool = True) -> ssl.SSLContext:
-    context = server.admin_tls() if admin else ssl.create_default_context(cafile=str(server.data_dir / "pki" / "ca.crt"))
+    context = (
+        server.admin_tls() if admin else ssl.create_default_context(cafile=str(server.data_dir / "pki" / "ca.crt"))
+    )
     context.set_alpn_protocols(protocols)
     return context
 
@@ -232,7 +234,9 @@ def test_a_worker_behind_dies_and_watches_go_on(wide):
     assert b'"before"' in client.wait_for(DATA, watch).payload
     for pid in wide.processes("core worker"):
         os.kill(pid, 9)
-    wait_for(lambda: wide.request("POST", "/api/v1/namespaces/default/configmaps", configmap("behind"))[0] in (201, 409))
+    wait_for(
+        lambda: wide.request("POST", "/api/v1/namespaces/default/configmaps", configmap("behind"))[0] in (201, 409)
+    )
     assert b'"behind"' in client.wait_for(DATA, watch).payload
     client.socket.close()
 
