@@ -141,6 +141,7 @@ class Bench:
         """The writes, and the delivery of each to all watchers of one namespace's ConfigMaps."""
         (writer,) = await self.connect(1)
         path = f"{CONFIGMAPS}/cm-00000"
+        await writer.send("GET", path)  # else it is the oldest stranger, and has to go
         watches = await self.watches(watchers)
 
         async def work() -> None:

@@ -63,7 +63,8 @@ FLOODS: dict[str, Callable[[Http2Client, str], bytes]] = {
     "settings": lambda client, token: settings({4: 1 << 20, 1: 0}) * MANY,
     "windows": lambda client, token: window_update(0, 1) * 2 * MANY,
     "empty data": lambda client, token: (
-        frame(HEADERS, END_HEADERS, 1, client.block(fields(client, token, method="POST"))) + frame(DATA, 0, 1) * 2 * MANY
+        frame(HEADERS, END_HEADERS, 1, client.block(fields(client, token, method="POST")))
+        + frame(DATA, 0, 1) * 2 * MANY
     ),
 }
 

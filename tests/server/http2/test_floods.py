@@ -104,6 +104,22 @@ def test_a_flood_ends_the_connection_and_nothing_else(served, handler, flood):
     assert served.state.large_heads == 0
 
 
+def test_an_answer_is_not_dribbled():
+    """CVE-2019-9511: a byte for each window update."""
+
+    async def large(request):
+        return Response(200, b"x" * 100_000)
+
+    with serving_http2(large) as served:
+        client = served.client(values={4: 0})
+        client.headers(1)
+        try:
+            client.send(window_update(1, 1) * 10_000)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert client.goaway() == errors.ENHANCE_YOUR_CALM
+
+
 def test_requests_of_a_batch_that_are_taken_back_are_never_begun(served, handler):
     client = served.client()
     begun = handler.begun
@@ -136,6 +152,14 @@ def test_long_answers_pay_for_window_updates():
         budget.spend(1, 0.0)
 
 
+def test_a_piece_taken_whole_pays_for_the_credit_that_follows():
+    budget = FrameBudget(0, 0.0)
+    for _ in range(3000):
+        budget.earn(300, 1)
+        budget.spend(2, 0.0)
+    budget.spend(int(CAPACITY) - 2, 0.0)
+
+
 def test_time_fills_the_budget():
     budget = FrameBudget(10, 0.0)
     budget.spend(int(CAPACITY + 10 * PER_STREAM), 0.0)
@@ -149,13 +173,13 @@ def test_a_head_that_does_not_end_is_not_waited_for(served):
     client.send(frame(HEADERS, END_STREAM, 1, client.block(GET)))
     connection = None
     while connection is None:  # until it was read
-        connection = next((one for one in list(served.connections) if one._block_due), None)
+        connection = next((one for one in list(served.connections) if one._room.due), None)
     served.call(connection.expire, served.loop.time() + 33)
     assert client.goaway() == errors.ENHANCE_YOUR_CALM
 
 
 def test_many_large_heads_find_no_room(served, monkeypatch):
-    monkeypatch.setattr("apiserver_workers.server.http2.connection.MAX_LARGE_HEADS", 40_000)
+    monkeypatch.setattr("apiserver_workers.server.http2.head_room.MAX_LARGE_HEADS", 40_000)
     first, second = served.client(), served.client()
     piece = frame(HEADERS, END_STREAM, 1, first.block(GET)) + frame(CONTINUATION, 0, 1, bytes(16384)) * 2
     first.send(piece)

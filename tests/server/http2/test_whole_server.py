@@ -7,14 +7,13 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from apiserver_workers.server.http2 import errors
-from apiserver_workers.storage.transport.frames import DATA, END_STREAM, GOAWAY, RST_STREAM, frame, window_update, word
+from apiserver_workers.storage.transport.frames import DATA, END_STREAM, GOAWAY, RST_STREAM, frame, word
 
 from tests.conftest import ADMIN_TOKEN
 from tests.e2e.kubectl import FOUND, needs_kubectl

@@ -5,20 +5,16 @@ bodies, are taken back, get windows. `output.py` writes. A stream that has begun
 head has been read, so that a small body is there as a whole; a larger one is an upload, which nobody reads before it is known
 who sends it. What a client may send ahead is limited by windows (`receiving.py`).
 
-The connection closes gracefully (`go_away`): GOAWAY tells the client to use another one, streams that were on their way are
-still taken for a moment, a second GOAWAY tells the last one that is, and the last answer closes the connection.
+How it ends is in `farewell.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import struct
 from typing import Any
 
-from apiserver_workers.apimachinery import feature_gates
-from apiserver_workers.authentication.interface import ANONYMOUS
-from apiserver_workers.server.http.connections import MAX_LARGE_HEADS, Connections
+from apiserver_workers.server.http.connections import Connections
 from apiserver_workers.server.http.http1 import MAX_HEAD, ProtocolError, RequestHead, refusal_text
 from apiserver_workers.server.http.messages import Request
 from apiserver_workers.server.http.patience import HEAD_TIMEOUT, IDLE_TIMEOUT, Patience
@@ -29,7 +25,6 @@ from apiserver_workers.server.http2 import frame_budget
 from apiserver_workers.server.http2.client_settings import read_settings
 from apiserver_workers.server.http2.errors import (
     CANCEL,
-    ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
     INADEQUATE_SECURITY,
     NO_ERROR,
@@ -39,8 +34,10 @@ from apiserver_workers.server.http2.errors import (
     ConnectionFault,
     StreamFault,
 )
+from apiserver_workers.server.http2.farewell import CLOSE_WITHIN, LINGER, Farewell
 from apiserver_workers.server.http2.frame_budget import FrameBudget
 from apiserver_workers.server.http2.frame_reader import FrameReader
+from apiserver_workers.server.http2.head_room import HeadRoom
 from apiserver_workers.server.http2.hpack_fields import Field
 from apiserver_workers.server.http2.output import Output
 from apiserver_workers.server.http2.receiving import BODY_WINDOW, ReceiveWindow
@@ -48,9 +45,9 @@ from apiserver_workers.server.http2.recent import RecentStreams
 from apiserver_workers.server.http2.request_heads import check_trailers, request_head
 from apiserver_workers.server.http2.security import is_adequate
 from apiserver_workers.server.http2.stream import Stream
+from apiserver_workers.server.http2.unauthenticated import has_to_leave, is_known
 from apiserver_workers.storage.transport.frames import (
     ACK,
-    GOAWAY,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
     MAX_WINDOW,
@@ -63,12 +60,6 @@ from apiserver_workers.storage.transport.frames import (
 )
 
 MAX_HEADER_LIST_SIZE = 6  # a setting
-FAREWELL = 0.2  # between the two GOAWAYs
-LINGER = 0.3  # after a fault: the client has so long to see the GOAWAY
-CLOSE_WITHIN = 0.5  # at the stop
-LARGE_HEAD = 1 << 14  # the server has only so much room for header blocks above this size that have not all come
-
-_going_away = struct.Struct(">II")  # the last stream, the code
 
 
 class Http2Connection(asyncio.Protocol):
@@ -83,15 +74,11 @@ class Http2Connection(asyncio.Protocol):
         self._streams: dict[int, Stream] = {}
         self._arrived: list[Stream] = []  # begun, and not handled yet
         self._recent = RecentStreams()
-        self._last = 0  # the newest stream of the client
-        self._last_served = MAX_WINDOW  # what the client was told in the last GOAWAY
+        self.last = 0  # the newest stream of the client
         self._known = False  # somebody who is not anonymous has sent a request
-        self._counted = 0  # bytes of a header block, if it is a large one
-        self._block_due = 0.0  # when the rest of a header block is to be there
+        self._room = HeadRoom(state, loop)
         self._patience = Patience(loop)
         self.stopping = False
-        self._leaving = False  # the first GOAWAY was sent
-        self._closing = False
 
     # ---- the connection
 
@@ -99,8 +86,10 @@ class Http2Connection(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         tls = transport.get_extra_info("ssl_object")
         self.certificates = peer_certificates(tls) if tls is not None else ()
-        self.client: str = transport.get_extra_info("peername")[0]
+        peer = transport.get_extra_info("peername")
+        self.client: str = peer[0] if isinstance(peer, tuple) else ""  # it may have gone already
         self.output = Output(self.transport, self._budget, self._loop)
+        self._farewell = Farewell(self, self.output, self.transport, self._loop)
         self._receiving = ReceiveWindow(self.output, self._max_streams)
         self._reader = FrameReader(self, self.transport, self._budget, self._loop)
         self._state.add_stranger(self)
@@ -124,11 +113,9 @@ class Http2Connection(asyncio.Protocol):
             self.go_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
-        self._reader.close()
+        self._farewell.end()
         self._state.connections.discard(self)
         self._state.strangers.pop(self, None)
-        self.on_block_size(0)
         self._lose_streams()
 
     def _lose_streams(self) -> None:
@@ -162,10 +149,12 @@ class Http2Connection(asyncio.Protocol):
         """Close the connection or reset streams of which a deadline has passed."""
         if self.output.paused:
             self._patience.gain(self.transport.get_write_buffer_size(), now)
-        if 0.0 < self._block_due <= now:
-            self.on_fault(ConnectionFault(ENHANCE_YOUR_CALM, "a header block that does not end"))
-        elif self._patience.is_over(now):
-            if self._streams or self.output.paused or self._leaving:
+        try:
+            self._room.check(now)
+        except ConnectionFault as fault:
+            self.on_fault(fault)
+        if self._patience.is_over(now):
+            if self._streams or self.output.paused or self._farewell.has_begun:
                 self.transport.abort()
             else:
                 self.go_away()
@@ -182,49 +171,25 @@ class Http2Connection(asyncio.Protocol):
     # ---- closing
 
     def go_away(self, *, at_once: bool = False) -> None:
-        """Close once the streams have ended, and let the client use another connection from now on. `at_once`: what is on
-        its way is not taken any more."""
-        if self._leaving or self._closing:
-            return
-        self._leaving = True
-        if at_once:
-            self._refuse_more()
-            return
-        self._say_goodbye(MAX_WINDOW, NO_ERROR)
-        self.output.flush()
-        self._loop.call_later(FAREWELL, self._refuse_more)
+        """Close once the streams have ended, and let the client use another connection from now on."""
+        self._farewell.begin(at_once=at_once)
 
-    def _refuse_more(self) -> None:
-        if self._closing:
-            return
-        self._last_served = self._last
-        self._say_goodbye(self._last, NO_ERROR)
-        self.output.flush_soon()
-        self._close_if_idle()
+    def stop_reading(self) -> None:
+        """Nothing that comes is of interest any more."""
+        self._reader.close()
+        self._room.leave()
 
-    def _say_goodbye(self, last: int, code: int, text: str = "") -> None:
-        self.output.control(frame(GOAWAY, 0, 0, _going_away.pack(last, code) + text.encode()))
-
-    def _close_if_idle(self) -> None:
-        if not self._streams and self._last_served < MAX_WINDOW and not self._closing:
-            self._closing = True
-            self._reader.close()
-            self.output.flush()
-            self.transport.close()
-            self._loop.call_later(CLOSE_WITHIN, self.transport.abort)
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is open."""
+        return not self._streams
 
     def on_fault(self, fault: ConnectionFault) -> None:
-        """The client's frames make no sense: it is told, has a moment to read it, and what it asked for is lost."""
-        if self._closing:
-            return
-        self._closing = True
-        self._reader.close()
-        self.on_block_size(0)
-        self._lose_streams()
-        self._say_goodbye(self._last, fault.code, fault.text)
-        self.output.flush()
-        self._loop.call_later(LINGER, self.transport.close)
-        self._loop.call_later(2 * LINGER, self.transport.abort)
+        """The client's frames make no sense: what it asked for is lost."""
+        if not self._farewell.is_over:
+            self._farewell.end()
+            self._lose_streams()
+            self._farewell.fail(fault)
 
     def retire(self, now: float) -> None:
         """Another worker takes over: nothing ends early, but the client is to use another connection."""
@@ -270,12 +235,14 @@ class Http2Connection(asyncio.Protocol):
         stream = self._streams.get(number)
         if stream is not None:
             self._end_with_trailers(stream, fields, end=end)
-        elif number <= self._last or not number & 1:
+        elif number <= self.last or not number & 1:
             self._on_old_stream(number)
         else:
-            self._last = number
-            if number <= self._last_served:
+            self.last = number
+            if number <= self._farewell.last:
                 self._begin(number, fields, oversized=oversized, end=end)
+            else:
+                self._recent.add(number, ended=False)
 
     def _end_with_trailers(self, stream: Stream, fields: list[Field], *, end: bool) -> None:
         if stream.remote_closed:
@@ -329,8 +296,7 @@ class Http2Connection(asyncio.Protocol):
         for stream in arrived:
             if not stream.closed:
                 stream.start(self._loop)
-        if not self._closing:
-            self.output.flush()
+        self.output.flush()
 
     def finished(self, stream: Stream) -> None:
         """The answer is out."""
@@ -343,7 +309,7 @@ class Http2Connection(asyncio.Protocol):
     def reset(self, stream: Stream, code: int) -> None:
         """End a stream from our side before its answer is out."""
         self._streams.pop(stream.id, None)
-        if not self._closing:
+        if not self._farewell.is_over:
             self._send_reset(stream.id, code)
         stream.lose()
         self._settle(stream)
@@ -357,19 +323,18 @@ class Http2Connection(asyncio.Protocol):
         self._recent.add(stream.id, ended=stream.remote_closed)
         self._receiving.forget(stream)
         self._wait()
-        if self._leaving:
-            self._close_if_idle()
+        self._farewell.close_if_idle()
 
     def learn(self, request: Request) -> None:
         """Whoever is no stranger keeps the connection, however many there are, and may send more at once."""
-        if not self._known and request.user is not None and request.user.name != ANONYMOUS:
+        if not self._known and is_known(request):
             self._known = True
             self._state.strangers.pop(self, None)
             self._receiving.trust(self._streams.values())
 
     def judge(self, request: Request, status: int) -> None:
         """The request is answered: whoever is not authenticated may not go on here, as upstream."""
-        if is_unauthenticated(request, status) and feature_gates.enabled("UnauthenticatedHTTP2DOSMitigation"):
+        if has_to_leave(request, status):
             self.go_away(at_once=True)
 
     def credit(self, stream: Stream, size: int) -> None:
@@ -380,7 +345,7 @@ class Http2Connection(asyncio.Protocol):
 
     def on_data(self, number: int, data: bytes, size: int, *, end: bool) -> None:
         stream = self._streams.get(number)
-        if number > self._last:
+        if number > self.last:
             raise ConnectionFault(PROTOCOL_ERROR, "data of no stream")
         self._receiving.arrived(stream, size, padding=size - len(data))
         if stream is None:
@@ -395,7 +360,7 @@ class Http2Connection(asyncio.Protocol):
             stream.end_request()
 
     def on_reset(self, number: int) -> None:
-        if number > self._last:
+        if number > self.last:
             raise ConnectionFault(PROTOCOL_ERROR, "a reset of no stream")
         stream = self._streams.pop(number, None)
         self._spend(frame_budget.CLOSED if stream is None else frame_budget.RESET)
@@ -413,7 +378,7 @@ class Http2Connection(asyncio.Protocol):
         stream = self._streams.get(number)
         if stream is not None:
             self.reset(stream, fault.code)
-        elif number > self._last:
+        elif number > self.last:
             self.on_fault(ConnectionFault(fault.code, str(fault)))
         else:
             self._recent.add(number, ended=False)
@@ -444,7 +409,7 @@ class Http2Connection(asyncio.Protocol):
         if not number:
             self.output.widen(credit)
             return
-        if number > self._last:
+        if number > self.last:
             raise ConnectionFault(PROTOCOL_ERROR, "a window of no stream")
         stream = self._streams.get(number)
         if stream is None:
@@ -455,24 +420,10 @@ class Http2Connection(asyncio.Protocol):
         self.output.enqueue(stream)
 
     def on_block_size(self, size: int) -> None:
-        """A header block that has not all come is waited for, and a large one needs room; 0: it is whole."""
-        if not size:
-            self._block_due = 0.0
-        elif not self._block_due:
-            self._block_due = self._loop.time() + HEAD_TIMEOUT
-        counted = size if size > LARGE_HEAD else 0
-        self._state.large_heads += counted - self._counted
-        self._counted = counted
-        if counted and self._state.large_heads > MAX_LARGE_HEADS:
-            raise ConnectionFault(ENHANCE_YOUR_CALM, "there are too many large header blocks")
+        if size:
+            self._room.take(size)
+        else:
+            self._room.leave()
 
     def _spend(self, cost: int) -> None:
         self._budget.spend(cost, self._loop.time())
-
-
-def is_unauthenticated(request: Request, status: int) -> bool:
-    """Whether nobody has asked: the answer is that nobody is known, or the user is anonymous and no impersonated one."""
-    user = request.user
-    if user is None:
-        return status == 401
-    return user.name == ANONYMOUS and "impersonator" not in request.context

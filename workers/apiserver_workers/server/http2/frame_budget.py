@@ -13,6 +13,7 @@ CAPACITY = 2000.0
 PER_STREAM = 6.0  # more room for each stream that may be open: a client may end all of them at once
 PER_SECOND = 100.0
 SENT_PER_TOKEN = 1024  # bytes of answers
+PER_PIECE = 2  # tokens for a piece of an answer that a client takes whole: some give credit for each at once
 
 PING = 2
 SETTINGS = 10
@@ -20,7 +21,7 @@ PRIORITY = 1
 WINDOW_UPDATE = 1
 EMPTY = 5  # a DATA or CONTINUATION frame without content that ends nothing
 UNKNOWN = 1
-CLOSED = 2  # a frame for a stream that is no longer there
+CLOSED = 1  # a frame for a stream that is no longer there
 RESET = 4  # of a request under way
 FAULT = 10  # a request that is refused without an answer
 
@@ -43,6 +44,6 @@ class FrameBudget:
             if self._left < 0:
                 raise ConnectionFault(ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
 
-    def earn(self, sent: int) -> None:
-        """The client got so many bytes."""
-        self._left = min(self._capacity, self._left + sent / SENT_PER_TOKEN)
+    def earn(self, sent: int, pieces: int = 0) -> None:
+        """The client got so many bytes, among them so many pieces of answers that it took whole."""
+        self._left = min(self._capacity, self._left + sent / SENT_PER_TOKEN + pieces * PER_PIECE)

@@ -96,7 +96,7 @@ class Output:
         self.window -= size
         stream.sent += size
         stream.ends = True
-        self._budget.earn(size)
+        self._budget.earn(size, 1)
         self.flush_soon()
         stream.all_sent()
 
@@ -139,7 +139,8 @@ class Output:
             raise ConnectionFault(FLOW_CONTROL_ERROR, "the connection's window is too large")
 
     def _send_bodies(self, sent: list[Stream]) -> None:
-        out, ready, size, total = self._out, self._ready, 0, 0
+        out, ready = self._out, self._ready
+        size = total = whole = 0
         while ready and not self.paused:
             stream = ready[0]
             if self.window <= 0 and stream.unsent:
@@ -153,10 +154,12 @@ class Output:
             count = self._send_frame(stream)
             size += count
             total += count
-            if not stream.unsent or stream.paused:
-                sent.append(stream)
             if stream.unsent:
                 self.enqueue(stream)
+            else:
+                whole += 1
+            if not stream.unsent or stream.paused:
+                sent.append(stream)
             if size >= AT_ONCE:
                 self._transport.write(b"".join(out))
                 out.clear()
@@ -165,7 +168,7 @@ class Output:
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()
         if total:
-            self._budget.earn(total)
+            self._budget.earn(total, whole)
 
     def _skip_to_bodiless(self) -> bool:
         """The connection's window is empty: bring a stream to the front that only has to end."""
