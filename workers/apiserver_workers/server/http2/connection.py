@@ -15,17 +15,15 @@ import random
 from typing import Any
 
 from apiserver_workers.server.http.connections import Connections
-from apiserver_workers.server.http.http1 import MAX_HEAD, ProtocolError, RequestHead, refusal_text
+from apiserver_workers.server.http.http1 import ProtocolError, RequestHead, refusal_text
 from apiserver_workers.server.http.messages import Request
 from apiserver_workers.server.http.patience import HEAD_TIMEOUT, IDLE_TIMEOUT, Patience
 from apiserver_workers.server.http.peer import peer_certificates
 from apiserver_workers.server.http.refusals import HEAD_TOO_LARGE, refusal
 from apiserver_workers.server.http.request_info import RequestInfo
 from apiserver_workers.server.http2 import frame_budget
-from apiserver_workers.server.http2.client_settings import read_settings
 from apiserver_workers.server.http2.errors import (
     CANCEL,
-    FLOW_CONTROL_ERROR,
     INADEQUATE_SECURITY,
     NO_ERROR,
     PROTOCOL_ERROR,
@@ -40,26 +38,21 @@ from apiserver_workers.server.http2.frame_reader import FrameReader
 from apiserver_workers.server.http2.head_room import HeadRoom
 from apiserver_workers.server.http2.hpack_fields import Field
 from apiserver_workers.server.http2.output import Output
-from apiserver_workers.server.http2.receiving import BODY_WINDOW, ReceiveWindow
+from apiserver_workers.server.http2.receiving import ReceiveWindow
 from apiserver_workers.server.http2.recent import RecentStreams
 from apiserver_workers.server.http2.request_heads import check_trailers, request_head
 from apiserver_workers.server.http2.security import is_adequate
+from apiserver_workers.server.http2.setting_frames import own_settings, read_settings
 from apiserver_workers.server.http2.stream import Stream
 from apiserver_workers.server.http2.unauthenticated import has_to_leave, is_known
 from apiserver_workers.storage.transport.frames import (
     ACK,
-    INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS,
-    MAX_WINDOW,
     PING,
     RST_STREAM,
     SETTINGS,
     frame,
-    settings,
     word,
 )
-
-MAX_HEADER_LIST_SIZE = 6  # a setting
 
 
 class Http2Connection(asyncio.Protocol):
@@ -95,15 +88,7 @@ class Http2Connection(asyncio.Protocol):
         self._state.add_stranger(self)
         self._state.connections.add(self)  # type: ignore[arg-type]
         self._patience.wait(HEAD_TIMEOUT)
-        self.output.control(
-            settings(
-                {
-                    MAX_CONCURRENT_STREAMS: self._max_streams,
-                    INITIAL_WINDOW_SIZE: BODY_WINDOW,
-                    MAX_HEADER_LIST_SIZE: MAX_HEAD,
-                }
-            )
-        )
+        self.output.control(own_settings(self._max_streams))
         if tls is not None and not is_adequate(tls):
             self.on_fault(ConnectionFault(INADEQUATE_SECURITY, "HTTP/2 needs TLS 1.2 with an AEAD cipher"))
             return
@@ -385,18 +370,8 @@ class Http2Connection(asyncio.Protocol):
             self._send_reset(number, fault.code)
 
     def on_settings(self, payload: bytes) -> None:
-        before = self.output.stream_window
-        self.output.stream_window = after = read_settings(payload, before)
-        if after != before:
-            for stream in self._streams.values():
-                stream.window += after - before
-                if stream.window > MAX_WINDOW:
-                    raise ConnectionFault(FLOW_CONTROL_ERROR, "a stream's window is too large")
-                self.output.enqueue(stream)
+        self.output.set_window(read_settings(payload, self.output.stream_window), self._streams.values())
         self.output.control(frame(SETTINGS, ACK, 0))
-
-    def on_settings_taken(self) -> None:
-        """Nothing that we set is less than what a client may do without it."""
 
     def on_ping(self, payload: bytes) -> None:
         self.output.control(frame(PING, ACK, 0, payload))
@@ -411,13 +386,8 @@ class Http2Connection(asyncio.Protocol):
             return
         if number > self.last:
             raise ConnectionFault(PROTOCOL_ERROR, "a window of no stream")
-        stream = self._streams.get(number)
-        if stream is None:
-            return
-        stream.window += credit
-        if stream.window > MAX_WINDOW:
-            raise StreamFault(FLOW_CONTROL_ERROR, "the stream's window is too large")
-        self.output.enqueue(stream)
+        if (stream := self._streams.get(number)) is not None:
+            self.output.widen_stream(stream, credit)
 
     def on_block_size(self, size: int) -> None:
         if size:

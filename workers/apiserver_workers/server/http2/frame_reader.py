@@ -84,8 +84,6 @@ class FrameHandler(Protocol):
 
     def on_settings(self, payload: bytes) -> None: ...
 
-    def on_settings_taken(self) -> None: ...
-
     def on_ping(self, payload: bytes) -> None: ...
 
     def on_goaway(self) -> None: ...
@@ -332,7 +330,6 @@ class FrameReader:
         if flags & ACK:
             if payload:
                 raise ConnectionFault(FRAME_SIZE_ERROR, "an acknowledgement with a content")
-            self._handler.on_settings_taken()
         elif len(payload) % 6:
             raise ConnectionFault(FRAME_SIZE_ERROR, "a setting is cut short")
         else:

@@ -7,9 +7,10 @@ another. Only so much is given to the transport as it takes; the rest stays with
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from apiserver_workers.server.http2.errors import FLOW_CONTROL_ERROR, ConnectionFault
+from apiserver_workers.server.http2.errors import FLOW_CONTROL_ERROR, ConnectionFault, StreamFault
 from apiserver_workers.server.http2.frame_budget import FrameBudget
 from apiserver_workers.server.http2.stream import HIGH_WATER, LOW_WATER
 from apiserver_workers.storage.transport.frames import (
@@ -137,6 +138,25 @@ class Output:
         self.window += credit
         if self.window > MAX_WINDOW:
             raise ConnectionFault(FLOW_CONTROL_ERROR, "the connection's window is too large")
+
+    def widen_stream(self, stream: Stream, credit: int) -> None:
+        """The client takes more of this stream. Raises StreamFault."""
+        stream.window += credit
+        if stream.window > MAX_WINDOW:
+            raise StreamFault(FLOW_CONTROL_ERROR, "the stream's window is too large")
+        self.enqueue(stream)
+
+    def set_window(self, window: int, streams: Iterable[Stream]) -> None:
+        """The client says what it takes of each stream, of those that are open too. Raises ConnectionFault."""
+        change = window - self.stream_window
+        self.stream_window = window
+        if not change:
+            return
+        for stream in streams:
+            stream.window += change
+            if stream.window > MAX_WINDOW:
+                raise ConnectionFault(FLOW_CONTROL_ERROR, "a stream's window is too large")
+            self.enqueue(stream)
 
     def _send_bodies(self, sent: list[Stream]) -> None:
         out, ready = self._out, self._ready

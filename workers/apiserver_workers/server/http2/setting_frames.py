@@ -1,16 +1,22 @@
-"""A SETTINGS frame of a client (RFC 9113, section 6.5.2)."""
+"""SETTINGS frames: ours, and those of clients (RFC 9113, section 6.5.2)."""
 
 from __future__ import annotations
 
+from apiserver_workers.server.http.http1 import MAX_HEAD
 from apiserver_workers.server.http2.errors import FLOW_CONTROL_ERROR, PROTOCOL_ERROR, ConnectionFault
+from apiserver_workers.server.http2.receiving import BODY_WINDOW
 from apiserver_workers.storage.transport.frames import (
     DEFAULT_FRAME_SIZE,
     ENABLE_PUSH,
     INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     MAX_WINDOW,
     setting,
+    settings,
 )
+
+MAX_HEADER_LIST_SIZE = 6  # a setting
 
 # What values may be, and what it is if they are not.
 LIMITS = {
@@ -18,6 +24,11 @@ LIMITS = {
     INITIAL_WINDOW_SIZE: (0, MAX_WINDOW, FLOW_CONTROL_ERROR),
     MAX_FRAME_SIZE: (DEFAULT_FRAME_SIZE, (1 << 24) - 1, PROTOCOL_ERROR),
 }
+
+
+def own_settings(streams: int) -> bytes:
+    """What clients are told: how many streams they may have, and how much they may send."""
+    return settings({MAX_CONCURRENT_STREAMS: streams, INITIAL_WINDOW_SIZE: BODY_WINDOW, MAX_HEADER_LIST_SIZE: MAX_HEAD})
 
 
 def read_settings(payload: bytes, window: int) -> int:
