@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 import pytest
 from apiserver_workers.apimachinery.user import UserInfo
-from apiserver_workers.server.delegation.identity import USER_HEADER, encode_user
+from apiserver_workers.server.internal_headers import USER_HEADER, encode_user
 from cryptography.hazmat.primitives import serialization
 
 from tests.auth.asking import ask, pair_of, whoami

@@ -18,7 +18,7 @@ from apiserver_workers.registry import continue_token
 from apiserver_workers.registry.interpret import parse_revision
 from apiserver_workers.server.delegation.raw_query import fields_without, has_field
 from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners
-from apiserver_workers.server.http.query import parse_query
+from apiserver_workers.server.http.query import parsed
 
 from tests.hostile.growth import grows_as_judged, grows_linearly
 
@@ -60,7 +60,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "integer": whole,
     "JSON": lambda text: jsontext.loads(text.encode()),
     "YAML": lambda text: yamltext.load_yaml(text.encode()),
-    "fields of a query": unremembered(parse_query),
+    "fields of a query": parsed,
     "query": lambda text: (fields_without(text, {"resourceVersion"}), has_field(text, "continue")),
 }
 EXPECTED = (ApiError, ValueError, jsontext.DecodeError)

@@ -14,6 +14,7 @@ from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resou
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
 from apiserver_workers.storage.etcd import EtcdStorage
@@ -54,6 +55,7 @@ class Api:
     def __init__(self, backend: Backend, served: Iterable[ResourceInfo]) -> None:
         self.backend = backend
         self.server = GenericAPIServer(last)
+        self.handle = PanicRecovery(self.server.handle)
         self.server.install([info for info in served if "update" in info.verbs], backend.registry)
 
     def request(
@@ -70,7 +72,7 @@ class Api:
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """One request and its whole answer; `options` are type, accept, agent and the query's parameters."""
         request = self.request(method, path, body, **options)
-        response = await self.server.handle(request)
+        response = await self.handle(request)
         return Answer(response.status, await read(response), response.content_type, response.headers, request.warnings)
 
     async def create(self, name: str, *, path: str = CONFIG_MAPS, kind: str = "ConfigMap", **more: Any) -> Answer:
@@ -82,7 +84,7 @@ class Api:
 
     async def watch(self, path: str, **query: Any) -> AsyncIterator[Any]:
         """The events of a watch, decoded."""
-        response = await self.server.handle(self.request("GET", path, watch="1", **query))
+        response = await self.handle(self.request("GET", path, watch="1", **query))
         assert not isinstance(response.body, bytes | Sequence)
         return events(response.body)
 

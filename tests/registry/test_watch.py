@@ -156,7 +156,7 @@ async def test_frames_are_made_once_for_all_watchers_of_a_form(
 
         monkeypatch.setattr(watching.Frames, "make", make)
         requests = [api.request("GET", CONFIG_MAPS, watch="1") for _ in range(3)]
-        streams = [(await api.server.handle(request)).body for request in requests]
+        streams = [(await api.handle(request)).body for request in requests]
         await api.create("a")
         frames = [await anext(stream) for stream in streams]  # type: ignore[arg-type]
         assert frames == [b"frame"] * 3
@@ -167,7 +167,7 @@ async def test_frames_are_made_once_for_all_watchers_of_a_form(
 
 async def test_a_watch_that_nobody_reads_leaves_nothing_behind(etcd: EtcdProcess, root: str) -> None:
     async with running(etcd, root) as api:
-        response = await api.server.handle(api.request("GET", CONFIG_MAPS, watch="1"))
+        response = await api.handle(api.request("GET", CONFIG_MAPS, watch="1"))
         cache = api.backend.registry.store("", "configmaps").cache
         assert cache._watchers  # type: ignore[attr-defined]
         await response.body.aclose()  # type: ignore[union-attr]
@@ -193,7 +193,7 @@ async def test_a_table_heads_its_first_frame_alone(etcd: EtcdProcess, root: str)
         for name in "ab":
             await api.create(name)
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
-        response = await api.server.handle(api.request("GET", CONFIG_MAPS, watch="1", accept=accept))
+        response = await api.handle(api.request("GET", CONFIG_MAPS, watch="1", accept=accept))
         watch = events(response.body)
         first, second = await anext(watch), await anext(watch)
         assert len(first["object"]["columnDefinitions"]) == 3
@@ -206,7 +206,7 @@ async def test_protobuf_frames_carry_their_length(etcd: EtcdProcess, root: str) 
     async with running(etcd, root) as api:
         await api.create("a")
         request = api.request("GET", CONFIG_MAPS, watch="1", accept="application/vnd.kubernetes.protobuf")
-        response = await api.server.handle(request)
+        response = await api.handle(request)
         assert response.content_type == "application/vnd.kubernetes.protobuf;stream=watch"
         frame = await anext(response.body)  # type: ignore[arg-type]
         assert int.from_bytes(frame[:4], "big") == len(frame) - 4

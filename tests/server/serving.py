@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import uvloop
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
 from apiserver_workers.server.http.connections import Connections
 from apiserver_workers.server.http.messages import Handler
 from apiserver_workers.server.http.protocol import HttpProtocol
@@ -76,8 +77,8 @@ class Served:
 
 @contextlib.contextmanager
 def serving(handler: Handler, path: str | None = None, *, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
-    """Serve `handler` on a loopback port, or on the Unix socket `path`."""
-    served = Served(handler, path, tls)
+    """Serve `handler` on a loopback port, or on the Unix socket `path`. Errors that it raises are answered."""
+    served = Served(PanicRecovery(handler), path, tls)
     try:
         yield served
     finally:

@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pytest
 from apiserver_workers.apimachinery.errors import not_found
 from apiserver_workers.apimachinery.user import UserInfo
-from apiserver_workers.server.delegation.identity import behind_the_front
+from apiserver_workers.server.chain import build_inner_chain
 from apiserver_workers.server.delegation.target import DelegationTarget, delegate
-from apiserver_workers.server.delegation.watch_frames import UNKNOWN, Opening
 from apiserver_workers.server.http.messages import Response, text_response
 from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.internal_headers import UNKNOWN, Opening
 
 from tests.server.serving import read_answer, serving
 
@@ -73,7 +73,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def server(path):
-    with serving(behind_the_front(worker), path), serving(front(path)) as served:
+    with serving(build_inner_chain(worker), path), serving(front(path)) as served:
         yield served
 
 
@@ -139,7 +139,7 @@ def test_a_slow_client_holds_the_worker_back_and_its_connection_is_fit_for_use_a
         client.sendall(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
         time.sleep(0.3)
         (connection,) = behind.connections
-        assert connection._paused
+        assert connection.paused
         assert len(read_answer(client)[2]) == 400 * 65536
         assert ask(client, "/echo")[0] == 200
         for _ in range(20):
@@ -178,7 +178,7 @@ def test_a_request_waits_while_the_worker_is_started(path):
     with serving(front(path)) as served, served.connect() as client:
         client.sendall(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
         time.sleep(0.2)
-        with serving(behind_the_front(worker), path):
+        with serving(build_inner_chain(worker), path):
             assert read_answer(client)[0] == 200
 
 

@@ -1,7 +1,7 @@
 """The query as net/url reads it: escapes, fields that are left out, and how long many of them take."""
 
 import pytest
-from apiserver_workers.server.http.query import first, parse_query
+from apiserver_workers.server.http.query import parse_query, parsed
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def test_fields(raw, values):
     assert parse_query(raw) == values
 
 
-def test_the_first_value_counts():
-    assert first("a=1&a=2", "a") == "1"
-    assert first("a=1", "b") == ""
+def test_a_query_is_parsed_once_however_long_it_is(monkeypatch):
+    monkeypatch.setattr("apiserver_workers.server.http.query.parsed", lambda raw: pytest.fail("parsed again"))
+    for length in (10, 100_000):
+        with monkeypatch.context() as patch:
+            patch.setattr("apiserver_workers.server.http.query.parsed", parsed)
+            found = parse_query("a=" + "b" * length)
+        assert parse_query("a=" + "b" * length) is found

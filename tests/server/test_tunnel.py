@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.server.delegation.tunnel import Splice, Translation
+from apiserver_workers.server.http.messages import Request
 
 from tests.running import loop_faults
 
@@ -49,8 +50,19 @@ class Whole(Translation):
 def test_an_end_is_passed_on_where_that_is_possible(
     own: Side, other: Side, translation: Any, stays: bool, ended: bool
 ) -> None:
-    assert Splice(own, other, 0, translation, back=False).eof_received() is stays
+    splice = Splice(own, other, 0, translation, request=Request("GET", "/", "", {}))
+    splice.twin = Splice(other, own, 0, translation)
+    assert splice.eof_received() is stays
     assert other.ended is ended
+    assert splice.half_closed is ended
+
+
+def test_a_tunnel_whose_sides_have_both_ended_closes() -> None:
+    one, other = Side(), Side()
+    forth, back = Splice(one, other, 0, Translation()), Splice(other, one, 0, Translation())
+    forth.twin, back.twin = back, forth
+    assert forth.eof_received() is True
+    assert back.eof_received() is False
 
 
 def test_what_of_a_log_is_a_fault_of_the_loop() -> None:

@@ -7,9 +7,10 @@ import time
 
 import pytest
 from apiserver_workers.server.delegation.target import DelegationTarget
-from apiserver_workers.server.delegation.watch_frames import Opening, after, chunk, whole_chunks
+from apiserver_workers.server.delegation.watch_frames import after, chunk, whole_chunks
 from apiserver_workers.server.http.messages import Response
 from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.internal_headers import Opening
 
 from tests.server.serving import read_answer, serving
 
@@ -112,7 +113,7 @@ def emit(behind, worker, *versions, **options):
 
 
 def open_upstreams(behind):
-    return sum(1 for connection in list(behind.connections) if connection._request is not None)
+    return sum(1 for connection in list(behind.connections) if connection.answer is not None)
 
 
 def eventually(condition, seconds=3.0):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import orjson
@@ -26,6 +26,8 @@ from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.discovery.sources import DelegateDiscovery
+from apiserver_workers.server.filters.draining import Lifecycle
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
 from apiserver_workers.server.filters.request_body import RequestBody
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.health import KINDS, LIVE, READY, HealthChecks, crash_loops, is_health_path, parse_verbose
@@ -75,9 +77,10 @@ class AggregatorServer:
         self.health.add_group(self._boot_checks, prefix="poststarthook/")
         self._started = False
         self._debug = DebugEndpoints(config.run_dir)
+        self.lifecycle = Lifecycle()
         self.unprotected: dict[str, Handler] = {
-            "insecure": build_insecure_chain(self._route, config),
-            "debug": RequestBody(self._debug.handle),
+            "insecure": build_insecure_chain(self._route, config, lifecycle=self.lifecycle),
+            "debug": PanicRecovery(RequestBody(self._debug.handle)),
         }
         self._discovery = DiscoveryEndpoints(
             lambda: served,
@@ -115,11 +118,17 @@ class AggregatorServer:
         self.server.install(self.resources, backend.registry)
         self._mount()
         self._add_checks()
-        self._chain = build_chain(self._route, config, authenticator=self.authenticator, authorizer=self.authorizer)
+        self._chain = build_chain(
+            self._route,
+            config,
+            authenticator=self.authenticator,
+            authorizer=self.authorizer,
+            lifecycle=self.lifecycle,
+        )
         self._started = True
 
-    async def handle(self, request: Request) -> Response:
-        return await self._chain(request)
+    def handle(self, request: Request) -> Awaitable[Response]:
+        return self._chain(request)
 
     async def retire(self) -> None:
         pass

@@ -15,11 +15,10 @@ from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.deprecation import warn
 from apiserver_workers.server.endpoints.compression import compressed
 from apiserver_workers.server.endpoints.negotiation import refuse_protobuf
-from apiserver_workers.server.endpoints.respond import error_response
 from apiserver_workers.server.endpoints.routes import Route, Routes
 from apiserver_workers.server.endpoints.served import View
 from apiserver_workers.server.http.messages import Handler, Request, Response
-from apiserver_workers.server.http.request_info import RequestInfo, request_info
+from apiserver_workers.server.http.request_info import RequestInfo, info_of
 from apiserver_workers.server.resource_set import Mounted, ResourceSet, mounted_store
 
 # Verbs of whole collections; what else has no name in its path is no route.
@@ -51,21 +50,18 @@ class GenericAPIServer:
         self.resources = self.resources.having([Mounted(view, routes)])
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request. Errors become Status objects in the media type that the request accepts."""
+        """Answer a request. Raises ApiError."""
         if request.path.startswith("//"):
             return await self.delegate(request)  # filters see an API's path there, the router does not
         info = request.info
         if info is None:
-            info = request.info = request_info(request.method, request.path, request.raw_query)
-        try:
-            if info.is_resource_request:
-                return await self._resource(request, info)
-            handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
-            if handler is not None:
-                return await handler(request)
-            return await self.unknown(request)
-        except ApiError as error:
-            return error_response(request, error)
+            info = request.info = info_of(request)
+        if info.is_resource_request:
+            return await self._resource(request, info)
+        handler = self.paths.get(request.path.rstrip("/") or "/") or self._below(request.path)
+        if handler is not None:
+            return await handler(request)
+        return await self.unknown(request)
 
     async def _resource(self, request: Request, info: RequestInfo) -> Response:
         mounted = self.resources.find(info.api_group, info.api_version, info.resource)

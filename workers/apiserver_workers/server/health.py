@@ -17,7 +17,6 @@ from pathlib import Path
 
 from apiserver_workers.apimachinery.metrics import MAX, REGISTRY
 from apiserver_workers.server.http.messages import Request, Response, page_not_found, text_response
-from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.storage.factory import Clusters
 from apiserver_workers.storage.interface import Storage
 
@@ -103,7 +102,7 @@ class HealthChecks:
         _count(kind, results)
         if name:
             return _single(results, name)
-        return _whole(kind, results, parse_query(request.raw_query))
+        return _whole(kind, results, request.query)
 
 
 def add_storage_checks(

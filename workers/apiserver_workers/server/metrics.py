@@ -180,7 +180,9 @@ class RequestMetrics:
         labels = self._labels.get(info)
         if labels is None:
             labels = self._labels_of(info, status)
-        dry_run = "All" if "dryRun=All" in request.raw_query else ""
+        dry_run = ""
+        if "dryRun" in request.raw_query and request.query.get("dryRun") == ["All"]:
+            dry_run = "All"
         labels = (labels[0], dry_run, *labels[1:])
         REQUESTS.inc((*labels, str(status)))
         REQUEST_SECONDS.observe(seconds, labels)

@@ -26,7 +26,6 @@ from apiserver_workers.server.endpoints.query import flag, text
 from apiserver_workers.server.endpoints.routes import Routes
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
 from apiserver_workers.server.proxy.connection import BackendError
 from apiserver_workers.server.proxy.forward import fetch, proxy, upgrade
 from apiserver_workers.server.proxy.location import Location
@@ -76,7 +75,7 @@ class ConnectEndpoints:
         """A container's log, as it comes. Raises ApiError: 400, 404, 422, 500, and what the kubelet answers."""
         info = request.info
         assert info is not None
-        query = parse_query(request.raw_query)
+        query = request.query
         check_log_options(query, info.name)
         LOG_REQUESTS.inc(("skip_tls_allowed" if flag(query, "insecureSkipTLSVerifyBackend") else "enforce_tls",))
         location = await self._locations.log(info.namespace, info.name, query)
@@ -99,7 +98,7 @@ class ConnectEndpoints:
         """exec, attach or portforward over a connection that is handed over. Raises ApiError."""
         info = request.info
         assert info is not None
-        query = parse_query(request.raw_query)
+        query = request.query
         await self._admit(request, served, stream_options(info.subresource, query))
         await self._require_create(request)
         location, direct = await self._locations.stream(info.namespace, info.name, info.subresource, query)

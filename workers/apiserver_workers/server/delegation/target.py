@@ -14,19 +14,13 @@ from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
 from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authentication.tokens import PROTOCOLS
-from apiserver_workers.server.delegation.identity import (
-    CLIENT_HEADER,
-    IMPERSONATOR_HEADER,
-    PREFIX,
-    USER_HEADER,
-    encode_user,
-)
 from apiserver_workers.server.delegation.resuming import resumable
 from apiserver_workers.server.delegation.tunnel import tunnel
 from apiserver_workers.server.delegation.upstream import Relay, Upstream, UpstreamLost
 from apiserver_workers.server.delegation.watch_stream import Key, WatchStream, open_watch
 from apiserver_workers.server.http.http1 import MEMO_BLOCK, HeaderBlock, end_to_end_lines
 from apiserver_workers.server.http.messages import Request, Response
+from apiserver_workers.server.internal_headers import PREFIX, client_line, identity_lines
 
 IDEMPOTENT = frozenset({"GET", "HEAD"})
 ATTEMPTS = 4
@@ -111,7 +105,7 @@ class DelegationTarget:
                 b"\r\nContent-Length: %d" % len(body) if body or request.method in ("POST", "PUT", "PATCH") else b""
             )
         if request.info is not None and request.info.subresource in CONNECTING:
-            length += f"\r\n{CLIENT_HEADER}: {request.client}".encode("ascii")
+            length += client_line(request.client)
         return b"%b %b HTTP/1.%d\r\nAudit-Id: %b%b%b\r\n\r\n%b" % (
             head.method.encode("ascii"),
             target or head.target,
@@ -133,9 +127,7 @@ class DelegationTarget:
             lines += b"\r\nConnection: Upgrade\r\nUpgrade: " + block.upgrade.encode()
             for protocols in request.values(PROTOCOLS):  # a token that was among them is no longer there
                 lines += b"\r\nSec-WebSocket-Protocol: " + protocols.encode()
-        for header, identity in ((USER_HEADER, user), (IMPERSONATOR_HEADER, impersonator)):
-            if identity is not None:
-                lines += f"\r\n{header}: {encode_user(identity)}".encode("ascii")
+        lines += identity_lines(user, impersonator)
         self._lines.keep(block, (user, impersonator, lines))
         return lines
 

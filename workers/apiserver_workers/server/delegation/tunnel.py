@@ -64,8 +64,17 @@ class Splice(asyncio.Protocol):
     twin: Splice
 
     def __init__(
-        self, own: asyncio.Transport, other: asyncio.Transport, rate: int, translation: Translation, *, back: bool
+        self,
+        own: asyncio.Transport,
+        other: asyncio.Transport,
+        rate: int,
+        translation: Translation,
+        *,
+        request: Request | None = None,
     ) -> None:
+        """`request`: whose connection `own` is; None for the direction back to the client."""
+        back = request is None
+        self._request = request
         self._translation = translation
         self._back = back
         self._translate = translation.back if back else translation.forth
@@ -76,6 +85,7 @@ class Splice(asyncio.Protocol):
         self._dripping = False
         self._full = False  # `other` takes no more
         self._ended = False
+        self.half_closed = False  # no more comes here, and `other` knows
 
     def data_received(self, data: bytes) -> None:
         data = self._translate(data)
@@ -125,6 +135,9 @@ class Splice(asyncio.Protocol):
         if self._other.is_closing() or not self._other.can_write_eof():
             return False
         self._other.write_eof()
+        self.half_closed = True
+        if self.twin.half_closed:
+            return False  # both ways are at their end
         return stays_open(self._own)
 
     def pause_writing(self) -> None:
@@ -137,6 +150,8 @@ class Splice(asyncio.Protocol):
         self._ended = True
         if not self._dripping:
             self._end()
+        if self._request is not None:
+            self._request.complete(whole=exc is None)
 
 
 def tunnel(
@@ -146,13 +161,15 @@ def tunnel(
     rate: int = 0,
     translation: Translation | None = None,
 ) -> Response:
-    """Splice the client's connection and the upstream one; `response` is the 101 for the client, written first."""
+    """Splice the client's connection and the upstream one; `response` is the 101 for the client, written first. The request
+    is over when the client's connection is."""
     assert request.hijack is not None
     client, early = request.hijack()
+    request.answer(response)
     behind, greeting = upstream.detach()
     own = translation or Translation()
     own.client, own.kubelet = client, behind
-    forth, back = Splice(client, behind, rate, own, back=False), Splice(behind, client, rate, own, back=True)
+    forth, back = Splice(client, behind, rate, own, request=request), Splice(behind, client, rate, own)
     forth.twin, back.twin = back, forth
     read_nothing_ahead(client)
     client.set_protocol(forth)
@@ -164,3 +181,24 @@ def tunnel(
         forth.data_received(early)
     forth.hold(False)
     return Response(101)
+
+
+class Parting(asyncio.Protocol):
+    """A client's connection that is only to be closed."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._request.complete(whole=exc is None)
+
+
+def part(request: Request, response: Response) -> Response:
+    """Answer an upgrade with the bytes in `response.wire` alone, and close."""
+    assert request.hijack is not None
+    client, _ = request.hijack()
+    request.answer(response)
+    client.set_protocol(Parting(request))
+    client.write(response.wire)
+    client.close()
+    return response

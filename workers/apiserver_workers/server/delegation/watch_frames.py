@@ -2,59 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 END = b"0\r\n\r\n"
-OPENING_HEADER = "X-Apiserver-Internal-Watch"
-_OPENING_LINE = b"\r\n%b: " % OPENING_HEADER.encode()
-
-
-class Opening(NamedTuple):
-    """What a worker says of a watch that it opened. All that the front knows of a watch's position is this and the
-    events: it never reads a client's query for it, because two readers of one query may disagree.
-
-    The watch tells all events after `revision`. If `initial`, it begins with the state at `revision`, in any order, and
-    the object of the resourceVersion `last` ends that state; `last` is 0 if there is none, or if a bookmark ends it.
-    A watch is `shareable` if it differs only by its revision from others with the same path, fields and form.
-    `timeout`: the seconds that the client asked for, 0 if it did not.
-    """
-
-    revision: int
-    last: int = 0
-    initial: bool = False
-    shareable: bool = False
-    timeout: int = 0
-
-    def header(self) -> tuple[str, str]:
-        """The header that tells the front."""
-        return OPENING_HEADER, ",".join(str(int(part)) for part in self)
-
-    def resume_after(self, version: int) -> int:
-        """The revision at which a watch goes on after an ADDED event; 0 if that may not be the last initial one."""
-        return max(version, self.revision) if version > self.revision or version == self.last else 0
-
-
-UNKNOWN = Opening(0, initial=True)
-
-
-def take_opening(head: bytes) -> tuple[bytes, Opening]:
-    """An answer's head without that header, and what it says; UNKNOWN if the answer has none."""
-    opening = opening_of(head)
-    if opening is UNKNOWN:
-        return head, opening
-    before, _, rest = head.partition(_OPENING_LINE)
-    return before + b"\r\n" + rest.partition(b"\r\n")[2], opening
-
-
-def opening_of(head: bytes) -> Opening:
-    """What an answer's head says of the watch; UNKNOWN if nothing."""
-    _, line, rest = head.partition(_OPENING_LINE)
-    if not line:
-        return UNKNOWN
-    revision, last, initial, shareable, timeout = map(int, rest.partition(b"\r\n")[0].split(b","))
-    return Opening(revision, last, bool(initial), bool(shareable), timeout)
 
 
 def chunk(payload: bytes) -> bytes:

@@ -24,17 +24,14 @@ from apiserver_workers.server.delegation.raw_query import fields_without
 from apiserver_workers.server.delegation.upstream import Relay, Upstream
 from apiserver_workers.server.delegation.watch_frames import (
     END,
-    UNKNOWN,
-    Opening,
     after,
     chunk,
     last_event,
-    opening_of,
-    take_opening,
     version_of,
     whole_chunks,
 )
 from apiserver_workers.server.http.messages import Request, Response, Sink
+from apiserver_workers.server.internal_headers import UNKNOWN, Opening, opening_of, take_opening
 
 if TYPE_CHECKING:
     from apiserver_workers.server.delegation.target import DelegationTarget

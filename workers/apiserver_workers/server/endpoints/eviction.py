@@ -25,7 +25,6 @@ from apiserver_workers.server.endpoints.options import as_object, delete_options
 from apiserver_workers.server.endpoints.respond import output_of, plain_response
 from apiserver_workers.server.endpoints.served import Served, View
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 
@@ -49,7 +48,7 @@ async def create(request: Request, served: Served) -> Response:
     await served.store.admission.admit(attributes)
     if eviction["metadata"].get("name", "") != context.name:
         raise bad_request("name in URL does not match name in Eviction object")
-    deletion = _deletion_options(eviction, parse_query(request.raw_query).get("dryRun") or [])
+    deletion = _deletion_options(eviction, request.query.get("dryRun") or [])
     await served.store.admission.validate(attributes)
     await Evictor(served.store, context, deletion).evict()
     return plain_response(request, SUCCESS, output, served.kind.model, status=201)

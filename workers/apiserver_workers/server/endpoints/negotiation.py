@@ -70,6 +70,21 @@ def _negotiate(asked: tuple[str, bool, bool]) -> Output:
 _outputs = Memo(_negotiate)
 
 
+@memoized
+def status_media_type(accept: str) -> str:
+    """The media type of a Status for an Accept header, "" where none that is accepted has one: it takes no other form."""
+    if not accept:
+        return JSON
+    for clause in sorted(_clauses(accept), key=lambda clause: -clause.quality):
+        if any(name == "as" for name, _ in clause.parameters):
+            continue
+        if clause.media_type in MEDIA_TYPES:
+            return clause.media_type
+        if clause.media_type in ("*/*", "application/*"):
+            return JSON
+    return ""
+
+
 def _router_refusal(listing: bool) -> ApiError:
     available = ", ".join(MEDIA_TYPES + STREAM_TYPES if listing else MEDIA_TYPES)
     return ApiError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {available}", {})

@@ -8,7 +8,6 @@ from apiserver_workers.server.endpoints.respond import list_response, object_res
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.endpoints.watch import watch_response
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
 
 
 async def get(request: Request, served: Served) -> Response:
@@ -16,7 +15,7 @@ async def get(request: Request, served: Served) -> Response:
     info = request.info
     assert info is not None
     output = output_of(request)
-    revision = text(parse_query(request.raw_query), "resourceVersion") if request.raw_query else ""
+    revision = text(request.query, "resourceVersion") if request.raw_query else ""
     entry = await served.store.get(info.namespace, info.name, revision)
     return await object_response(request, served, entry, output)
 

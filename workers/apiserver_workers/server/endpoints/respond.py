@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.types import TypeModel, meta_model
 from apiserver_workers.registry.list import Page
 from apiserver_workers.server.endpoints import transform
-from apiserver_workers.server.endpoints.negotiation import JSON, PLAIN, TABLE, Output, negotiate, wants_pretty
+from apiserver_workers.server.endpoints.negotiation import (
+    JSON,
+    PLAIN,
+    TABLE,
+    Output,
+    negotiate,
+    status_media_type,
+    wants_pretty,
+)
 from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.serialize import serialize
 from apiserver_workers.server.endpoints.served import Readable, Served, View
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 NEWLINE = b"\n"
@@ -25,7 +34,7 @@ def output_of(request: Request, *, listing: bool = False, tables: bool = True) -
 
 
 def is_pretty(request: Request) -> bool:
-    pretty = text(parse_query(request.raw_query), "pretty") if "pretty" in request.raw_query else ""
+    pretty = text(request.query, "pretty") if "pretty" in request.raw_query else ""
     return wants_pretty(pretty, request.headers.get("user-agent", ""))
 
 
@@ -59,7 +68,7 @@ def _transformed(request: Request, served: View, obj: Object, output: Output) ->
     if output.transform != TABLE:
         return transform.partial(obj, output.version)
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-    include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
+    include = transform.include_object(text(request.query, "includeObject"))
     return transform.table(served, [obj], metadata, output.version, include)
 
 
@@ -89,7 +98,7 @@ def objects_response(request: Request, view: View, objects: list[Object], metada
 
 def _list_object(request: Request, served: View, objects: list[Object], metadata: Object, output: Output) -> Object:
     if output.transform == TABLE:
-        include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
+        include = transform.include_object(text(request.query, "includeObject"))
         return transform.table(served, objects, metadata, output.version, include)
     if output.transform:
         return transform.partial_list(objects, metadata, output.version)
@@ -123,10 +132,10 @@ def _list_body(served: Served, page: Page) -> list[bytes]:
 
 
 def error_response(request: Request, error: ApiError) -> Response:
-    """The Status of an error in the media type that the request accepts, JSON where it accepts nothing we have."""
-    try:
-        media_type = output_of(request).media_type
-    except ApiError:
-        media_type = JSON
+    """The Status of an error in the media type that the request accepts; JSON with indentation where it accepts none that
+    a Status has (responsewriters.ErrorNegotiated)."""
+    media_type = status_media_type(request.headers.get("accept", ""))
+    if not media_type:
+        return Response(error.code, orjson.dumps(error.status, option=orjson.OPT_INDENT_2), JSON, error.headers)
     body = serialize(error.status, media_type, meta_model(), pretty=media_type == JSON and is_pretty(request))
     return Response(error.code, body, media_type, error.headers)

@@ -22,7 +22,6 @@ from apiserver_workers.server.endpoints.query import text
 from apiserver_workers.server.endpoints.respond import output_of, transformed_response
 from apiserver_workers.server.endpoints.served import Readable, Served
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
 
 Object = dict[str, Any]
 
@@ -93,7 +92,7 @@ async def get(request: Request, served: Served) -> Response:
     """The Scale of an object. Raises ApiError."""
     info = request.info
     assert info is not None
-    revision = text(parse_query(request.raw_query), "resourceVersion")
+    revision = text(request.query, "resourceVersion")
     return await _answer(request, view_of(served), await served.store.get(info.namespace, info.name, revision))
 
 

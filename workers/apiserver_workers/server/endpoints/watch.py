@@ -13,7 +13,6 @@ from apiserver_workers.apimachinery.memo import Kept
 from apiserver_workers.registry.list import Selects
 from apiserver_workers.registry.options import ListOptions
 from apiserver_workers.registry.watch import Watch
-from apiserver_workers.server.delegation.watch_frames import Opening
 from apiserver_workers.server.endpoints import transform
 from apiserver_workers.server.endpoints.negotiation import JSON, STREAM_TYPES, TABLE, YAML, Output
 from apiserver_workers.server.endpoints.query import text
@@ -21,7 +20,7 @@ from apiserver_workers.server.endpoints.respond import outward_all
 from apiserver_workers.server.endpoints.serialize import watch_event
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.query import parse_query
+from apiserver_workers.server.internal_headers import Opening
 from apiserver_workers.storage.interface import Compacted, Entry, Event, StorageError, Subscription
 
 Object = dict[str, Any]
@@ -122,7 +121,7 @@ async def watch_response(request: Request, served: Served, options: ListOptions,
         raise not_acceptable(STREAM_TYPES)
     include = ""
     if output.transform == TABLE:
-        include = transform.include_object(text(parse_query(request.raw_query), "includeObject"))
+        include = transform.include_object(text(request.query, "includeObject"))
     frames = frames_of(served, output, include)
     content_type = JSON if output.media_type == JSON else STREAM_TYPES[1]
     try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
-from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.server.http.messages import Handler, Request, Response, status_response, text_response
+from apiserver_workers.server.http.messages import Handler, Request, Response, text_response
 
 ALLOWED = [
     ("Access-Control-Allow-Methods", "POST, GET, OPTIONS, PUT, DELETE, PATCH"),
@@ -27,16 +26,17 @@ class CORS:
         self._handler = handler
         self._patterns = [re.compile(pattern) for pattern in allowed_origins]
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         origin = request.headers.get("origin", "")
         if not origin or not any(pattern.search(origin) for pattern in self._patterns):
-            return await self._handler(request)
-        headers = [("Access-Control-Allow-Origin", origin), *ALLOWED]
-        if request.method == "OPTIONS":
-            return text_response("", 204, headers)
-        try:
-            response = await self._handler(request)
-        except ApiError as error:
-            response = status_response(error)
-        response.headers = [*response.headers, *headers]
-        return response
+            return self._handler(request)
+        request.on_answer(_add)
+        return _preflight() if request.method == "OPTIONS" else self._handler(request)
+
+
+def _add(request: Request, response: Response) -> None:
+    response.headers = [*response.headers, ("Access-Control-Allow-Origin", request.headers["origin"]), *ALLOWED]
+
+
+async def _preflight() -> Response:
+    return text_response("", 204)

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from apiserver_workers.apimachinery.errors import ApiError, bad_request
-from apiserver_workers.apimachinery.memo import memoized
 from apiserver_workers.apimachinery.times import parse_duration
 from apiserver_workers.server.filters.long_running import is_long_running
 from apiserver_workers.server.http.messages import Handler, Request, Response
-from apiserver_workers.server.http.query import first
 
 
 class RequestDeadline:
-    """Ends a request after `maximum` seconds, or sooner if its ?timeout= says so."""
+    """Ends a request after `maximum` seconds, or sooner if its ?timeout= says so: one that is being handled by an answer,
+    one whose answer is being sent by the connection's end."""
 
     def __init__(self, handler: Handler, *, maximum: float) -> None:
         self._handler = handler
         self._maximum = maximum
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         assert request.info is not None
-        if is_long_running(request.info):
-            return await self._handler(request)
+        return self._handler(request) if is_long_running(request.info) else self._within(request)
+
+    async def _within(self, request: Request) -> Response:
         seconds = self._maximum
-        if "timeout=" in request.raw_query:
-            asked = requested_timeout(request.raw_query)
+        if "timeout" in request.raw_query:
+            asked = requested_timeout(request.query.get("timeout", [""])[0])
             seconds = asked if 0 < asked < seconds else seconds
+        deadline = asyncio.get_running_loop().time() + seconds
+        request.deadline = deadline
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 return await self._handler(request)
         except TimeoutError:
             message = "Timeout: request did not complete within the allotted timeout"
             raise ApiError(504, "Timeout", message, {}) from None
 
 
-@memoized
-def requested_timeout(raw_query: str) -> float:
+def requested_timeout(value: str) -> float:
     """The seconds of ?timeout=, 0 if it is not there. Raises ApiError (400) for what is no Go duration."""
-    value = first(raw_query, "timeout")
     if not value:
         return 0.0
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authentication.interface import AUTHENTICATED
 from apiserver_workers.authorization.attributes import MASTERS
@@ -17,6 +19,6 @@ class FixedUser:
         self._handler = handler
         self._user = user
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         request.user = self._user
-        return await self._handler(request)
+        return self._handler(request)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
-from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.server.http.messages import Handler, Request, Response, status_response
+from apiserver_workers.server.http.messages import Handler, Request, Response
 
 
 class HSTS:
@@ -15,10 +14,9 @@ class HSTS:
         self._handler = handler
         self._header = ("Strict-Transport-Security", "; ".join(directives))
 
-    async def __call__(self, request: Request) -> Response:
-        try:
-            response = await self._handler(request)
-        except ApiError as error:
-            response = status_response(error)
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        request.on_answer(self._add)
+        return self._handler(request)
+
+    def _add(self, request: Request, response: Response) -> None:
         response.headers = [*response.headers, self._header]
-        return response

@@ -7,6 +7,7 @@ while it comes, without a limit.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from apiserver_workers.apimachinery.errors import bad_request, request_entity_too_large, timeout
 from apiserver_workers.server.http.http1 import MAX_BODY
@@ -22,9 +23,11 @@ class RequestBody:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
 
-    async def __call__(self, request: Request) -> Response:
-        if request.upload is not None:
-            await read_body(request)
+    def __call__(self, request: Request) -> Awaitable[Response]:
+        return self._handler(request) if request.upload is None else self._read(request)
+
+    async def _read(self, request: Request) -> Response:
+        await read_body(request)
         return await self._handler(request)
 
 

@@ -46,7 +46,18 @@ class Client(Protocol):
 class Answer:
     """The Sink of the response's Pipe, if it has one."""
 
-    __slots__ = ("_client", "_close", "_drained", "_head", "_transport", "began", "pipe", "request", "streaming", "task")
+    __slots__ = (
+        "_client",
+        "_close",
+        "_drained",
+        "_head",
+        "_transport",
+        "began",
+        "pipe",
+        "request",
+        "streaming",
+        "task",
+    )
 
     def __init__(self, client: Client, transport: asyncio.Transport, request: Request, head: RequestHead) -> None:
         self.request = request
@@ -161,9 +172,7 @@ class Answer:
         chunked = not self._head.http10
         self._close = self._close or not chunked
         self.streaming, self.began = True, asyncio.get_running_loop().time()
-        self._transport.write(
-            response_head(self.request, response, length=None, chunked=chunked, close=self._close)
-        )
+        self._transport.write(response_head(self.request, response, length=None, chunked=chunked, close=self._close))
         bodiless = self.request.method == "HEAD"
         complete = bodiless
         try:

@@ -12,8 +12,6 @@ from uvicorn.server import ServerState
 if TYPE_CHECKING:
     import asyncio
 
-    from apiserver_workers.server.http.messages import Handler
-
 MAX_STRANGERS = 1000
 MAX_LARGE_HEADS = 32 << 20
 
@@ -33,7 +31,6 @@ class Connections(ServerState):
         super().__init__()
         self.arriving: WeakSet[Any] = WeakSet()  # accepted, and still in the TLS handshake
         self.closing = False  # connections close after their next answer
-        self.refusal: Handler | None = None  # answers clients in place of the application
         self.strangers: OrderedDict[Any, None] = OrderedDict()  # connections of nobody that we know, the oldest first
         self.large_heads = 0  # bytes of heads that are large and have not all come
         self.http2 = Http2Settings()

@@ -116,8 +116,9 @@ class HttpProtocol(asyncio.Protocol):
         self.stopping = self.half_closed = True
         self._lose_upload("unexpected EOF")
         answer = self.answer
-        waits = answer is not None and (answer.task is not None or self._written)
-        if not waits or answer.streaming or self._inner:
+        if answer is None or answer.streaming or self._inner:
+            return False
+        if answer.task is None and not self._written:
             return False
         return self._transport.get_extra_info("ssl_object") is None  # TLS closes both ways
 

@@ -6,8 +6,9 @@ As net/url does it, a field with a semicolon or with a % that no two digits foll
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from apiserver_workers.apimachinery.memo import memoized
+from apiserver_workers.apimachinery.memo import LONGEST, Memo
 from apiserver_workers.server.http.escapes import characters
 
 MAX_FIELDS = 10_000  # net/url's own limit
@@ -24,9 +25,20 @@ def has_too_many_fields(raw_query: str) -> bool:
     return raw_query.count("&") >= MAX_FIELDS
 
 
-@memoized
 def parse_query(raw_query: str) -> dict[str, list[str]]:
-    """All values by name, empty ones too. Requests alike share the answer; never change it."""
+    """All values by name, empty ones too. Requests alike share the answer; never change it.
+
+    Short queries are remembered, and the last one that is long: whoever handles a request does not parse it again.
+    """
+    if len(raw_query) <= LONGEST:
+        return _short[raw_query]
+    if _last_long[0] != raw_query:
+        _last_long[:] = raw_query, parsed(raw_query)
+    return _last_long[1]
+
+
+def parsed(raw_query: str) -> dict[str, list[str]]:
+    """What `parse_query` remembers."""
     if _SPECIAL.search(raw_query):
         return _parse_escaped(raw_query)
     values: dict[str, list[str]] = {}
@@ -35,6 +47,10 @@ def parse_query(raw_query: str) -> dict[str, list[str]]:
             name, _, value = field.partition("=")
             values.setdefault(name, []).append(value)
     return values
+
+
+_short = Memo(parsed)
+_last_long: list[Any] = ["", {}]
 
 
 def _parse_escaped(raw_query: str) -> dict[str, list[str]]:
@@ -69,9 +85,3 @@ def _is_right(field: str) -> bool:
 
 def _text(decoded: str) -> str:
     return decoded if decoded.isascii() else decoded.encode("latin-1").decode("utf-8", "replace")
-
-
-def first(raw_query: str, name: str) -> str:
-    """The first value of a parameter, "" if it is not there."""
-    values = parse_query(raw_query).get(name)
-    return values[0] if values else ""

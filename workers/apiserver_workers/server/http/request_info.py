@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apiserver_workers.apimachinery.integers import has_sign_and_digits
-from apiserver_workers.apimachinery.memo import Memo
-from apiserver_workers.server.http.query import parse_query
+from apiserver_workers.apimachinery.memo import Kept
+from apiserver_workers.server.http.messages import Request
 
 API_PREFIXES = frozenset({"api", "apis"})
 GROUPLESS_API_PREFIXES = frozenset({"api"})
@@ -51,11 +51,21 @@ def request_info(method: str, path: str, raw_query: str = "") -> RequestInfo:
 
     Raises ValueError for a legacy verb path that names no resource, such as /api/v1/watch.
     """
-    return _infos[method, path, raw_query]
+    return info_of(Request(method, path, raw_query, {}))
 
 
-def _read(request: tuple[str, str, str]) -> RequestInfo:
-    method, path, raw_query = request
+def info_of(request: Request) -> RequestInfo:
+    """The RequestInfo of a request. Raises ValueError as `request_info`."""
+    key = (request.method, request.path, request.raw_query)
+    info = _infos.get(key)
+    if info is None:
+        info = _read(request)
+        _infos.keep(key, info)
+    return info
+
+
+def _read(request: Request) -> RequestInfo:
+    method, path = request.method, request.path
     parts = tuple(path.strip("/").split("/"))
     prefix = parts[0]
     group_parts = 0 if prefix in GROUPLESS_API_PREFIXES else 1
@@ -83,7 +93,7 @@ def _read(request: tuple[str, str, str]) -> RequestInfo:
     subresource = parts[2] if len(parts) >= 3 and verb not in SPECIAL_VERBS_NO_SUBRESOURCES else ""
     field_selector = label_selector = ""
     if not name:
-        query = parse_query(raw_query)
+        query = request.query
         if verb == "get":
             verb = "watch" if _truth(query.get("watch")) else "list"
             name = _selected_name(query)
@@ -98,7 +108,7 @@ def _read(request: tuple[str, str, str]) -> RequestInfo:
     )  # fmt: skip
 
 
-_infos = Memo(_read)
+_infos: Kept[tuple[str, str, str], RequestInfo] = Kept()
 
 
 def _truth(values: list[str] | None) -> bool:

@@ -121,7 +121,7 @@ class OpenAPIEndpoints:
             return Response(406, content_type="")
         document = self._own()[name]
         digest = await document.digest()
-        asked = _query(request, "hash")
+        asked = request.query.get("hash", [""])[0]
         if asked and asked != digest:
             return Response(301, headers=[("Location", f"{ROOT}/{name}?hash={digest}")])
         return await _answer(request, document, media_type, digest, [VARY, *([IMMUTABLE] if asked else [])])
@@ -205,11 +205,6 @@ def accepted(accept: str, types: dict[str, str]) -> str | None:
         if found:
             return found
     return None
-
-
-def _query(request: Request, name: str) -> str:
-    prefix = name + "="
-    return next((pair.removeprefix(prefix) for pair in request.raw_query.split("&") if pair.startswith(prefix)), "")
 
 
 def _check_method(request: Request) -> None:

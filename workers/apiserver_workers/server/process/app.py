@@ -6,9 +6,10 @@ so that workers share that memory, but open no connection and touch no event loo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
+from apiserver_workers.server.filters.draining import Lifecycle
 from apiserver_workers.server.health import HealthChecks
 from apiserver_workers.server.http.messages import Handler, Request, Response
 
@@ -21,7 +22,7 @@ class App(Protocol):
     async def startup(self) -> None:
         """Connect, fill caches. The worker accepts connections when it returns."""
 
-    async def handle(self, request: Request) -> Response:
+    def handle(self, request: Request) -> Awaitable[Response]:
         """Answer one request. May raise ApiError."""
         ...
 
@@ -34,6 +35,7 @@ class App(Protocol):
 
 class FrontApp(App, Protocol):
     """The front has handlers of its own for sockets where nobody is asked who they are: they serve from the very start,
-    also before `startup` has returned."""
+    also before `startup` has returned. Its chains refuse requests once `lifecycle` says that the server ends."""
 
     unprotected: Mapping[str, Handler]
+    lifecycle: Lifecycle

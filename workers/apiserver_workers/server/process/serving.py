@@ -22,13 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.server import Server
 
-from apiserver_workers.apimachinery.errors import service_unavailable
 from apiserver_workers.apimachinery.metrics import Labels
 from apiserver_workers.server.config import ServerConfig
-from apiserver_workers.server.filters.http_logging import logged
-from apiserver_workers.server.health import is_health_path
 from apiserver_workers.server.http.connections import Connections, Http2Settings
-from apiserver_workers.server.http.messages import Handler, Request, Response, status_response, text_response
 from apiserver_workers.server.http.protocol import CLOSE_WITHIN, HttpProtocol
 from apiserver_workers.server.metrics import LONG_RUNNING, long_running_labels
 from apiserver_workers.server.process.private import PrivateEndpoints
@@ -74,7 +70,6 @@ class GroupServer(Server):
         self._front = front
         self._unprotected = unprotected
         self._first = first
-        self._doors: dict[str, SimpleNamespace] = {}
         self._retiring = self._told_to_stop = False
 
     # ---- signals
@@ -92,9 +87,9 @@ class GroupServer(Server):
     # ---- starting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        doors = await self._serve_unprotected() if self._first else []
+        listeners = await self._serve_unprotected() if self._first else []
         await super().startup(sockets=sockets)
-        self.servers += doors if self._first else await self._serve_unprotected()
+        self.servers += listeners if self._first else await self._serve_unprotected()
         await self._serve_privately()
         gc.collect()
         gc.freeze()  # caches are full: what lives now lives on
@@ -107,8 +102,7 @@ class GroupServer(Server):
         loop = asyncio.get_running_loop()
         servers = []
         for name, listener in self._unprotected.items():
-            door = self._doors[name] = SimpleNamespace(handle=self._application.unprotected(name))
-            config = SimpleNamespace(app=door)
+            config = SimpleNamespace(app=SimpleNamespace(handle=self._application.front.unprotected[name]))
             serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
             make = partial(HttpProtocol, config, self.server_state, _loop=loop)
             servers.append(await serve(make, sock=listener))
@@ -126,7 +120,7 @@ class GroupServer(Server):
         """This very worker, and no other of its group, answers here about its own numbers."""
         self._private_socket.parent.mkdir(mode=0o700, exist_ok=True)
         self._private_socket.unlink(missing_ok=True)
-        config = SimpleNamespace(app=PrivateEndpoints(self._settings, self._log_requests))
+        config = SimpleNamespace(app=PrivateEndpoints(self._settings))
         state = Connections()
         loop = asyncio.get_running_loop()
         self._private = await loop.create_unix_server(
@@ -137,16 +131,6 @@ class GroupServer(Server):
     def _application(self) -> Application:
         application: Application = self.config.app  # type: ignore[assignment]
         return application
-
-    def _log_requests(self, verbosity: int) -> None:
-        """As much as --v says now; open connections too."""
-        before = [self._application.handle, *(door.handle for door in self._doors.values())]
-        self._application.log_requests(verbosity)
-        for name, door in self._doors.items():
-            door.handle = logged(self._application.unprotected(name), verbosity)
-        after = [self._application.handle, *(door.handle for door in self._doors.values())]
-        for connection in self._connections():
-            connection.exchange(dict(zip(before, after, strict=True)))
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -196,7 +180,7 @@ class GroupServer(Server):
         """Requests that run are finished within --request-timeout; then whatever is left is cut off."""
         send_retry_after = self._front and self._settings.shutdown_send_retry_after
         if self._front:
-            self.server_state.refusal = self._refusal(send_retry_after)
+            self._application.front.lifecycle.draining = True
         if not send_retry_after:
             self._stop_listening(sockets)
         grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
@@ -218,18 +202,6 @@ class GroupServer(Server):
         for tunnel in self.server_state.tunnels:
             tunnel.abort()
 
-    def _refusal(self, send_retry_after: bool) -> Handler:
-        """What clients are told that ask while requests are drained, but for probes."""
-        handler: Handler = self.config.app.handle  # type: ignore[union-attr]
-        refusal = too_many_requests() if send_retry_after else shutting_down()
-
-        async def refuse(request: Request) -> Response:
-            if is_health_path(request.path) or request.path.startswith("/metrics"):
-                return await handler(request)
-            return refusal
-
-        return refuse
-
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
@@ -242,16 +214,3 @@ async def _end_watches(watches: Sequence[HttpProtocol], grace: float) -> None:
     for watch in watches:
         watch.shutdown()
         await asyncio.sleep(1 / max(len(watches) / grace, SLOWEST_ENDING))
-
-
-def shutting_down() -> Response:
-    """What upstream's WithWaitGroup answers once the server drains its requests."""
-    error = service_unavailable("apiserver is shutting down")
-    error.headers = [("Retry-After", "1"), ("X-Content-Type-Options", "nosniff")]
-    return status_response(error)
-
-
-def too_many_requests() -> Response:
-    """What upstream's WithRetryAfter answers then, with --shutdown-send-retry-after."""
-    message = "The apiserver is shutting down, please try again later.\n"
-    return text_response(message, 429, [("Retry-After", "5")])

@@ -20,8 +20,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
-from apiserver_workers.server.delegation.identity import behind_the_front
-from apiserver_workers.server.filters.http_logging import logged
+from apiserver_workers.server.chain import build_inner_chain
 from apiserver_workers.server.health import is_health_path
 from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.http.protocol import HttpProtocol
@@ -41,17 +40,13 @@ class Application:
 
     def __init__(self, app: App, *, front: bool) -> None:
         self._app = app
-        self._quiet: Handler = app.handle if front else behind_the_front(self._handle)
-        self.handle = self._quiet
+        self.handle: Handler = app.handle if front else build_inner_chain(self._handle)
 
-    def log_requests(self, verbosity: int) -> None:
-        """Whether each request has a line in the log, from now on."""
-        self.handle = logged(self._quiet, verbosity)
-
-    def unprotected(self, name: str) -> Handler:
-        """The handler for a further socket of the front."""
+    @property
+    def front(self) -> FrontApp:
+        """The app, which is the front's."""
         app: FrontApp = self._app  # type: ignore[assignment]
-        return app.unprotected[name]
+        return app
 
     async def _handle(self, request: Request) -> Response:
         if is_health_path(request.path):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-from urllib.parse import parse_qs
 
 from apiserver_workers.server.http.messages import Handler, Request, Response, page_not_found, text_response
 from apiserver_workers.server.process import verbosity
@@ -46,12 +45,12 @@ class DebugEndpoints:
             return Response(body=_index().encode(), content_type=HTML)
         if name not in PROFILES:
             return text_response("Unknown profile\n", 404, [("X-Go-Pprof", "1")])
-        query = parse_qs(request.raw_query)
+        query = request.query
         seconds = _seconds(query) if name == CPU else 0.0
         answers = await ask_workers(
             self._run_dir, "GET", f"/profiles/{name}?seconds={seconds}", timeout=seconds + ANSWER_WITHIN
         )
-        wanted = query.get("worker")
+        wanted = [one for one in query.get("worker", ()) if one]
         chosen = {worker: text.decode() for worker, text in answers.items() if not wanted or worker in wanted}
         if answers and not chosen:
             return text_response("Unknown worker\n", 404)

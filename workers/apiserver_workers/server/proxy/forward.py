@@ -6,12 +6,13 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 
 from apiserver_workers.apimachinery.errors import ApiError, bad_request, service_unavailable
-from apiserver_workers.server.delegation.identity import PREFIX
 from apiserver_workers.server.delegation.tunnel import tunnel
+from apiserver_workers.server.filters.cache_control import set_cache_control
 from apiserver_workers.server.http.http1 import end_to_end_lines
 from apiserver_workers.server.http.messages import Request, Response
 from apiserver_workers.server.http.upload import Upload
 from apiserver_workers.server.http.wire import response_head
+from apiserver_workers.server.internal_headers import PREFIX
 from apiserver_workers.server.proxy.connection import Answer, BackendConnection, BackendError, connect
 from apiserver_workers.server.proxy.links import WINDOWS, Rewrite, below, escaped, joined, rewritten
 from apiserver_workers.server.proxy.location import Location, dial_error
@@ -118,6 +119,7 @@ def headers_of(request: Request, answer: Answer, headers: list[tuple[str, str]])
     kept = end_to_end(answer, headers)
     told = answer.header("content-length")
     response = Response(answer.status, b"", answer.header("content-type"), kept)
+    set_cache_control(request, response)
     length = int(told) if told else None
     return Response(answer.status, wire=response_head(request, response, length=length, chunked=False, close=False))
 

@@ -14,7 +14,7 @@ import orjson
 
 from apiserver_workers.apimachinery.errors import ApiError, internal_error
 from apiserver_workers.apimachinery.metrics import REGISTRY
-from apiserver_workers.server.delegation.tunnel import Translation, tunnel
+from apiserver_workers.server.delegation.tunnel import Translation, part, tunnel
 from apiserver_workers.server.http.http1 import end_to_end_lines
 from apiserver_workers.server.http.messages import Request, Response
 from apiserver_workers.server.proxy import spdy, websocket
@@ -101,10 +101,7 @@ async def remote_command(request: Request, location: Location, channels: set[int
             raise await refused(answer)
     except ApiError as error:
         TRANSLATED.inc((str(error.code),))
-        client, _ = request.hijack()
-        client.write(head + ending(error.status))
-        client.close()
-        return Response(101)
+        return part(request, Response(101, wire=head + ending(error.status)))
     command = Command(channels)
     response = tunnel(request, Response(101, wire=head), connection, rate, command)
     command.begin()
