@@ -45,6 +45,7 @@ from apiserver_workers.storage.transport.frames import (
 )
 
 AT_ONCE = 500  # frames before others have their turn
+DECODED_AT_ONCE = 32 << 10  # bytes of header blocks, likewise
 LARGE_BLOCK = 16 << 10  # decoded by a thread
 MAX_WAITING = 1 << 16  # bytes that wait to be read before the client is held back
 ANY = 1 << 24
@@ -134,6 +135,7 @@ class FrameReader:
         self._block: _Block | None = None
         self._needed = len(PREFACE)  # bytes before anything can be read
         self._held = False  # something is to be done before more is read
+        self._decoded = 0  # bytes of header blocks in this turn
         self._decoding: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -188,6 +190,7 @@ class FrameReader:
     def _read_frames(self, data: bytes, position: int) -> int:
         """Where the first frame begins that has not all come."""
         size = len(data)
+        self._decoded = 0
         for _ in range(AT_ONCE):
             if size - position < 9:
                 self._needed = 9
@@ -208,6 +211,8 @@ class FrameReader:
             position = end
             if self._held or self._closed:
                 return position
+            if self._decoded > DECODED_AT_ONCE:
+                break
         self._held = True
         self._loop.call_soon(self._go_on)
         return position
@@ -293,6 +298,7 @@ class FrameReader:
             self._held = True
             self._decoding = self._loop.create_task(self._decode_apart(block, data))
         else:
+            self._decoded += len(data)
             self._tell(block, self._decoder.decode(data))
 
     async def _decode_apart(self, block: _Block, data: bytes) -> None:
