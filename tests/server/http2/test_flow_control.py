@@ -161,6 +161,23 @@ def test_a_stream_that_nobody_takes_is_reset_in_the_end(served):
     assert client.reset_of(1) == errors.CANCEL
 
 
+def test_requests_of_a_client_that_is_slow_cost_it_no_time(served, handler):
+    """Those that begin while the transport is full, too."""
+    client = served.client()
+    client.headers(1, path("/hold"))
+    connection, now = served.only_connection(), served.loop.time()
+    served.call(connection.pause_writing)
+    client.headers(3, path("/hold"))
+    while len(connection._streams) < 2:
+        pass
+    served.call(connection.resume_writing)
+    served.call(connection.pause_writing)
+    served.call(connection.expire, now + 50)
+    assert not connection.transport.is_closing()
+    served.call(connection.expire, now + 200)
+    assert client.is_closed()
+
+
 def test_a_large_body_comes_while_it_is_read(served):
     client = served.client()
     client.headers(1, POST, end=False)

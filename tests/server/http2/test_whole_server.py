@@ -13,7 +13,16 @@ from pathlib import Path
 
 import pytest
 from apiserver_workers.server.http2 import errors
-from apiserver_workers.storage.transport.frames import DATA, END_STREAM, GOAWAY, RST_STREAM, frame, word
+from apiserver_workers.storage.transport.frames import (
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    RST_STREAM,
+    frame,
+    settings,
+    window_update,
+    word,
+)
 
 from tests.conftest import ADMIN_TOKEN
 from tests.e2e.kubectl import FOUND, needs_kubectl
@@ -130,6 +139,25 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(server, 
 def test_an_upgrade_is_for_http1(server, client):
     answer = client.ask("POST", "/api/v1/namespaces/default/pods/none/exec?command=ls")
     assert answer.status in (400, 404)
+
+
+def test_long_answers_beside_each_other_arrive_whole(server):
+    """Faster than the client takes them, so that the transport is full again and again while requests begin."""
+    _, whole = server.request("GET", "/openapi/v2")
+    client = Http2Client(server)
+    client.send(settings({4: 1 << 30}) + window_update(0, 1 << 30))
+    bodies = {client.begin("GET", "/openapi/v2"): b"" for _ in range(10)}
+    done = 0
+    while done < 100:
+        found = client.next()
+        assert found.type not in (RST_STREAM, GOAWAY), found
+        if found.type == DATA:
+            bodies[found.stream] += found.payload
+        if found.type == DATA and found.flags & END_STREAM:
+            assert bodies.pop(found.stream) == whole
+            bodies[client.begin("GET", "/openapi/v2")] = b""
+            done += 1
+    client.socket.close()
 
 
 def configmap(name: str) -> dict:

@@ -266,7 +266,8 @@ class Http2Connection(asyncio.Protocol):
         stream = Stream(self, number, head, declared, window=self.output.stream_window)
         stream.remote_closed = end
         self._streams[number] = stream
-        self._patience.relax()
+        if not self.output.paused:  # else the deadline is that of the answers which the client does not take
+            self._patience.handle()
         return stream
 
     def _refuse(self, number: int, error: ProtocolError, *, end: bool) -> None:
