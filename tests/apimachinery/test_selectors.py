@@ -6,7 +6,15 @@ import pytest
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import ResourceInfo, resource
-from apiserver_workers.apimachinery.selectors import parse_fields, parse_labels
+from apiserver_workers.apimachinery.selectors import (
+    LabelSelector,
+    _LabelParser,
+    _plain_terms,
+    parse_fields,
+    parse_labels,
+)
+
+from tests.hostile.growth import seconds
 
 MATCHES = [
     ("", {}, True),
@@ -110,3 +118,44 @@ def test_events_are_selected_by_the_names_of_either_version() -> None:
     stored = selectable(info("", "v1", "events"))
     assert stored.matcher(old)(event)
     assert stored.matcher(new)(event)
+
+
+@pytest.mark.parametrize(
+    "term", ["a", "!a", " ! a ", "a=b", "a==b", "a!=b", "a =", "a= b ", "a=notin", "a-b.c_d=E", "!in"]
+)
+def test_plain_terms_are_read_as_the_parser_reads_them(term):
+    for text in (term, f"{term},z", f"z,{term}", f"x/y=1,{term}"):
+        assert parse_labels(text) == LabelSelector(_LabelParser(text).parse())
+    assert _plain_terms(f"{term},{term}") is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ",",
+        "a,",
+        "!a=b",
+        "a in (b)",
+        "a/b",
+        "a>1",
+        "a b",
+        "-a",
+        "a=-",
+        "a" * 64,
+        "a=" + "b" * 64,
+        "a=b=c",
+        "!!a",
+        "in",
+        "notin=a",
+        "a,,b",
+    ],
+)
+def test_the_parser_reads_what_is_not_plain(text):
+    assert _plain_terms(text) is None
+
+
+def test_a_very_long_selector_costs_little():
+    text = ",".join(f"!k{number}" for number in range(30_000))
+    parser = seconds(lambda: _LabelParser(text).parse(), 0)
+    assert seconds(lambda: _plain_terms(text), 0) < parser / 2

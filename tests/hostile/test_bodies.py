@@ -19,7 +19,8 @@ def test_22_000_owners_cost_nobody_else_anything(server: RunningServer) -> None:
         code, body = server.request(
             "POST", CONFIG_MAPS, {"metadata": {"name": "owned", "ownerReferences": owners}}, timeout=30
         )
-        assert code in (201, 413, 422, 500), body[:300]
+        assert code == 201, body[:300]  # without managedFields, as upstream stores what is too large with them
+        assert "managedFields" not in json.loads(body)["metadata"]
         server.request("DELETE", f"{CONFIG_MAPS}/owned", timeout=30)
 
 

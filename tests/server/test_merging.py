@@ -16,6 +16,7 @@ from apiserver_workers.apimachinery.types import DEFAULT_MINOR, model
 from apiserver_workers.server.delegation.target import DelegationTarget
 from apiserver_workers.server.discovery.endpoints import DiscoveryEndpoints
 from apiserver_workers.server.discovery.sources import DelegateDiscovery
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
 from apiserver_workers.server.generic import GenericAPIServer
 from apiserver_workers.server.http.http1 import parse_head
 from apiserver_workers.server.http.messages import Request, Response, page_not_found
@@ -73,7 +74,7 @@ class Front:
     async def ask(self, path: str, accept: str = "application/json") -> tuple[int, dict[str, str], Any]:
         path, _, query = path.partition("?")
         head = parse_head(f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nAccept: {accept}".encode())
-        response = await self._server.handle(Request("GET", path, query, {"accept": accept}, head=head))
+        response = await PanicRecovery(self._server.handle)(Request("GET", path, query, {"accept": accept}, head=head))
         if response.wire:
             status, _, body = response.wire.partition(b"\r\n\r\n")
             return response.status, {}, json.loads(body) if body[:1] == b"{" else status

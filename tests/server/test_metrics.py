@@ -68,7 +68,7 @@ def test_a_scrape_asks_every_worker_and_forgets_dead_ones(tmp_path):
     folder = tmp_path / "workers"
     folder.mkdir()
     config = ServerConfig(instance="", run_dir=str(tmp_path), service_ip="", loopback_token="")
-    answer = PrivateEndpoints(config, lambda v: None).handle
+    answer = PrivateEndpoints(config).handle
     with serving(answer, str(folder / "dead.sock")):
         pass
     with serving(answer, str(folder / "core-1.sock")):

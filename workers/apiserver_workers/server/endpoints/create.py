@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.result import Result
 from apiserver_workers.server.endpoints.context import context_of
 from apiserver_workers.server.endpoints.decoding import (
     decode_object,
@@ -16,6 +20,8 @@ from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import object_response, output_of
 from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
+
+TOO_LARGE = "etcdserver: request is too large"
 
 
 async def create(request: Request, served: Served) -> Response:
@@ -31,7 +37,18 @@ async def create(request: Request, served: Served) -> Response:
     drop_duplicate_owners(request, metadata)
     obj = await track(served, None, obj, manager_of(request, options))
     try:
-        result = await served.store.create(await served.inward(obj), context)
+        result = await _stored(served, obj, context)
     except ApiError as error:
         raise as_sent(error, request) from None
     return await object_response(request, served, result, output, status=201)
+
+
+async def _stored(served: Served, obj: dict[str, Any], context: Context) -> Result:
+    """Store the object; once more without its managedFields, which can be large, if it is too large for etcd with them."""
+    inward = await served.inward(obj)
+    try:
+        return await served.store.create(inward, context)
+    except ApiError as error:
+        if error.message != TOO_LARGE or not inward["metadata"].pop("managedFields", None):
+            raise
+    return await served.store.create(inward, context)

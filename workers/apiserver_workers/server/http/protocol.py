@@ -264,8 +264,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, data: bytes, end: int) -> None:
         """A head is complete: answer it."""
-        if self._counted:
-            self._forget_size()
+        self._forget_size()
         try:
             head = parse_head(data[:end])
         except ProtocolError as error:
@@ -340,8 +339,10 @@ class HttpProtocol(asyncio.Protocol):
         """The last byte of the answer is with the transport: turn to the next request once the client has taken it."""
         self._written = True
         self.stopping = self.stopping or close
-        if self._upload is not None and not self.half_closed:
-            self._discard_upload()
+        if self._upload is not None and not self.half_closed:  # the client still sends
+            upload, self._upload = self._upload, None
+            self._linger()
+            upload.release()
         if not self.paused:  # else this waits for resume_writing, and the write deadline stays
             self._complete()
 
@@ -372,13 +373,6 @@ class HttpProtocol(asyncio.Protocol):
         self._pending.clear()
         self._linger()
 
-    def _discard_upload(self) -> None:
-        """The answer is out and the client still sends."""
-        upload, self._upload = self._upload, None
-        assert upload is not None
-        self._linger()
-        upload.release()
-
     def _linger(self) -> None:
         """Close, but read on for a moment what the client still sends, so that it sees the answer and no reset."""
         self._discarding = True
@@ -395,8 +389,7 @@ class HttpProtocol(asyncio.Protocol):
         self._forget_size()
 
     def _hijack(self) -> tuple[asyncio.Transport, bytes]:
-        """Hand the connection over: the caller sets its own protocol on the transport and is given what was read. It has
-        to complete the request."""
+        """Hand over the transport, and what was read: the caller sets its own protocol, and completes the request."""
         self._forget()
         self._state.add_tunnel(self._transport)
         self.answer = None
