@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=16, help="connections that send requests")
     parser.add_argument("--watchers", type=int, nargs="*", default=[100, 1000], help="watchers of each fan-out")
     parser.add_argument("--events", type=int, default=100, help="writes of each fan-out")
+    parser.add_argument("--http2", action="store_true", help="let the connections be streams of HTTP/2")
     parser.add_argument("option", nargs="*", help="options for the server, after --")
     return parser.parse_args()
 
@@ -48,7 +49,7 @@ def line(name: str, value: float, unit: str, budget: float) -> None:
 
 
 async def load(server: Server, options: argparse.Namespace) -> None:
-    bench = Bench(server, options.clients)
+    bench = Bench(server, options.clients, http2=options.http2)
     heading("CPU ms a request")
     for figure in await bench.requests(options.objects, options.requests):
         row(figure, 1, 3)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from client import Connection, Request, run, tls_context
+from http2_client import Http2Stream
 from server import TOKEN, Server
 
 NAMESPACE = "/api/v1/namespaces/default"
@@ -115,12 +116,15 @@ def steps(objects: int, count: int) -> Iterator[tuple[str, int, float | None, It
 class Bench:
     """Runs workloads against a server that is ready."""
 
-    def __init__(self, server: Server, clients: int) -> None:
+    def __init__(self, server: Server, clients: int, *, http2: bool = False) -> None:
         self._server, self._clients = server, clients
+        self._http2 = http2
         self._tls = tls_context()
 
-    async def connect(self, count: int) -> list[Connection]:
-        """`count` new connections."""
+    async def connect(self, count: int) -> list[Connection] | list[Http2Stream]:
+        """`count` new connections, or what stands for them."""
+        if self._http2:
+            return await Http2Stream.open_all(count, self._server.url, TOKEN, self._tls)
         return [await Connection.open(self._server.url, TOKEN, self._tls) for _ in range(count)]
 
     async def requests(self, objects: int, count: int) -> list[Figure]:
@@ -137,6 +141,7 @@ class Bench:
         """The writes, and the delivery of each to all watchers of one namespace's ConfigMaps."""
         (writer,) = await self.connect(1)
         path = f"{CONFIGMAPS}/cm-00000"
+        await writer.send("GET", path)  # else it is the oldest stranger, and has to go
         watches = await self.watches(watchers)
 
         async def work() -> None:
@@ -150,7 +155,7 @@ class Bench:
             connection.close()
         return figure
 
-    async def watches(self, count: int) -> list[Connection]:
+    async def watches(self, count: int) -> list[Connection] | list[Http2Stream]:
         """`count` connections, each with a watch from now on."""
         connections = await self.connect(count)
         page = json.loads(await connections[0].send("GET", f"{CONFIGMAPS}?limit=1"))

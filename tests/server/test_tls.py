@@ -10,6 +10,7 @@ import pytest
 from apiserver_workers.server.config import ServerConfig
 from apiserver_workers.server.http.messages import text_response
 from apiserver_workers.server.http.peer import UNTRUSTED
+from apiserver_workers.server.http2.security import is_good
 from apiserver_workers.server.tls.contexts import ServingTLS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -74,10 +75,10 @@ def make(tmp_path, authority):
     return make_tls
 
 
-def connect(served, *, name="localhost", client=None, maximum=None, curve=None, ciphers=""):
+def connect(served, *, name="localhost", client=None, maximum=None, curve=None, ciphers="", protocols=("http/1.1",)):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(protocols)
     if client:
         context.load_cert_chain(client.certificate_file, client.key_file)
     if ciphers:
@@ -105,7 +106,6 @@ def test_client_certificates_are_asked_for_but_not_required(make, authority, tmp
     with serving(handle, tls=make().listening) as served:
         with connect(served, client=alice) as connection:
             assert ask(connection) == "CN=alice"
-            assert connection.selected_alpn_protocol() == "http/1.1"
         with connect(served) as connection:
             assert ask(connection) == "nobody"
 
@@ -157,6 +157,35 @@ def test_cipher_suites_by_their_go_names(make):
     tls = make(tls_cipher_suites=suites).listening
     with serving(handle, tls=tls) as served, connect(served, maximum=ssl.TLSVersion.TLSv1_2) as connection:
         assert connection.cipher()[0] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+
+
+@pytest.mark.parametrize(
+    "options, offered, chosen",
+    [
+        ({}, ("http/1.1", "h2"), "h2"),
+        ({}, ("http/1.1",), "http/1.1"),
+        ({"disable_http2_serving": True}, ("h2", "http/1.1"), "http/1.1"),
+        ({"tls_cipher_suites": ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",)}, ("h2", "http/1.1"), "h2"),
+        ({"tls_cipher_suites": ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",)}, ("h2", "http/1.1"), "http/1.1"),
+    ],
+)
+def test_what_alpn_offers(make, options, offered, chosen):
+    with serving(handle, tls=make(**options).listening) as served, connect(served, protocols=offered) as connection:
+        assert connection.selected_alpn_protocol() == chosen
+
+
+@pytest.mark.parametrize(
+    "cipher, good",
+    [
+        ("ECDHE-RSA-AES128-GCM-SHA256", True),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+        ("ECDHE-RSA-AES128-SHA256", False),
+        ("AES128-GCM-SHA256", False),
+        ("DES-CBC3-SHA", False),
+    ],
+)
+def test_suites_that_are_good_enough_for_http2(cipher, good):
+    assert is_good(cipher) is good
 
 
 def test_the_server_name_chooses_the_certificate(make, tmp_path):

@@ -266,7 +266,7 @@ def test_old_tls_is_refused_and_client_certificates_are_not_required(server: Run
             socket.create_connection(address(server), timeout=10) as plain,
             context.wrap_socket(plain) as connection,
         ):
-            assert connection.selected_alpn_protocol() == "http/1.1"
+            assert connection.selected_alpn_protocol() == "h2"
             return connection.version() or ""
 
     assert version(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"

@@ -65,7 +65,7 @@ GROUP = FlagGroup(
             "goaway-chance",
             FLOAT,
             0.0,
-            "Share of requests whose connection is closed, so that clients spread over several servers; at most 0.02.",
+            "Share of HTTP/2 requests whose client is to use another connection, so that clients spread over several servers; at most 0.02.",
             between(0, 0.02),
         ),
         Flag(

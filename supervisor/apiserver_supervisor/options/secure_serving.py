@@ -27,14 +27,13 @@ GROUP = FlagGroup(
             "/var/run/kubernetes",
             "Folder of the serving pair apiserver.crt and apiserver.key, which is made if it is not there. Not used with --tls-cert-file and --tls-private-key-file.",
         ),
-        Flag("disable-http2-serving", BOOL, False, "Serve HTTP/1.1 only, which is what this server always does."),
+        Flag("disable-http2-serving", BOOL, False, "Serve HTTP/1.1 only."),
         Flag(
             "http2-max-streams-per-connection",
             INT,
             0,
-            "Streams that one HTTP/2 connection may have.",
+            "Requests that one HTTP/2 connection may have under way; 0 is 100.",
             not_negative,
-            missing="HTTP/2",
         ),
         Flag(
             "permit-address-sharing",

@@ -2,7 +2,8 @@
 one, and that of the workers behind the front.
 
 A request passes the filters of a chain from its last line to its first. Those of upstream that are not here have nothing
-to do (or are listed in docs/architecture.md as missing): audit, tracing, the latency trackers, goaway.
+to do (or are listed in docs/architecture.md as missing): audit, tracing, the latency trackers. What goaway does, which is
+about connections, the HTTP/2 protocol does.
 """
 
 from __future__ import annotations

@@ -152,6 +152,8 @@ class ServerConfig:
     cors_allowed_origins: tuple[str, ...] = ()
     strict_transport_security_directives: tuple[str, ...] = ()
     goaway_chance: float = 0.0
+    disable_http2_serving: bool = False
+    http2_max_streams_per_connection: int = 0
 
     # starting and stopping
     livez_grace_period: float = 0.0

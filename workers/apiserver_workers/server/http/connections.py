@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -15,6 +16,14 @@ MAX_STRANGERS = 1000
 MAX_LARGE_HEADS = 32 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Http2Settings:
+    """`goaway_chance`: the share of requests after which a client is to use another connection."""
+
+    max_streams: int = 100  # as upstream, where --http2-max-streams-per-connection is 0
+    goaway_chance: float = 0.0
+
+
 class Connections(ServerState):
     """uvicorn's set of connections, and those that are not in it: arriving ones and tunnels."""
 
@@ -24,6 +33,7 @@ class Connections(ServerState):
         self.closing = False  # connections close after their next answer
         self.strangers: OrderedDict[Any, None] = OrderedDict()  # connections of nobody that we know, the oldest first
         self.large_heads = 0  # bytes of heads that are large and have not all come
+        self.http2 = Http2Settings()
         self._tunnels: list[asyncio.Transport] = []
 
     @property

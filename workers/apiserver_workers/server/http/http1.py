@@ -285,6 +285,11 @@ class ChunkedReader:
         self._trailer_size = 0
         self._overhead = 0
 
+    @property
+    def between_chunks(self) -> bool:
+        """Whether what comes next is the size of a chunk."""
+        return not (self._left or self._unread or self._trailers)
+
     def feed(self, data: bytes) -> bytes | None:
         """Returns None while the body goes on. Raises ProtocolError: 413 beyond the limit, 400 for bad framing."""
         if self._unread:

@@ -207,12 +207,12 @@ class HttpProtocol(asyncio.Protocol):
         return self.answer is not None and self.answer.request.is_watch
 
     @property
-    def streams(self) -> RequestInfo | None:
+    def streams(self) -> list[RequestInfo]:
         """What is asked for by the request whose answer is a stream, if there is one."""
         answer = self.answer
-        if answer is None or not (answer.streaming or answer.pipe is not None):
-            return None
-        return answer.request.info
+        if answer is None or answer.request.info is None or not (answer.streaming or answer.pipe is not None):
+            return []
+        return [answer.request.info]
 
     # ---- reading
 

@@ -24,7 +24,7 @@ from uvicorn.server import Server
 
 from apiserver_workers.apimachinery.metrics import Labels
 from apiserver_workers.server.config import ServerConfig
-from apiserver_workers.server.http.connections import Connections
+from apiserver_workers.server.http.connections import Connections, Http2Settings
 from apiserver_workers.server.http.protocol import CLOSE_WITHIN, HttpProtocol
 from apiserver_workers.server.metrics import LONG_RUNNING, long_running_labels
 from apiserver_workers.server.process.private import PrivateEndpoints
@@ -60,6 +60,10 @@ class GroupServer(Server):
         super().__init__(config)
         self.server_state = Connections()
         self._settings = settings
+        if settings.http2_max_streams_per_connection:
+            self.server_state.http2 = Http2Settings(settings.http2_max_streams_per_connection, settings.goaway_chance)
+        else:
+            self.server_state.http2 = Http2Settings(goaway_chance=settings.goaway_chance)
         self._private_socket = private_socket
         self._on_ready = on_ready
         self._on_retire = on_retire
@@ -108,8 +112,7 @@ class GroupServer(Server):
         """The streams that are open, for the metrics."""
         found: Counter[Labels] = Counter()
         for connection in list(self.server_state.connections):
-            info = connection.streams  # type: ignore[union-attr]
-            if info is not None:
+            for info in connection.streams:  # type: ignore[union-attr]
                 found[long_running_labels(info)] += 1
         return {labels: float(number) for labels, number in found.items()}
 
@@ -182,6 +185,8 @@ class GroupServer(Server):
             self._stop_listening(sockets)
         grace = self._settings.shutdown_watch_termination_grace_period if self._front else 0.0
         watches = [connection for connection in self._connections() if grace and connection.is_watch]
+        for watch in watches:
+            watch.retire(0.0)  # their clients may use another server from now on
         for connection in self._connections():
             if connection not in watches:
                 connection.shutdown()

@@ -24,6 +24,7 @@ from apiserver_workers.server.chain import build_inner_chain
 from apiserver_workers.server.health import is_health_path
 from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.http.protocol import HttpProtocol
+from apiserver_workers.server.http2.negotiated import NegotiatedProtocol
 from apiserver_workers.server.process.app import App, FrontApp
 from apiserver_workers.server.process.children import die_with_parent, fresh_signals, set_title
 from apiserver_workers.server.process.serving import RETIRE, GroupServer
@@ -90,6 +91,7 @@ class GroupWorker(UvicornWorker):
             "callback_notify": None,  # `_beat` does it
         }
         if app.tls is not None:
+            self.CONFIG_KWARGS["http"] = NegotiatedProtocol
             self.CONFIG_KWARGS["ssl_context_factory"] = app.ssl_context
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
         reading, writing = os.pipe()

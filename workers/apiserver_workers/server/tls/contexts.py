@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from apiserver_workers.server.config import ServerConfig
+from apiserver_workers.server.http2.security import is_good
 from apiserver_workers.server.tls import watched_files
 from apiserver_workers.server.tls.pem import Authorities, Pair
 from apiserver_workers.server.tls.plain_http import PlainHttpConnection
@@ -130,7 +131,7 @@ class ServingTLS:
         if ciphers:
             context.set_ciphers(":".join(ciphers))
         limit_curves(context, config.tls_curve_preferences)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(self._protocols())
         pair.into(context)
         for authorities in self._authorities:
             authorities.value.into(context)
@@ -139,6 +140,13 @@ class ServingTLS:
         context.verify_flags |= NO_CHECK_TIME
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # any certificate of the file is a root, as in Go
         return context
+
+    def _protocols(self) -> list[str]:
+        """What ALPN offers: no HTTP/2 where none of the suites that may be used is good enough for it."""
+        config = self._config
+        allowed = [CIPHERS.get(name, "") for name in config.tls_cipher_suites]
+        speaks_http2 = not config.disable_http2_serving and (not allowed or any(map(is_good, allowed)))
+        return ["h2", "http/1.1"] if speaks_http2 else ["http/1.1"]
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         connection.context = self._context_for(name)
