@@ -30,11 +30,13 @@ def pod(name: str = "p", *, container: Object | None = None, metadata: Object | 
 
 
 class Cluster:
-    """Writes objects as a user would, through admission; `warnings` are those of the last write."""
+    """Writes objects as a user would, through admission; `warnings` are those of the last write, `annotations` those of the
+    last creation."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.warnings: list[str] = []
+        self.annotations: dict[str, Any] = {}
 
     async def create(
         self, resource: str, obj: Object, *, user: UserInfo = ADMIN, namespace: str = NAMESPACE, dry_run: bool = False
@@ -50,6 +52,7 @@ class Cluster:
             obj["metadata"]["namespace"] = namespace
         self.warnings = []
         context = Context(user, namespace, obj["metadata"].get("name", ""), dry_run=dry_run, warnings=self.warnings)
+        self.annotations = context.annotations
         result = await store.create(obj, context)
         await store.cache.fresh()
         return result.obj

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.errors import ApiError
-from apiserver_workers.apimachinery.patch import json_patch, merge_patch, unknown_operation_members
+from apiserver_workers.apimachinery.patch import PatchError, json_patch, merge_patch, unknown_operation_members
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -204,3 +204,36 @@ def test_json_patch_never_changes_its_inputs(doc: Any, ops: Any) -> None:
         # sharing between parts of the result must not show: the same operations on a private copy give the same
         assert json_patch(copy.deepcopy(doc), copy.deepcopy(ops)) == patched
     assert (doc, ops) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [
+        ({"op": "add", "path": "/x/y", "value": 1}, 'add operation does not apply: doc is missing path: "/x/y": missing value'),
+        ({"op": "remove", "path": "/x"}, "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"),
+        (
+            {"op": "replace", "path": "/list/7", "value": 1},
+            "replace operation does not apply: doc is missing key: /list/7: missing value",
+        ),
+        ({"op": "replace", "path": "/x/y"}, "replace operation does not apply: doc is missing path: /x/y: missing value"),
+        (
+            {"op": "add", "path": "/list/9", "value": 1},
+            "error in add for path: '/list/9': Unable to access invalid index: 9: invalid index referenced",
+        ),
+        (
+            {"op": "add", "path": "/list/x", "value": 1},
+            "error in add for path: '/list/x': value was not a proper array index: 'x': strconv.Atoi: parsing \"x\": invalid syntax",
+        ),
+        ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed: test failed"),
+        ({"op": "test", "path": "/b/c", "value": 2}, "test operation does not apply: is missing path: /b/c: missing value"),
+        ({"op": "move", "from": "/b/c", "path": "/d"}, "move operation does not apply: doc is missing from path: /b/c: missing value"),
+        ({"op": "copy", "from": "/b/c", "path": "/d"}, "copy operation does not apply: doc is missing from path: /b/c: missing value"),
+        ({"op": "swap", "path": "/a"}, "Unexpected kind: swap"),
+        ({"path": "/a"}, "Unexpected kind: unknown"),
+    ],
+)  # fmt: skip
+def test_an_operation_that_fails_says_why_as_upstreams_library_does(operation, why):
+    with pytest.raises(PatchError) as caught:
+        json_patch({"a": 1, "list": [1]}, [operation])
+    assert caught.value.why == why
+    assert caught.value.message == "the server rejected our request due to an error in our request"

@@ -34,11 +34,14 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def pair(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key files of a new leaf with that common name."""
+    def pair(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """Certificate and key files of a new leaf with that common name, which is also for the hosts."""
         key = ec.generate_private_key(ec.SECP256R1())
         addresses = x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(f"{name}.example")]
+            [
+                x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                *map(x509.DNSName, (f"{name}.example", *hosts)),
+            ]
         )
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = self._builder(subject, key).add_extension(addresses, critical=False)
@@ -73,13 +76,15 @@ def as_json(obj: Any, status: int = 200, **headers: str) -> Answer:
 class Remote:
     """An https server on 127.0.0.1 while entered. `requests` has what it was asked: method, path, headers, body."""
 
-    def __init__(self, authority: Authority, answers: Answers, *, clients: Authority | None = None) -> None:
+    def __init__(
+        self, authority: Authority, answers: Answers, *, clients: Authority | None = None, hosts: tuple[str, ...] = ()
+    ) -> None:
         self.authority = authority
         self.answers = answers
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.connections = 0
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.pair("remote"))
+        context.load_cert_chain(*authority.pair("remote", *hosts))
         if clients is not None:
             context.load_verify_locations(clients.file)
             context.verify_mode = ssl.CERT_REQUIRED

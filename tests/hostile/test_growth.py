@@ -16,8 +16,8 @@ from apiserver_workers.apimachinery.selectors import parse_fields, parse_labels
 from apiserver_workers.authorization.rules import missing, targets, uncovered
 from apiserver_workers.registry import continue_token
 from apiserver_workers.registry.interpret import parse_revision
+from apiserver_workers.registry.metadata import drop_duplicate_owners
 from apiserver_workers.server.delegation.raw_query import fields_without, has_field
-from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners
 from apiserver_workers.server.http.query import parse_query
 
 from tests.hostile.growth import grows_as_judged, grows_linearly
@@ -160,24 +160,17 @@ def test_numbers_beyond_all_doubles_are_refused(body: bytes) -> None:
         jsontext.loads(body)
 
 
-class Warned:
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-
 def test_owners_that_repeat_are_dropped_in_linear_time() -> None:
     def step(size: int) -> Callable[[], object]:
         owners = [{"apiVersion": "v1", "kind": "K", "name": f"n{i}", "uid": f"u{i}"} for i in range(size)]
-        return lambda: drop_duplicate_owners(Warned(), {"ownerReferences": [*owners]})  # type: ignore[arg-type]
+        return lambda: drop_duplicate_owners({"ownerReferences": [*owners]}, [])
 
     assert not grows_linearly(step, (2_200, 22_000))
-    request, metadata = (
-        Warned(),
-        {"ownerReferences": [{"uid": "a", "name": "x"}, {"uid": "b"}, {"name": "x", "uid": "a"}]},
-    )
-    drop_duplicate_owners(request, metadata)  # type: ignore[arg-type]
+    warnings: list[str] = []
+    metadata = {"ownerReferences": [{"uid": "a", "name": "x"}, {"uid": "b"}, {"name": "x", "uid": "a"}]}
+    drop_duplicate_owners(metadata, warnings)
     assert metadata["ownerReferences"] == [{"uid": "a", "name": "x"}, {"uid": "b"}]
-    assert request.warnings[0].endswith("observed: a")
+    assert warnings[0].endswith("observed: a")
 
 
 def role(size: int) -> dict[str, Any]:

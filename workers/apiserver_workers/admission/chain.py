@@ -2,12 +2,22 @@
 
 Which plugins have anything to do with a write depends only on its operation, resource and subresource: that is worked out
 once for each such combination, so that a plugin that is not concerned costs nothing.
+
+Each plugin's `admit` runs in the order of the table, once it is awaited the next one. Where one of them has changed the
+object and asks for it (`Attributes.rounds.wanted`), all of them run a second time, and never a third. When an object was
+replaced, its managedFields are put back if they are broken, and owners that stand there twice are dropped. `validate` is
+called with the object as it will be stored.
+
+Whoever writes makes Attributes (registry/store.py `Store.attributes`, core/virtual.py for what is not stored) and calls
+`admit`, then `validate`: creations, updates and patches with their subresources, deletions of one object and of each
+object of a collection (obj None, old_obj the object), and CONNECT (obj the options, old_obj None).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiserver_workers.admission.certificate_approval import CertificateApproval
 from apiserver_workers.admission.certificate_signing import CertificateSigning
@@ -19,6 +29,7 @@ from apiserver_workers.admission.default_storage_class import DefaultStorageClas
 from apiserver_workers.admission.default_toleration_seconds import DefaultTolerationSeconds
 from apiserver_workers.admission.initializer import Initializer
 from apiserver_workers.admission.limit_ranger import LimitRanger
+from apiserver_workers.admission.metrics import ADMIT, STEPS, VALIDATE, measured
 from apiserver_workers.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver_workers.admission.node_restriction import NodeRestriction
 from apiserver_workers.admission.node_taint import TaintNodesByCondition
@@ -26,12 +37,17 @@ from apiserver_workers.admission.plugin import Pending, Plugin
 from apiserver_workers.admission.pod_resize_validator import PodResizeValidator
 from apiserver_workers.admission.pod_security import PodSecurity
 from apiserver_workers.admission.pod_topology_labels import PodTopologyLabels
+from apiserver_workers.admission.policies.validating import ValidatingAdmissionPolicy
 from apiserver_workers.admission.priority import Priority
 from apiserver_workers.admission.resource_quota import ResourceQuota
 from apiserver_workers.admission.runtime_class import RuntimeClass
 from apiserver_workers.admission.service_account import ServiceAccount
 from apiserver_workers.admission.storage_object_protection import StorageObjectInUseProtection
+from apiserver_workers.admission.webhook.mutating import MutatingAdmissionWebhook
+from apiserver_workers.admission.webhook.validating import ValidatingAdmissionWebhook
+from apiserver_workers.apimachinery.apply import entries
 from apiserver_workers.registry.attributes import Attributes
+from apiserver_workers.registry.metadata import AFTER_ADMISSION, drop_duplicate_owners
 
 if TYPE_CHECKING:
     from apiserver_workers.registry.registry import Registry
@@ -59,10 +75,25 @@ PLUGINS: tuple[tuple[type[Plugin], bool], ...] = (
     (DefaultIngressClass, ON),
     (PodTopologyLabels, ON),
     (PodResizeValidator, ON),
+    # MutatingAdmissionPolicy
+    (MutatingAdmissionWebhook, ON),
+    (ValidatingAdmissionPolicy, ON),
+    (ValidatingAdmissionWebhook, ON),
     (ResourceQuota, ON),
 )
 
-Step = Callable[[Attributes], Pending]
+NOTHING: dict[str, Any] = {}
+BROKEN_MANAGERS = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+    "admission controller; please fix your requests: {}"
+)
+
+
+class Step(NamedTuple):
+    """One plugin's part of a phase."""
+
+    name: str
+    call: Callable[[Attributes], Pending]
 
 
 class Plan(NamedTuple):
@@ -88,6 +119,12 @@ def enabled_plugins(enable: Iterable[str] = (), disable: Iterable[str] = ()) -> 
     return [plugin for plugin, default in PLUGINS if plugin.name in enable or (default and plugin.name not in disable)]
 
 
+def followed_prefixes(enable: Iterable[str] = (), disable: Iterable[str] = ()) -> list[str]:
+    """The storage prefixes that the cache of every server must follow for the plugins that are on."""
+    prefixes = (prefix for plugin in enabled_plugins(enable, disable) for prefix in plugin.follows)
+    return list(dict.fromkeys(prefixes))
+
+
 class AdmissionChain:
     """All plugins that are on (registry.attributes.Admission); `registry` is where they look things up."""
 
@@ -95,19 +132,42 @@ class AdmissionChain:
         initializer = self.initializer = Initializer(registry)
         self.plugins = [plugin(initializer) for plugin in enabled_plugins(enable, disable)]
 
+    async def start(self) -> None:
+        """Returns when every plugin is ready; the cache is full already."""
+        for plugin in self.plugins:
+            await plugin.start()
+
+    async def stop(self) -> None:
+        for plugin in self.plugins:
+            await plugin.stop()
+
     async def admit(self, attributes: Attributes) -> None:
         """Mutating admission. Raises ApiError."""
-        for step in self._plan(attributes).mutating:
-            pending = step(attributes)
-            if pending is not None:
-                await pending
+        began = perf_counter()
+        metadata = (attributes.obj or NOTHING).get("metadata") or NOTHING
+        managers = metadata.get("managedFields")
+        try:
+            await _run(self._plan(attributes).mutating, attributes, ADMIT)
+            rounds = attributes.reinvocation
+            if rounds is not None and rounds.wanted:
+                rounds.again = True
+                await _run(self._plan(attributes).mutating, attributes, ADMIT)
+        except BaseException:
+            STEPS.observe(perf_counter() - began, (ADMIT, attributes.operation, "true"))
+            raise
+        if attributes.replaced:
+            _settle(attributes, managers)
+        STEPS.observe(perf_counter() - began, (ADMIT, attributes.operation, "false"))
 
     async def validate(self, attributes: Attributes) -> None:
         """Validating admission. Raises ApiError."""
-        for step in self._plan(attributes).validating:
-            pending = step(attributes)
-            if pending is not None:
-                await pending
+        began = perf_counter()
+        try:
+            await _run(self._plan(attributes).validating, attributes, VALIDATE)
+        except BaseException:
+            STEPS.observe(perf_counter() - began, (VALIDATE, attributes.operation, "true"))
+            raise
+        STEPS.observe(perf_counter() - began, (VALIDATE, attributes.operation, "false"))
 
     def _plan(self, attributes: Attributes) -> Plan:
         key = (self, attributes.operation, attributes.subresource)
@@ -122,4 +182,26 @@ class AdmissionChain:
 
 
 def _steps(plugins: Iterable[Plugin], method: str) -> tuple[Step, ...]:
-    return tuple(getattr(plugin, method) for plugin in plugins if hasattr(plugin, method))
+    return tuple(Step(plugin.name, getattr(plugin, method)) for plugin in plugins if hasattr(plugin, method))
+
+
+async def _run(steps: tuple[Step, ...], attributes: Attributes, phase: str) -> None:
+    for name, call in steps:
+        pending = call(attributes)
+        if pending is not None:
+            await measured(pending, name, phase, attributes.operation)
+
+
+def _settle(attributes: Attributes, managers: Any) -> None:
+    """What webhooks and policies may not leave behind: broken managedFields, and owners that stand there twice."""
+    obj = attributes.obj
+    assert obj is not None
+    metadata = obj["metadata"]
+    try:
+        entries.decode(metadata.get("managedFields"))
+    except entries.DecodeError as error:
+        attributes.warnings.append(BROKEN_MANAGERS.format(error))
+        metadata = obj["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+        if managers is not None:
+            metadata["managedFields"] = managers
+    drop_duplicate_owners(metadata, attributes.warnings, when=AFTER_ADMISSION)

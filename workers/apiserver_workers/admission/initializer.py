@@ -1,13 +1,15 @@
 """What admission plugins are given: the registry with its cache, storage and options, and an authorizer.
 
 Listers are made when a plugin first asks, so that a server whose cache follows few resources can hold every plugin.
+`equivalents` knows the served versions of each resource once the server has set `equivalents.served`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from apiserver_workers.admission.versions import Equivalents
 from apiserver_workers.authorization.attributes import Authorizer
 from apiserver_workers.storage.interface import Entry, ResourceCache
 
@@ -39,13 +41,35 @@ class Lister:
         return self.cache.list(f"{self.root}{namespace}/" if namespace else self.root)
 
 
+class ForeignResource(NamedTuple):
+    """What another server says of a kind."""
+
+    plural: str
+    namespaced: bool
+
+
+class Elsewhere(Protocol):
+    """The objects that other servers of the chain serve."""
+
+    async def resource(self, api_version: str, kind: str) -> ForeignResource | None:
+        """The resource of a kind; None if nobody serves it. Raises ApiError."""
+        ...
+
+    async def read(self, api_version: str, plural: str, namespace: str, name: str) -> list[Object]:
+        """The object of that name, if there is one; all of the namespace (or at all) without a name. Raises ApiError."""
+        ...
+
+
 class Initializer:
-    """Handed to each plugin. `authorizer` is set once the server has one, before its first request."""
+    """Handed to each plugin. `authorizer` is set once the server has one, before its first request, and `elsewhere` where
+    other servers have objects that policies may refer to."""
 
     authorizer: Authorizer
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.elsewhere: Elsewhere | None = None
+        self.equivalents = Equivalents()
         self._listers: dict[str, Lister] = {}
 
     def lister(self, storage_prefix: str) -> Lister:

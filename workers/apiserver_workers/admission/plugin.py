@@ -3,6 +3,12 @@
 `operations`, `resources` and `subresources` decide which writes a plugin sees; the chain reads them once per kind of write.
 `admit` may change the object, `validate` may not. Either returns None, or something to await where the plugin has to
 wait. On an update the object may share its parts with the stored one: replace parts, never change them in place.
+
+`admit` may run twice for one write: a webhook or a policy that changed the object asks for a second round of all mutating
+plugins (`Attributes.rounds`). A plugin that would add something a second time looks whether it is there already.
+
+A plugin that keeps an index of stored objects names their storage prefixes in `follows` and fills the index in `start`,
+which every worker awaits before its first request: no request is answered by an index that is not complete.
 """
 
 from __future__ import annotations
@@ -29,9 +35,16 @@ class Plugin:
     operations: ClassVar[frozenset[str]] = frozenset((CREATE, UPDATE))
     resources: ClassVar[frozenset[tuple[str, str]] | None] = None  # (group, resource); None: all
     subresources: ClassVar[frozenset[str] | None] = frozenset(("",))  # None: all
+    follows: ClassVar[tuple[str, ...]] = ()  # storage prefixes that the cache of every server with this plugin has
 
     def __init__(self, initializer: Initializer) -> None:
         self.initializer = initializer
+
+    async def start(self) -> None:
+        """Returns when the plugin is ready for requests; the cache is full already."""
+
+    async def stop(self) -> None:
+        """Let go of what `start` began."""
 
     @classmethod
     def handles(cls, operation: str, group: str, resource: str, subresource: str) -> bool:

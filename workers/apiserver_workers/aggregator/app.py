@@ -112,6 +112,8 @@ class AggregatorServer:
         await self.authenticator.start()
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
+        backend.admission.initializer.authorizer = self.authorizer
+        backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
         self.server.install(self.resources, backend.registry)
         self._mount()
         self._add_checks()

@@ -25,11 +25,37 @@ STRING_MEMBERS = ("op", "path", "from")
 MEMBERS = frozenset((*STRING_MEMBERS, "value"))
 
 
-class PatchError(ApiError):
-    """The patch is well-formed but cannot be applied to this document: 422 without any details, as upstream."""
+MISSING, NO_INDEX = "missing value", "invalid index referenced"
+# What evanphx/json-patch says where the container is not there that an operation's path ends in.
+NO_CONTAINER = {
+    "add": 'add operation does not apply: doc is missing path: "{path}"',
+    "remove": 'remove operation does not apply: doc is missing path: "{path}"',
+    "replace": "replace operation does not apply: doc is missing path: {path}",
+    "move": "move operation does not apply: doc is missing from path: {source}",
+    "copy": "copy operation does not apply: doc is missing from path: {source}",
+    "test": "test operation does not apply: is missing path: {path}",
+}
+# And where the container has no such member or element; `why` says more.
+NO_PLACE = {
+    "add": "error in add for path: '{path}': {why}",
+    "remove": "error in remove for path: '{path}': {why}",
+    "replace": "replace operation does not apply: doc is missing key: {path}: " + MISSING,
+    "move": "error in move for path: '{path}': {why}",
+    "copy": "error in copy for from: '{source}': {why}",
+    "test": "error in test for path: '{path}': {why}",
+}
 
-    def __init__(self) -> None:
+
+class PatchError(ApiError):
+    """The patch is well-formed but cannot be applied to this document: 422 without any details, as upstream.
+
+    `why` is what evanphx/json-patch says of it, which webhooks' patches are answered with; of an operation that has failed
+    at its path's container it is empty.
+    """
+
+    def __init__(self, why: str = "") -> None:
         super().__init__(422, "Invalid", "the server rejected our request due to an error in our request", {})
+        self.why = why
 
 
 # --- JSON patch ---------------------------------------------------------------------------------------------------
@@ -45,9 +71,22 @@ def json_patch(doc: Any, ops: Any) -> Any:
     for op in _checked(ops):
         operation = OPERATIONS.get(op.get("op"))
         if operation is None:
-            raise PatchError
-        operation(patch, op)
+            raise PatchError(f"Unexpected kind: {op.get('op') or 'unknown'}")
+        try:
+            operation(patch, op)
+        except PatchError as error:
+            raise PatchError(_described(op, error.why)) from None
     return patch.doc
+
+
+def _described(op: dict[str, Any], why: str) -> str:
+    """What is said of an operation that failed."""
+    path, source = op.get("path"), op.get("from")
+    if why.startswith("testing value"):
+        return why
+    if why:
+        return NO_PLACE[op["op"]].format(path=path, source=source, why=why)
+    return f"{NO_CONTAINER[op['op']].format(path=path, source=source)}: {MISSING}"
 
 
 def unknown_operation_members(ops: Any) -> list[str]:
@@ -162,7 +201,7 @@ class _JSONPatch:
             container, key = self.find(op.get("path"), change=False)
             value = get(container, key)
         if not same(value, op.get("value")):
-            raise PatchError
+            raise PatchError(f"testing value {op.get('path')} failed: test failed")
 
 
 OPERATIONS: dict[Any, Callable[[_JSONPatch, dict[str, Any]], None]] = {
@@ -187,11 +226,15 @@ def _position(container: Any, key: str) -> Any:
     if isinstance(container, dict):
         return key
     if not INDEX.fullmatch(key):
-        raise PatchError
+        raise PatchError(_not_a_number(key))
     index = int(key)
     if not -len(container) <= index < len(container):
-        raise PatchError
+        raise PatchError(f"Unable to access invalid index: {index}: {NO_INDEX}")
     return index
+
+
+def _not_a_number(key: str) -> str:
+    return f'strconv.Atoi: parsing "{key}": invalid syntax'
 
 
 def get(container: Any, key: str) -> Any:
@@ -204,19 +247,19 @@ def insert(container: Any, key: str, value: Any) -> None:
     elif key == "-":
         container.append(value)
     elif not INDEX.fullmatch(key):
-        raise PatchError
+        raise PatchError(f"value was not a proper array index: '{key}': {_not_a_number(key)}")
     else:
         # a negative index counts from the place behind the last element
         index, places = int(key), len(container) + 1
         if not -places <= index < places:
-            raise PatchError
+            raise PatchError(f"Unable to access invalid index: {index}: {NO_INDEX}")
         container.insert(index % places, value)
 
 
 def delete(container: Any, key: str) -> None:
     position = _position(container, key)
     if isinstance(container, dict) and position not in container:
-        raise PatchError
+        raise PatchError(f"Unable to remove nonexistent key: {key}: {MISSING}")
     del container[position]
 
 

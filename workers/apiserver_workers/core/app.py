@@ -64,6 +64,7 @@ class CoreServer:
         self.authorizer = server_authorizer(config, backend.cache)
         await self.authorizer.start()
         backend.admission.initializer.authorizer = self.authorizer
+        backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
         backend.registry.permits = Rights(self.authorizer)
         reviews = Reviews(self.authenticator, self.authorizer)
         self.tokens = token_endpoint(config, backend.registry)

@@ -8,12 +8,14 @@ from typing import Any
 from apiserver_workers.apimachinery.errors import not_found
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.core.reviews import REVIEWS, Reviews
+from apiserver_workers.registry.attributes import CREATE, Admission, Attributes
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.server.backend import Backend
 from apiserver_workers.server.endpoints.binding import BindingEndpoint
 from apiserver_workers.server.endpoints.context import ANONYMOUS
-from apiserver_workers.server.endpoints.decoding import decode_object, match_namespace
+from apiserver_workers.server.endpoints.decoding import decode_object
 from apiserver_workers.server.endpoints.managers import manager_of, track
-from apiserver_workers.server.endpoints.options import list_options, write_options
+from apiserver_workers.server.endpoints.options import as_object, list_options, write_options
 from apiserver_workers.server.endpoints.respond import objects_response, output_of, transformed_response
 from apiserver_workers.server.endpoints.routes import Routes
 from apiserver_workers.server.endpoints.served import View
@@ -25,7 +27,7 @@ Object = dict[str, Any]
 def routes(info: ResourceInfo, backend: Backend, reviews: Reviews) -> Routes:
     """The handlers of a resource that is not stored; none for one that only its subresource form serves."""
     if (info.group, info.resource) in REVIEWS:
-        return {("", "create"): ReviewEndpoint(reviews).create}
+        return {("", "create"): ReviewEndpoint(reviews, backend.registry.admission).create}
     if info.resource == "componentstatuses":
         components = ComponentStatuses(backend)
         return {("", "get"): components.get, ("", "list"): components.list_}
@@ -38,8 +40,9 @@ def routes(info: ResourceInfo, backend: Backend, reviews: Reviews) -> Routes:
 class ReviewEndpoint:
     """POST of a review: the answer is the review with its status."""
 
-    def __init__(self, reviews: Reviews) -> None:
+    def __init__(self, reviews: Reviews, admission: Admission) -> None:
         self._reviews = reviews
+        self._admission = admission
 
     async def create(self, request: Request, view: View) -> Response:
         info = request.info
@@ -50,6 +53,23 @@ class ReviewEndpoint:
         match_namespace(obj["metadata"], info.namespace)
         obj = await track(view, None, obj, manager_of(request, options))
         user = request.user or ANONYMOUS
+        attributes = Attributes(
+            CREATE,
+            stored=view.kind,
+            requested=view.kind,
+            subresource="",
+            namespace=info.namespace,
+            name=obj["metadata"].get("name", ""),
+            obj=obj,
+            old_obj=None,
+            user=user,
+            dry_run=options.dry_run,
+            options=as_object("CreateOptions", options),
+            warnings=request.warnings,
+            annotations=request.audit_annotations,
+        )
+        await self._admission.admit(attributes)
+        await self._admission.validate(attributes)
         answer = await self._reviews.create(info.api_group, info.resource, obj, user, info.namespace)
         return transformed_response(request, view, answer, output, status=201)
 

@@ -34,6 +34,7 @@ class ExtensionsServer:
         config = self.config
         self.backend = Backend(config, only=[info.storage_prefix for info in self.resources], kinds=self.kinds)
         await self.backend.start()
+        self.backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
         self.backend.add_checks(self.health)
         self.server.install(self.resources, self.backend.registry)
         discovery = DiscoveryEndpoints(

@@ -39,10 +39,12 @@ async def evaluate(
     *,
     memo: dict[Question, Answer] | None = None,
     decide: Decide | None = None,
+    lift: Callable[[], None] | None = None,
 ) -> Outcome:
     """The outcome of a program, which may cost `limit`.
 
-    `memo` is the one of the activation's Authorizer; `decide` answers what it does not have yet.
+    `memo` is the one of the activation's Authorizer; `decide` answers what it does not have yet. `lift` is called before the
+    evaluation starts again in the thread: what the activation runs itself need not be short there.
     """
     soft: int | None = SOFT_LIMIT
     while True:
@@ -52,6 +54,8 @@ async def evaluate(
             return await asyncio.get_running_loop().run_in_executor(_thread(), program.run, activation, limit)
         except TooLong:
             soft = None
+            if lift is not None:
+                lift()
         except NeedDecision as need:
             if memo is None or decide is None:
                 raise

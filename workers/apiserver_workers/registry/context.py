@@ -8,6 +8,7 @@ from typing import Any
 from apiserver_workers.apimachinery.errors import FieldError
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.user import UserInfo
+from apiserver_workers.registry.attributes import AdmissionView, Annotation
 
 
 @dataclass(slots=True)
@@ -15,7 +16,9 @@ class Context:
     """Who writes what, and how: handed from the endpoint through the Store to strategies and admission.
 
     `kind` is the kind in the version of the request, None where that is the stored one. `options` is the request's
-    CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header.
+    CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as an object. Append to `warnings` to send a Warning header;
+    `annotations` go into the audit event. `admitted` is what admission sees in the place of the object, None for the object.
+    `collection` says that a collection is deleted: then admission is told no name.
     `faults` are those that the strategy found before its validation, while it could still wait for others.
     `applies`: the write is a server-side apply, which must not lose its managedFields.
     """
@@ -30,3 +33,6 @@ class Context:
     kind: ServedKind | None = None
     applies: bool = False
     faults: list[FieldError] = field(default_factory=list)
+    annotations: dict[str, Annotation] = field(default_factory=dict)
+    admitted: AdmissionView | None = None
+    collection: bool = False

@@ -10,6 +10,7 @@ from apiserver_workers.apimachinery.names import generate_name, new_uid
 from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret, parse_revision
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
@@ -29,9 +30,9 @@ METADATA_ORDER = ("name", "generateName", "namespace", "uid", "resourceVersion",
 
 async def create(store: Store, obj: Object, context: Context) -> Result:
     """Store a new object, which this changes and keeps. Raises ApiError: 409, 422, 500 or what admission says."""
+    await store.admission.admit(store.attributes(CREATE, context, obj, None))
     metadata = obj["metadata"]
     generated = bool(metadata.get("generateName")) and not metadata.get("name")
-    await store.admission.admit(store.attributes(CREATE, context, obj, None))
     for attempt in range(1, NAME_ATTEMPTS + 1):
         # Each attempt puts metadata of its own into the object.
         metadata = obj["metadata"]
@@ -74,6 +75,7 @@ async def create_prepared(store: Store, obj: Object, context: Context) -> Result
 async def before_create(store: Store, obj: Object, context: Context) -> None:
     """rest.BeforeCreate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
+    match_namespace(obj["metadata"], context.namespace)  # admission may have changed it
     drop_disabled(strategy.disabled, obj, None)
     strategy.prepare_for_create(obj, context)
     metadata = obj["metadata"]

@@ -224,7 +224,7 @@ async def _delete_one(store: Store, entry: Entry, context: Context, options: Del
     """Delete an object of a collection; that it is gone already is no failure."""
     metadata = entry.obj["metadata"]
     one = copy.copy(context)
-    one.namespace, one.name = metadata.get("namespace", ""), metadata["name"]
+    one.namespace, one.name, one.collection = metadata.get("namespace", ""), metadata["name"], True
     try:
         await _delete(store, one, options)
     except ApiError as error:

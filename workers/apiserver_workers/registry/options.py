@@ -25,12 +25,14 @@ class ListOptions:
 
 @dataclass(slots=True)
 class WriteOptions:
-    """CreateOptions, UpdateOptions and PatchOptions (`force` only there)."""
+    """CreateOptions, UpdateOptions and PatchOptions (`force` only there). `asked_validation` is what the request says of
+    `field_validation`."""
 
     dry_run: bool = False
     field_manager: str = ""
     field_validation: str = ""
     force: bool | None = None
+    asked_validation: str = ""
 
 
 @dataclass(slots=True)

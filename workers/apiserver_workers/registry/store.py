@@ -21,7 +21,7 @@ from apiserver_workers.registry import list as listing
 from apiserver_workers.registry import modify as modifying
 from apiserver_workers.registry import update as updating
 from apiserver_workers.registry import watch as watching
-from apiserver_workers.registry.attributes import Admission, Attributes
+from apiserver_workers.registry.attributes import CREATE, UPDATE, Admission, Attributes
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.interpret import interpret
 from apiserver_workers.registry.strategies.base import Strategy
@@ -36,6 +36,8 @@ from apiserver_workers.storage.interface import (
 )
 
 DOTS = (".", "..")
+# The options that admission sees: a PUT or a patch that creates has CreateOptions, a patch that changes UpdateOptions.
+OPTIONS_OF = {CREATE: "CreateOptions", UPDATE: "UpdateOptions"}
 
 
 class Store:
@@ -66,6 +68,7 @@ class Store:
         self.cached = cached
         self.root = f"{etcd_prefix}/{info.storage_prefix}/"
         self._namespaced = info.namespaced
+        self._namespaces = info.storage_prefix == "namespaces"
         self._watches: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._ended = False
 
@@ -143,21 +146,31 @@ class Store:
     def attributes(
         self, operation: str, context: Context, obj: dict[str, Any] | None, old: dict[str, Any] | None
     ) -> Attributes:
-        """What admission sees of this write."""
+        """What admission sees of this write. A namespace lies in itself."""
+        name = "" if context.collection else context.name
         return Attributes(
             operation,
             self.kind,
             context.kind or self.kind,
             context.subresource,
-            context.namespace,
-            context.name,
+            name if self._namespaces else context.namespace,
+            name,
             obj,
             old,
             context.user,
             context.dry_run,
-            context.options,
+            options_of(operation, context.options),
             context.warnings,
+            context.annotations,
         )
+
+
+def options_of(operation: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The request's options as admission sees them (patchToUpdateOptions, updateToCreateOptions and so on)."""
+    wanted = OPTIONS_OF.get(operation)
+    if wanted is None or not options or options.get("kind") == wanted:
+        return options
+    return {**{field: value for field, value in options.items() if field != "force"}, "kind": wanted}
 
 
 def _no_path_segment(namespace: str, name: str) -> ApiError:

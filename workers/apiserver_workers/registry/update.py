@@ -16,6 +16,7 @@ from apiserver_workers.registry.attributes import CREATE, UPDATE
 from apiserver_workers.registry.context import Context
 from apiserver_workers.registry.create import METADATA_ORDER, create_prepared, fill_system_fields, without_managers
 from apiserver_workers.registry.interpret import MODIFIED, interpret, parse_revision, parse_uint_error
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.result import Result, stored
 from apiserver_workers.registry.strategies.disabled_fields import drop_disabled
 from apiserver_workers.storage.interface import Entry, Mismatch, StorageError, TooLarge
@@ -82,13 +83,13 @@ async def _attempt(
     if old is None or entry is None:
         return await _create(store, transform, context, allow_create), True
     new = await transform(old)
-    await store.admission.admit(store.attributes(UPDATE, context, new, old))
+    new = await _admit(store, new, old, context)
     _check_version(store, new, entry)
     finish = await store.strategy.begin_update(new, old, context)
     done = False
     try:
         await before_update(store, new, old, context)
-        await store.admission.validate(store.attributes(UPDATE, context, new, old))
+        await _validate(store, new, old, context)
         if _loses_last_finalizer(store, new, old):
             return await _remove(store, key, new, entry, context), False
         result = await _write(store, key, new, current, context)
@@ -99,6 +100,24 @@ async def _attempt(
     if done:
         await store.strategy.after_update(new, old, context)
     return result, False
+
+
+async def _admit(store: Store, new: Object, old: Object, context: Context) -> Object:
+    """The object as mutating admission leaves it."""
+    view = context.admitted
+    if view is None:
+        await store.admission.admit(store.attributes(UPDATE, context, new, old))
+        return new
+    shown = await view.show(new)
+    await store.admission.admit(store.attributes(UPDATE, context, shown, await view.show(old)))
+    return await view.carry(shown, new)
+
+
+async def _validate(store: Store, new: Object, old: Object, context: Context) -> None:
+    view = context.admitted
+    if view is not None:
+        new, old = await view.show(new), await view.show(old)
+    await store.admission.validate(store.attributes(UPDATE, context, new, old))
 
 
 async def _create(store: Store, transform: Transform, context: Context, allow_create: bool) -> Result:
@@ -147,6 +166,7 @@ async def before_update(store: Store, new: Object, old: Object, context: Context
     """rest.BeforeUpdate. Raises ApiError 422 with all that is wrong."""
     strategy = store.strategy
     metadata, before = new["metadata"], old["metadata"]
+    match_namespace(metadata, context.namespace)  # admission may have changed it
     if "generation" in before:
         metadata["generation"] = before["generation"]
     else:

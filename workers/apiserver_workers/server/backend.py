@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from apiserver_workers.admission.chain import AdmissionChain
+from apiserver_workers.admission.chain import AdmissionChain, followed_prefixes
 from apiserver_workers.apimachinery import types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import qualified
@@ -26,11 +26,16 @@ def unguarded(chain: AdmissionChain, registry: Registry) -> Admission:
     return chain
 
 
+def _plugins(config: ServerConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plugins that are asked for and those that are taken out."""
+    return config.enable_admission_plugins, config.disable_admission_plugins
+
+
 class Backend:
     """One worker's storage and registry. Make it in the worker: it connects.
 
     The cache follows the storage prefixes `keep` by one watch (by default those of all built-in resources), or with `only`
-    these by a watch each. `kinds` are the built-in ones, by default of the version that the process serves; `guard` makes
+    these by a watch each, and what admission follows besides. `kinds` are the built-in ones, by default of the version that the process serves; `guard` makes
     what stands around the admission chain, from the chain and the registry.
     """
 
@@ -47,6 +52,8 @@ class Backend:
         self._watchers: list[asyncio.Task[None]] = []
         self.clusters = Clusters(config, storage_formats(config))
         self.storage = self.clusters.storage
+        if only is not None:
+            only = dict.fromkeys((*only, *followed_prefixes(*_plugins(config))))
         self.cache = EtcdWatchCache(
             self.storage,
             config.etcd_prefix,
@@ -66,15 +73,14 @@ class Backend:
         )
 
     def _admission(self, registry: Registry) -> Admission:
-        config = self._config
-        self.admission = AdmissionChain(
-            registry, enable=config.enable_admission_plugins, disable=config.disable_admission_plugins
-        )
+        enable, disable = _plugins(self._config)
+        self.admission = AdmissionChain(registry, enable=enable, disable=disable)
         return self._guard(self.admission, registry)
 
     async def start(self) -> None:
         """Returns when the cache is full."""
         await self.cache.start()
+        await self.admission.start()
         self._watchers = [
             asyncio.create_task(watcher)
             for watcher in (poll_sizes(self.clusters, self._config.etcd_db_metric_poll_interval), self._follow_rules())
@@ -103,5 +109,6 @@ class Backend:
     async def stop(self) -> None:
         for watcher in self._watchers:
             watcher.cancel()
+        await self.admission.stop()
         await self.cache.stop()
         await self.clusters.close()

@@ -122,6 +122,7 @@ class ServerConfig:
     # admission
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    enable_aggregator_routing: bool = False
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
     allow_privileged: bool = False

@@ -188,8 +188,11 @@ class SlowWatcher(StorageError):
 class ResourceCache(Protocol):
     """One resource's objects (all keys below one resource prefix) in this worker's memory.
 
-    A `key_prefix` that ends in `/` stands for everything below it, any other for that key alone.
+    A `key_prefix` that ends in `/` stands for everything below it, any other for that key alone. `changes` is another
+    number whenever the entries are others, so that what was made of them can be kept.
     """
+
+    changes: int
 
     @property
     def revision(self) -> int:

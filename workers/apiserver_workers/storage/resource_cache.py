@@ -30,6 +30,7 @@ class EtcdResourceCache:
         self._storage = storage
         self._reflector = reflector
         self._entries = EntryMap(self._render)
+        self.changes = 0
         self._watchers: dict[str, set[CacheSubscription]] = {}
 
     # for readers
@@ -91,12 +92,14 @@ class EtcdResourceCache:
     def load(self, entries: Iterable[Entry], revision: int) -> None:
         """Start again from a new load. Watchers may have missed events: theirs end, as after a compaction."""
         self._entries = EntryMap(self._render)
+        self.changes += 1
         self.adopt(entries)
         self.history = History(revision)
         self.end_watches(Compacted(revision))
 
     def adopt(self, entries: Iterable[Entry]) -> None:
         """Take entries that were there before anybody watched."""
+        self.changes += 1
         for entry in entries:
             self._entries.put(entry)
 
@@ -111,6 +114,7 @@ class EtcdResourceCache:
         previous = self._entries.get(key)
         if previous is not None and previous.mod_revision >= revision:
             return None
+        self.changes += 1
         if change.type == rpc.Event.PUT:
             entry = self._storage.entry(key, kv.value, revision)
             self._entries.put(entry)

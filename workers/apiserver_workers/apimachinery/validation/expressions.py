@@ -3,6 +3,7 @@
 An expression that the object has already compiles in the environment of stored expressions, every other one in that of
 new expressions (`cel/env.py`). A policy's variables have the types of their expressions in all expressions that follow.
 Nothing is kept of what is compiled here: an object of many long expressions must not hold memory after its request.
+Whoever runs stored expressions keeps their programs (`Expressions.program`).
 
 Upstream: apiserver/pkg/admission/plugin/cel/compile.go, composition.go; the results are those of policy/validating,
 policy/mutating and webhook/matchconditions.
@@ -94,7 +95,27 @@ class Expressions:
         self._fields[name] = variable(name, result)
         return errors
 
+    def program(self, use: Use, source: str) -> Program:
+        """The program of a stored expression, to be run with plain JSON. Raises Refused."""
+        return build_program(*self._check(use, source, stored=True), plain=True)
+
+    def variable(self, name: str, source: str) -> Program:
+        """The program of a stored variable, which expressions that follow know in any case. Raises Refused."""
+        assert self._fields is not None
+        result: Type | None = None
+        try:
+            checked, environment, declarations = self._check(VARIABLE, source, stored=True)
+            result = checked.type
+        finally:
+            self._fields[name] = variable(name, result)
+        return build_program(checked, environment, declarations, plain=True)
+
     def _compile(self, use: Use, source: str, stored: bool) -> Type:
+        checked, environment, declarations = self._check(use, source, stored)
+        build_program(checked, environment, declarations)
+        return checked.type
+
+    def _check(self, use: Use, source: str, stored: bool) -> tuple[Checked, Environment, Declarations]:
         extra = (env.PATCH,) if use.patch else ()
         environment = env.stored_expressions(*extra) if stored else env.new_expressions(*extra)
         declarations = admission_declarations(params=self._params, authorizer=use.authorizer, patch=use.patch)
@@ -103,8 +124,7 @@ class Expressions:
         checked = compile_checked(source, environment, declarations)
         if use.results and checked.type not in use.results:
             raise Refused(f"{expected(use.results)} but got {checked.type.long_text}")
-        build_program(checked, environment, declarations)
-        return checked.type
+        return checked, environment, declarations
 
 
 def compile_checked(source: str, environment: Environment, declarations: Declarations) -> Checked:
@@ -115,10 +135,12 @@ def compile_checked(source: str, environment: Environment, declarations: Declara
         raise Refused(f"compilation failed: {error}") from None
 
 
-def build_program(checked: Checked, environment: Environment, declarations: Declarations) -> Program:
-    """The program of a checked expression. Raises Refused."""
+def build_program(
+    checked: Checked, environment: Environment, declarations: Declarations, *, plain: bool = False
+) -> Program:
+    """The program of a checked expression. `plain` takes all values as they are, as policies do. Raises Refused."""
     try:
-        return build(checked, environment.by_name, declarations.schemas)
+        return build(checked, environment.by_name, {} if plain else declarations.schemas)
     except ProgramFault as fault:
         raise Refused(f"program instantiation failed: {fault}", broken=True) from None
 

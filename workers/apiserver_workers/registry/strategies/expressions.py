@@ -32,7 +32,7 @@ class ExpressionStrategy(Strategy):
 
 
 @functools.cache
-def _thread() -> ThreadPoolExecutor:
+def compile_thread() -> ThreadPoolExecutor:
     """Made when it is needed first, thus after the fork of a worker."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="cel-compile")
 
@@ -42,7 +42,7 @@ def _perhaps_later(obj: Object, validate: Callable[[], FaultsToCome]) -> FaultsT
 
 
 async def _later(validate: Callable[[], FaultsToCome]) -> Faults:
-    found = await asyncio.get_running_loop().run_in_executor(_thread(), validate)
+    found = await asyncio.get_running_loop().run_in_executor(compile_thread(), validate)
     return found if isinstance(found, list) else await found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -26,6 +28,7 @@ AGENT = "apiserver-supervisor"
 HOST_ROOTS = TlsConfig()
 
 Headers = Sequence[tuple[str, str]]
+Dial = Callable[[], Awaitable[tuple[str, int]]]
 
 
 class ClientError(Exception):
@@ -48,19 +51,30 @@ class Reply:
 class HttpClient:
     """Requests with one TLS configuration. Connections are kept for the next request to the same host."""
 
-    def __init__(self, tls: TlsConfig = HOST_ROOTS) -> None:
+    def __init__(self, tls: TlsConfig = HOST_ROOTS, *, agent: str = AGENT) -> None:
         """Raises OSError or ValueError for certificates that cannot be read."""
+        self._agent = agent
         self._tls = WatchedTls(tls)
         self._idle: dict[tuple[str, str, int], list[tuple[float, BackendConnection]]] = {}
 
     async def request(
-        self, method: str, url: str, *, body: bytes = b"", headers: Headers = (), timeout: float = TIMEOUT
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: Headers = (),
+        timeout: float = TIMEOUT,
+        dial: Dial | None = None,
     ) -> Reply:
-        """The answer, whatever its status. Raises ClientError, in Go's words, if there is none within `timeout`."""
+        """The answer, whatever its status. Raises ClientError, in Go's words, if there is none within `timeout`.
+
+        `dial` tells host and port of a new connection, where that is not what the URL names; it may raise ClientError.
+        """
         what = f'{method.capitalize()} "{url}"'
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(method, url, body, headers)
+                return await self._exchange(method, url, body, headers, dial)
         except TimeoutError:
             raise ClientError(f"{what}: context deadline exceeded") from None
         except ClientError as error:
@@ -84,20 +98,16 @@ class HttpClient:
                 connection.close()
         self._idle.clear()
 
-    async def _exchange(self, method: str, url: str, body: bytes, headers: Headers) -> Reply:
+    async def _exchange(self, method: str, url: str, body: bytes, headers: Headers, dial: Dial | None) -> Reply:
         location = self._location(url)
-        message = _message(method, location, body, headers)
+        message = _message(method, location, body, (("User-Agent", self._agent), *headers))
         kept = self._take_idle(location)
         if kept is not None:
             try:
                 return await self._ask(kept, location, message, method)
             except BackendError:
                 pass  # the other side may close a kept connection at any time, so this proves nothing
-        try:
-            connection = await connect(location)
-        except (OSError, UnicodeError) as error:
-            reset = isinstance(error, ConnectionResetError)
-            raise ClientError(dial_error(location, error), reset=reset) from error
+        connection = await _connect(location, dial)
         try:
             return await self._ask(connection, location, message, method)
         except BackendError as error:
@@ -156,10 +166,33 @@ class HttpClient:
         idle.append((time.monotonic(), connection))
 
 
+async def _connect(location: Location, dial: Dial | None) -> BackendConnection:
+    """A connection to what the location stands for; of several addresses the first that answers. Raises ClientError."""
+    host, port = (location.host, location.port) if dial is None else await dial()
+    first: tuple[str, Exception] | None = None
+    for address in await _addresses(host, port):
+        try:
+            return await connect(dataclasses.replace(location, addresses=(address,), dialled_port=port))
+        except (OSError, UnicodeError) as error:
+            first = first or (address, error)
+    assert first is not None
+    dialled = dataclasses.replace(location, host=first[0], port=port)
+    raise ClientError(dial_error(dialled, first[1]), reset=isinstance(first[1], ConnectionResetError)) from first[1]
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host. Raises ClientError if it has none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ClientError(f"dial tcp: lookup {host}: no such host") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
 def _message(method: str, location: Location, body: bytes, headers: Headers) -> bytes:
     default = (location.scheme, location.port) in (("https", 443), ("http", 80))
     host = location.authority.rpartition(":")[0] if default else location.authority
-    own = [("Host", host), ("User-Agent", AGENT), *headers]
+    own = [("Host", host), *headers]
     if body or method != "GET":
         own.append(("Content-Length", str(len(body))))
     if UNSENDABLE.search(location.target + "".join(name for name, _ in own)) or any(

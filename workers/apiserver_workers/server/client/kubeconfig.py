@@ -64,10 +64,10 @@ def _parse(content: bytes, folder: Path) -> ClientConfig:
     config = ClientConfig(
         url=_url(cluster, cluster_name, tls),
         tls=tls,
-        token=_text(user, "token"),
-        token_file=_path(user, "tokenFile", folder),
-        username=_text(user, "username"),
-        password=_text(user, "password"),
+        token=text_of(user, "token"),
+        token_file=path_of(user, "tokenFile", folder),
+        username=text_of(user, "username"),
+        password=text_of(user, "password"),
     )
     _check_user(config, user, user_name)
     tls.context()
@@ -85,7 +85,7 @@ def _named(document: dict[str, Any], section: str, key: str, name: str) -> dict[
 
 
 def _url(cluster: dict[str, Any], name: str, tls: TlsConfig) -> str:
-    server = _text(cluster, "server")
+    server = text_of(cluster, "server")
     if not server:
         raise ValueError(f'invalid configuration: no server found for cluster "{name}"')
     if "://" not in server:
@@ -105,18 +105,18 @@ def _url(cluster: dict[str, Any], name: str, tls: TlsConfig) -> str:
 
 
 def _tls(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> TlsConfig:
-    ca_data = _data(cluster, "certificate-authority-data")
-    cert_data = _data(user, "client-certificate-data")
-    key_data = _data(user, "client-key-data")
+    ca_data = data_of(cluster, "certificate-authority-data")
+    cert_data = data_of(user, "client-certificate-data")
+    key_data = data_of(user, "client-key-data")
     return TlsConfig(
         ca_data=ca_data,
-        ca_file="" if ca_data else _path(cluster, "certificate-authority", folder),
+        ca_file="" if ca_data else path_of(cluster, "certificate-authority", folder),
         cert_data=cert_data,
-        cert_file="" if cert_data else _path(user, "client-certificate", folder),
+        cert_file="" if cert_data else path_of(user, "client-certificate", folder),
         key_data=key_data,
-        key_file="" if key_data else _path(user, "client-key", folder),
+        key_file="" if key_data else path_of(user, "client-key", folder),
         insecure=cluster.get("insecure-skip-tls-verify") is True,
-        server_name=_text(cluster, "tls-server-name"),
+        server_name=text_of(cluster, "tls-server-name"),
     )
 
 
@@ -144,7 +144,8 @@ def _has_token(config: ClientConfig) -> bool:
     return bool(config.token or config.token_file)
 
 
-def _text(section: dict[str, Any], key: str) -> str:
+def text_of(section: dict[str, Any], key: str) -> str:
+    """A field that is text. Raises ValueError."""
     value = section.get(key)
     if value is None:
         return ""
@@ -153,13 +154,15 @@ def _text(section: dict[str, Any], key: str) -> str:
     return value
 
 
-def _path(section: dict[str, Any], key: str, folder: Path) -> str:
-    value = _text(section, key)
+def path_of(section: dict[str, Any], key: str, folder: Path) -> str:
+    """A field that is a path, relative to the folder. Raises ValueError."""
+    value = text_of(section, key)
     return str(folder / value) if value else ""
 
 
-def _data(section: dict[str, Any], key: str) -> bytes:
+def data_of(section: dict[str, Any], key: str) -> bytes:
+    """A field that is base64. Raises ValueError."""
     try:
-        return base64.b64decode(_text(section, key), validate=True)
+        return base64.b64decode(text_of(section, key), validate=True)
     except binascii.Error:
         raise ValueError(f"invalid configuration: {key} is not base64") from None

@@ -9,10 +9,11 @@ from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflic
 from apiserver_workers.apimachinery.validation.field import Errors, not_supported, required
 from apiserver_workers.registry.attributes import CREATE
 from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import decode_object, match_namespace
+from apiserver_workers.server.endpoints.decoding import decode_object
 from apiserver_workers.server.endpoints.options import as_object, write_options
 from apiserver_workers.server.endpoints.respond import output_of, plain_response
 from apiserver_workers.server.endpoints.served import Served, View

@@ -25,4 +25,5 @@ def context_of(request: Request, served: View, options: dict[str, Any], *, dry_r
         dry_run=dry_run,
         options=options,
         warnings=request.warnings,
+        annotations=request.audit_annotations,
     )

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.registry.metadata import drop_duplicate_owners, match_namespace
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import (
-    decode_object,
-    drop_duplicate_owners,
-    match_namespace,
-    wipe_system_fields,
-)
+from apiserver_workers.server.endpoints.decoding import decode_object, wipe_system_fields
 from apiserver_workers.server.endpoints.empty_maps import as_sent
 from apiserver_workers.server.endpoints.managers import manager_of, track
 from apiserver_workers.server.endpoints.options import as_object, write_options
@@ -28,7 +24,7 @@ async def create(request: Request, served: Served) -> Response:
     context.name = metadata.get("name", "")
     wipe_system_fields(metadata)
     match_namespace(metadata, context.namespace)
-    drop_duplicate_owners(request, metadata)
+    drop_duplicate_owners(metadata, request.warnings)
     obj = await track(served, None, obj, manager_of(request, options))
     try:
         result = await served.store.create(await served.inward(obj), context)

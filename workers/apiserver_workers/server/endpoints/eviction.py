@@ -14,12 +14,13 @@ from apiserver_workers.apimachinery.errors import ApiError, bad_request, conflic
 from apiserver_workers.apimachinery.label_selectors import label_selector_matches
 from apiserver_workers.registry.attributes import CREATE, Attributes
 from apiserver_workers.registry.context import Context
+from apiserver_workers.registry.metadata import match_namespace
 from apiserver_workers.registry.options import DeleteOptions
 from apiserver_workers.registry.store import Store
 from apiserver_workers.registry.strategies.base import now
 from apiserver_workers.server.endpoints.budget import charge, too_many
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import decode_object, match_namespace
+from apiserver_workers.server.endpoints.decoding import decode_object
 from apiserver_workers.server.endpoints.negotiation import request_media_type
 from apiserver_workers.server.endpoints.options import as_object, delete_options_of, write_options
 from apiserver_workers.server.endpoints.respond import output_of, plain_response

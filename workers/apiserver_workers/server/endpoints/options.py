@@ -150,7 +150,7 @@ def _write_options(asked: tuple[str, str, bool]) -> WriteOptions:
     if validation not in VALIDATIONS:
         faults.append(not_supported("fieldValidation", validation, VALIDATIONS))
     _refuse(kind, faults)
-    return WriteOptions(bool(dry_run), manager, validation or "Warn", force)
+    return WriteOptions(bool(dry_run), manager, validation or "Warn", force, validation)
 
 
 _writing = Memo(_write_options)
@@ -236,6 +236,7 @@ def as_object(kind: str, options: WriteOptions | DeleteOptions) -> dict[str, Any
         fields = {
             "gracePeriodSeconds": options.grace_period,
             "orphanDependents": options.orphan_dependents,
+            "preconditions": _preconditions(options),
             "propagationPolicy": options.propagation_policy,
             "dryRun": options.dry_run or None,
         }
@@ -244,7 +245,12 @@ def as_object(kind: str, options: WriteOptions | DeleteOptions) -> dict[str, Any
             "dryRun": ["All"] if options.dry_run else None,
             "force": options.force,
             "fieldManager": options.field_manager or None,
-            "fieldValidation": options.field_validation,
+            "fieldValidation": options.asked_validation or None,
         }
     obj.update((key, value) for key, value in fields.items() if value is not None)
     return obj
+
+
+def _preconditions(options: DeleteOptions) -> dict[str, Any] | None:
+    fields = {"uid": options.uid, "resourceVersion": options.resource_version}
+    return {key: value for key, value in fields.items() if value is not None} or None

@@ -16,9 +16,10 @@ from apiserver_workers.apimachinery.strategic import strategic_merge
 from apiserver_workers.apimachinery.unstructured import restore_fault, wrapped
 from apiserver_workers.apimachinery.validation.field import invalid as invalid_value
 from apiserver_workers.registry.create import METADATA_ORDER
+from apiserver_workers.registry.metadata import AFTER_ADMISSION, drop_duplicate_owners, match_namespace
 from apiserver_workers.server.endpoints import managers
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import drop_duplicate_owners, match_name, match_namespace
+from apiserver_workers.server.endpoints.decoding import match_name
 from apiserver_workers.server.endpoints.empty_maps import as_patched
 from apiserver_workers.server.endpoints.negotiation import patch_type
 from apiserver_workers.server.endpoints.options import as_object, write_options
@@ -27,8 +28,6 @@ from apiserver_workers.server.endpoints.served import Served
 from apiserver_workers.server.http.messages import Request, Response
 
 Object = dict[str, Any]
-# Patches look for duplicate owners late upstream, and say so even when no admission plugin has made them.
-AFTER_ADMISSION = " after mutating admission happens"
 # Parts of metadata that a patched object may share with the live one, and that admission likes to change.
 SHARED = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -63,7 +62,8 @@ class Patch:
             raise served.store.conflict(self.context.name, why)
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
-        drop_duplicate_owners(self.request, metadata, when=AFTER_ADMISSION)
+        # Upstream looks this late, and says so even when no admission plugin has made the duplicates.
+        drop_duplicate_owners(metadata, self.request.warnings, when=AFTER_ADMISSION)
         return await served.inward(obj)
 
     async def patched(self, live: Object | None) -> Object:

@@ -66,8 +66,16 @@ class Scaling:
     async def __call__(self, existing: Object | None) -> Object:
         if existing is None:
             raise self.view.store.not_found(self.name)
-        view, scale = self.view, await self.inner(existing)
-        live = await view.parent.outward(existing)
+        return await self.carry(await self.inner(existing), existing)
+
+    async def show(self, obj: Object) -> Object:
+        """The Scale of an object, as admission sees it (registry.attributes.AdmissionView)."""
+        return await self.view.outward(obj)
+
+    async def carry(self, scale: Object, obj: Object) -> Object:
+        """An object with what a Scale says of it. Raises ApiError 422."""
+        view = self.view
+        live = await view.parent.outward(obj)
         replicas = (scale.get("spec") or {}).get("replicas", 0)
         if faults := at_least_zero(replicas, "spec.replicas"):
             raise invalid(view.info.kind, view.info.group, self.name, faults)
@@ -102,7 +110,7 @@ async def update(request: Request, served: Served) -> Response:
     view = view_of(served)
     replacement = updating.Replacement(request, view)
     await replacement.decode()
-    scaling = Scaling(view, replacement, replacement.context.name)
+    scaling = replacement.context.admitted = Scaling(view, replacement, replacement.context.name)
     result, _ = await served.store.update(scaling, replacement.context, uid=replacement.uid)
     return await _answer(request, view, result)
 
@@ -112,7 +120,8 @@ async def patch(request: Request, served: Served) -> Response:
     view = view_of(served)
     kind = patch_type(request.headers.get("content-type", ""), view.kind.patch_types)
     inner = (patching.ApplyPatch if kind == APPLY_PATCH else patching.DocumentPatch)(request, view, kind)
-    result, _ = await served.store.update(Scaling(view, inner, inner.context.name), inner.context)
+    scaling = inner.context.admitted = Scaling(view, inner, inner.context.name)
+    result, _ = await served.store.update(scaling, inner.context)
     return await _answer(request, view, result)
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.registry.metadata import drop_duplicate_owners, match_namespace
 from apiserver_workers.server.endpoints.context import context_of
-from apiserver_workers.server.endpoints.decoding import (
-    decode_object,
-    drop_duplicate_owners,
-    match_name,
-    match_namespace,
-)
+from apiserver_workers.server.endpoints.decoding import decode_object, match_name
 from apiserver_workers.server.endpoints.empty_maps import as_sent
 from apiserver_workers.server.endpoints.managers import manager_of, track
 from apiserver_workers.server.endpoints.options import as_object, write_options
@@ -49,7 +45,7 @@ class Replacement:
         metadata = obj["metadata"]
         match_namespace(metadata, self.context.namespace)
         match_name(metadata, self.context.name)
-        drop_duplicate_owners(self.request, metadata)
+        drop_duplicate_owners(metadata, self.request.warnings)
         return obj
 
     async def __call__(self, existing: Object | None) -> Object:

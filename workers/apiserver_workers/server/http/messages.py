@@ -44,6 +44,7 @@ class Request:
     info: RequestInfo | None = None
     user: UserInfo | None = None
     warnings: list[str] = field(default_factory=list)
+    audit_annotations: dict[str, Any] = field(default_factory=dict)  # registry.attributes.Annotation by key
     audit_id: str = ""
     # for Upgrade (exec, attach, portforward, proxy): hands over the client's transport and the bytes read too far
     hijack: Callable[[], tuple[Any, bytes]] | None = None

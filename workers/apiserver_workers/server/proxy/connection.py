@@ -100,7 +100,7 @@ async def _dial(location: Location, address: str) -> BackendConnection:
     loop = asyncio.get_running_loop()
     name = (location.server_name or location.host) if location.tls is not None else None
     _, connection = await loop.create_connection(
-        BackendConnection, address, location.port, ssl=location.tls, server_hostname=name
+        BackendConnection, address, location.dialled_port or location.port, ssl=location.tls, server_hostname=name
     )
     return connection
 

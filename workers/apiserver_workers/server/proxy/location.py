@@ -12,13 +12,25 @@ from urllib.parse import quote
 # What Go's URL.EscapedPath leaves as it is, besides letters, digits and "-_.~".
 PATH_SAFE = "/$&+,:;=@"
 DIAL_TIMEOUT = 30.0
+# OpenSSL's verify codes in the words of Go's crypto/x509.
+UNKNOWN_AUTHORITY = "certificate signed by unknown authority"
+X509 = {
+    2: UNKNOWN_AUTHORITY,
+    9: "certificate has expired or is not yet valid",
+    10: "certificate has expired or is not yet valid",
+    18: UNKNOWN_AUTHORITY,
+    19: UNKNOWN_AUTHORITY,
+    20: UNKNOWN_AUTHORITY,
+    21: UNKNOWN_AUTHORITY,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
     """A URL in parts, and how to connect. `path` is percent-decoded, `tls` None for plain HTTP; `timeout` is seconds
     until the connection must be there. `raw_target` stands for path and query where those are to go out as they are,
-    `server_name` is whom to expect behind TLS, if not `host`. `addresses` are what is dialled in the place of `host`."""
+    `server_name` is whom to expect behind TLS, if not `host`. `addresses` are what is dialled in the place of `host`, and
+    `dialled_port` in that of `port`."""
 
     scheme: str
     host: str
@@ -30,6 +42,7 @@ class Location:
     raw_target: str = ""
     server_name: str = ""
     addresses: tuple[str, ...] = ()
+    dialled_port: int = 0
 
     @property
     def authority(self) -> str:
@@ -52,7 +65,8 @@ class Location:
 def dial_error(location: Location, error: Exception) -> str:
     """What Go's net package says of a failed connection."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"tls: failed to verify certificate: x509: {error.verify_message}"
+        why = X509.get(error.verify_code) or error.verify_message.partition(", ")[2] or error.verify_message
+        return f"tls: failed to verify certificate: x509: {why}"
     if isinstance(error, ssl.SSLError):
         return f"tls: {error.reason or error}"
     if isinstance(error, socket.gaierror):
