@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apiserver_workers.aggregator.discovery import RemoteDiscovery
+from apiserver_workers.aggregator.openapi import RemoteOpenAPI
 from apiserver_workers.aggregator.proxy import AggregatedServers
 from apiserver_workers.aggregator.registrations import Registrations
+from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.registry.registry import Registry
 from apiserver_workers.server.aggregation.api_service import GROUP, RESOURCE, APIService, by_group
 from apiserver_workers.server.aggregation.asking import Backends
@@ -29,6 +31,7 @@ class Aggregation:
         self.remote = self.registrations.remote
         self._servers: AggregatedServers | None = None
         self._discovery: RemoteDiscovery | None = None
+        self.openapi: RemoteOpenAPI | None = None
         self._informer: Informer | None = None
 
     async def start(self, registry: Registry) -> None:
@@ -36,6 +39,7 @@ class Aggregation:
         backends = Backends(service_resolver(self._config, registry), BackendTls(self._config))
         self._servers = AggregatedServers(backends, reject_redirects=self._config.aggregator_reject_forwarding_redirect)
         self._discovery = RemoteDiscovery(self.registrations, backends)
+        self.openapi = RemoteOpenAPI(self.registrations, backends, self._servers.handle)
         store = registry.store(GROUP, RESOURCE)
         self._informer = Informer(store.cache, store.root, self.registrations)
         await self._informer.start()
@@ -45,6 +49,8 @@ class Aggregation:
             await self._informer.stop()
         if self._discovery is not None:
             await self._discovery.stop()
+        if self.openapi is not None:
+            await self.openapi.stop()
         if self._servers is not None:
             self._servers.close()
 
@@ -86,3 +92,24 @@ class Aggregation:
 
     async def groups(self) -> tuple[str, Sequence[dict[str, Any]]]:
         return ("", ()) if self._discovery is None else await self._discovery.groups()
+
+
+class AggregatedOpenAPI:
+    """The OpenAPISource of all APIServices, which there is before they are known."""
+
+    def __init__(self, aggregation: Aggregation) -> None:
+        self._aggregation = aggregation
+
+    async def handle(self, request: Request) -> Response:
+        source = self._aggregation.openapi
+        if source is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource", {})
+        return await source.handle(request)
+
+    async def v3(self) -> Mapping[str, str]:
+        source = self._aggregation.openapi
+        return {} if source is None else await source.v3()
+
+    async def v2(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        source = self._aggregation.openapi
+        return [] if source is None else await source.v2()

@@ -14,7 +14,8 @@ from pathlib import Path
 import orjson
 from cryptography import x509
 
-from apiserver_workers.aggregator.aggregation import Aggregation
+from apiserver_workers.aggregator.aggregation import AggregatedOpenAPI, Aggregation
+from apiserver_workers.aggregator.completion import RegistrationCompletion
 from apiserver_workers.apimachinery import feature_gates, types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
@@ -51,6 +52,7 @@ OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 REGISTRATION = "apiregistration.k8s.io"
 # Upstream's post-start hooks of what a front does once it has started: it follows, registers and describes groups.
 BOOT_CHECKS = (
+    "aggregator-reload-proxy-client-cert",
     "start-kube-aggregator-informers",
     "apiservice-registration-controller",
     "apiservice-discovery-controller",
@@ -95,12 +97,16 @@ class AggregatorServer:
         )
         self._version = version_info(config)
         self._followed = followed_prefixes(served, config)
-        self._unregistered = {f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION}
+        local = {f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION}
+        self._completion = RegistrationCompletion(config, local, self.aggregation.registrations)
         model = types.model()
         self.kinds = BuiltinKinds(model)
         kinds = tuple(map(self.kinds.of, served))
         self._openapi = OpenAPIEndpoints(
-            lambda: kinds, model, version=emulated_minor(config), sources=[DelegateOpenAPI(self.extensions)]
+            lambda: kinds,
+            model,
+            version=emulated_minor(config),
+            sources=[DelegateOpenAPI(self.extensions), AggregatedOpenAPI(self.aggregation)],
         )
         self.kinds.preload(self.resources)
         version = self._version
@@ -167,13 +173,6 @@ class AggregatorServer:
     def _boot_checks(self) -> dict[str, str]:
         return dict.fromkeys(BOOT_CHECKS, "" if self._started else "not finished")
 
-    def _missing_services(self) -> str:
-        """The check autoregister-completion: every group version that is served here has had its APIService."""
-        services = self.aggregation.registrations.services
-        available = {name for name in self._unregistered if name in services and services[name].available}
-        self._unregistered -= available
-        return f"missing APIService: [{' '.join(sorted(self._unregistered))}]" if self._unregistered else ""
-
     def _mount(self) -> None:
         choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
         metrics = Metrics(self.config.run_dir, choice, resettable=self.config.profiling)
@@ -197,7 +196,7 @@ class AggregatorServer:
         self.backend.add_checks(self.health)
         self.health.add("loopback-serving-certificate", loopback_check(self.config.loopback_certificate), kinds=LIVE)
         if REGISTRATION in self._groups:
-            self.health.add("autoregister-completion", self._missing_services)
+            self.health.add("autoregister-completion", self._completion.check)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
         self.health.add_group(lambda: crash_loops(looping), kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
