@@ -32,7 +32,7 @@ from apiserver_workers.storage.interface import StorageError
 Object = dict[str, Any]
 
 RESYNC = 30.0
-SETTLE = 0.02  # changes come in groups
+SETTLE = 0.05  # seconds between two looks at all APIServices: changes come in groups
 TIMEOUT = 5.0
 ATTEMPTS = 5
 FIRST_RETRY, LAST_RETRY = 0.005, 30.0
@@ -112,6 +112,7 @@ class Availability:
         self._all_changes = Changes(registry, ((GROUP, RESOURCE), SERVICES, SLICES))
         self._few_changes = Changes(registry, ((GROUP, RESOURCE),))
         self._watched: dict[str, _Watched] = {}
+        self._ran_at = 0.0
         self._unavailable: dict[str, float] = {}
         UNAVAILABLE.follow(lambda: {(name,): value for name, value in self._unavailable.items()})
 
@@ -127,8 +128,10 @@ class Availability:
         """Wait for the next change. When this ends, because another worker takes over, so do all checks."""
         try:
             changes = self._all_changes if self._watched else self._few_changes
+            loop = asyncio.get_running_loop()
             await changes.wait(timeout)
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(self._ran_at + SETTLE - loop.time())
+            self._ran_at = loop.time()
         except asyncio.CancelledError:
             for name in tuple(self._watched):
                 self._forget(name)
