@@ -14,16 +14,20 @@ from tests.aggregation.installed import FLUNDERS, NAMESPACE, SERVICE, SERVICES, 
 from tests.aggregation.test_from_outside import AGGREGATED, get, groups
 from tests.etcd_view import EtcdView
 from tests.running import RunningServer, wait_for
+from tests.storage.etcd_process import EtcdProcess
 
 NAME = "v1.wardle.example.com"
 FORM = {"Content_Type": "application/merge-patch+json"}
 
 
 @pytest.fixture(scope="module")
-def etcd_server(etcd: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, EtcdView]]:
-    flags = (f"--etcd-servers={etcd}", "--enable-aggregator-routing", "--storage-media-type=application/json")
+def etcd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, EtcdView]]:
+    etcd = EtcdProcess(tmp_path_factory.mktemp("etcd"))
+    etcd.start()
+    flags = (f"--etcd-servers={etcd.url}", "--enable-aggregator-routing", "--storage-media-type=application/json")
     with RunningServer(tmp_path_factory.mktemp("routing"), *flags) as running:
-        yield running, EtcdView(etcd)
+        yield running, EtcdView(etcd.url)
+    etcd.kill()
 
 
 @pytest.fixture(scope="module")
