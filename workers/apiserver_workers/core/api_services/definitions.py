@@ -38,6 +38,12 @@ class Definitions:
         await informer.start()
         self._informer = informer
 
+    async def stop(self) -> None:
+        """Follow them no more; `start` may be called again."""
+        informer, self._informer = self._informer, None
+        if informer is not None:
+            await informer.stop()
+
     def current(self) -> list[Object]:
         """Of each definition what concerns its group versions."""
         return list(self._versions.values())

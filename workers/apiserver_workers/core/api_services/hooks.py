@@ -68,13 +68,16 @@ class _Steps:
         await self._registration.take_over()
 
     async def pause(self, timeout: float) -> None:
-        """Wait until an APIService or a definition changes."""
+        """Wait until an APIService or a definition changes. When this ends, definitions are followed no more."""
         waiting = [
             asyncio.ensure_future(self._changes.wait(timeout)),
             asyncio.ensure_future(self._definitions.changed.wait()),
         ]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._definitions.stop()
+            raise
         finally:
             for task in waiting:
                 task.cancel()
