@@ -14,7 +14,8 @@ from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes, Decision
 from apiserver_workers.authorization.bootstrap_policy import GROUP, cluster_roles
 from apiserver_workers.authorization.union import server_authorizer
-from apiserver_workers.core.bootstrap import api_services, flow_control, identity_lease, rbac, system
+from apiserver_workers.core.api_services import registration
+from apiserver_workers.core.bootstrap import flow_control, identity_lease, rbac, system
 from apiserver_workers.core.bootstrap.hooks import bootstrap_hooks
 from apiserver_workers.core.bootstrap.objects import Objects
 from apiserver_workers.server.backend import Backend
@@ -23,7 +24,8 @@ from apiserver_workers.server.hooks import Hooks
 
 Scenario = Callable[[Backend, Objects], Awaitable[None]]
 
-SERVICES = api_services.local_services(builtin_resources().values())
+SERVICES = registration.local_services(builtin_resources().values())
+API_SERVICES = registration.GROUP, registration.RESOURCE
 
 
 @asynccontextmanager
@@ -242,14 +244,17 @@ def test_leases_of_dead_servers_are_collected(config):
 
 def test_a_deleted_built_in_api_service_comes_back_at_the_next_start_only(config):
     async def scenario(backend: Backend, objects: Objects) -> None:
-        await api_services.register(objects, SERVICES)
-        batch = objects.get(api_services.GROUP, api_services.RESOURCE, "v1.batch")
+        await registration.Registration(objects, SERVICES, list).start()
+        batch = objects.get(*API_SERVICES, "v1.batch")
         assert batch is not None
-        await objects.delete(api_services.GROUP, api_services.RESOURCE, batch)
-        await objects.fresh(api_services.GROUP, api_services.RESOURCE)
-        await api_services.mark_available(objects)
-        assert "v1.batch" not in names(objects, api_services.GROUP, api_services.RESOURCE)
-        await api_services.register(objects, SERVICES)
-        assert "v1.batch" in names(objects, api_services.GROUP, api_services.RESOURCE)
+        await objects.delete(*API_SERVICES, batch)
+        await objects.fresh(*API_SERVICES)
+        await registration.mark_available(objects)
+        await registration.Registration(objects, SERVICES, list).take_over()
+        assert "v1.batch" not in names(objects, *API_SERVICES), (
+            "another worker goes on, and the server has not started anew"
+        )
+        await registration.Registration(objects, SERVICES, list).start()
+        assert "v1.batch" in names(objects, *API_SERVICES)
 
     run(config, scenario)

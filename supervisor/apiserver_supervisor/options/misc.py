@@ -85,7 +85,6 @@ GROUP = FlagGroup(
             BOOL,
             True,
             "Turn redirects of aggregated servers into errors.",
-            missing="aggregated servers",
         ),
         Flag("allow-privileged", BOOL, False, "Permit privileged containers."),
         Flag(
@@ -115,8 +114,7 @@ GROUP = FlagGroup(
             "enable-aggregator-routing",
             BOOL,
             False,
-            "Reach aggregated servers by the addresses of their endpoints, not by their cluster IP.",
-            missing="aggregated servers",
+            "Reach aggregated servers and webhooks by the addresses of their endpoints, not by their cluster IP.",
         ),
         Flag(
             "enable-logs-handler",

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import orjson
 from cryptography import x509
 
+from apiserver_workers.aggregator.aggregation import AggregatedOpenAPI, Aggregation
+from apiserver_workers.aggregator.completion import RegistrationCompletion
 from apiserver_workers.apimachinery import feature_gates, types
 from apiserver_workers.apimachinery.builtin_kind import BuiltinKinds
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
+from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.authentication.stored import StoredObjects
 from apiserver_workers.authentication.union import server_authenticator
 from apiserver_workers.authorization.union import ServerAuthorizer, followed_resources, server_authorizer
@@ -52,6 +55,7 @@ OPENID_PATHS = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 REGISTRATION = "apiregistration.k8s.io"
 # Upstream's post-start hooks of what a front does once it has started: it follows, registers and describes groups.
 BOOT_CHECKS = (
+    "aggregator-reload-proxy-client-cert",
     "start-kube-aggregator-informers",
     "apiservice-registration-controller",
     "apiservice-discovery-controller",
@@ -74,31 +78,41 @@ class AggregatorServer:
         self.core = DelegationTarget(os.path.join(config.run_dir, "core.sock"))
         self.extensions = DelegationTarget(os.path.join(config.run_dir, "extensions.sock"))
         self.server = GenericAPIServer(self.core.handle)
+        self.aggregation = Aggregation(config)
         self.health = HealthChecks(lenient_until=config.started + config.livez_grace_period)
         self.health.add_group(self._boot_checks, prefix="poststarthook/")
         self._started = False
         self._debug = DebugEndpoints(config.run_dir)
         self.lifecycle = Lifecycle()
         self.unprotected: dict[str, Handler] = {
-            "insecure": build_insecure_chain(self._route, config, lifecycle=self.lifecycle),
+            "insecure": build_insecure_chain(
+                self._route, config, lifecycle=self.lifecycle, passes_on=self.aggregation.passes_on
+            ),
             "debug": PanicRecovery(RequestBody(self._debug.handle)),
         }
+        self._groups = {info.group: info.server for info in served}
+        registers = REGISTRATION in self._groups
         self._discovery = DiscoveryEndpoints(
             lambda: served,
             minor=emulated_minor(config),
             sources=[DelegateDiscovery(self.extensions)],
+            registered=self.aggregation if registers else None,
             otherwise=self.server.unknown,
             server_address=config.server_address,
             inside=(config.service_cluster_ip_range.partition(",")[0], f"{config.service_ip}:443"),
         )
         self._version = version_info(config)
-        self._groups = {info.group: info.server for info in served}
-        self._local_services = sorted({f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION})
+        self._followed = followed_prefixes(served, config)
+        local = {f"{info.version}.{info.group}" for info in served if info.group != REGISTRATION}
+        self._completion = RegistrationCompletion(config, local, self.aggregation.registrations)
         model = types.model()
         self.kinds = BuiltinKinds(model)
         kinds = tuple(map(self.kinds.of, served))
         self._openapi = OpenAPIEndpoints(
-            lambda: kinds, model, version=emulated_minor(config), sources=[DelegateOpenAPI(self.extensions)]
+            lambda: kinds,
+            model,
+            version=emulated_minor(config),
+            sources=[DelegateOpenAPI(self.extensions), AggregatedOpenAPI(self.aggregation)],
         )
         self.kinds.preload(self.resources)
         version = self._version
@@ -109,7 +123,7 @@ class AggregatorServer:
 
     async def startup(self) -> None:
         config = self.config
-        followed = {info.storage_prefix for info in self.resources} | set(followed_resources(config))
+        followed = {*self._followed, *followed_resources(config)}
         self.backend = backend = Backend(config, only=followed, kinds=self.kinds)
         await backend.start()
         self.authenticator = server_authenticator(config, StoredObjects(backend.storage, config.etcd_prefix))
@@ -120,6 +134,8 @@ class AggregatorServer:
         backend.admission.initializer.elsewhere = ForeignObjects(self.core)
         backend.admission.initializer.equivalents.served = lambda: self.server.resources.kinds
         self.server.install(self.resources, backend.registry)
+        if REGISTRATION in self._groups:
+            await self.aggregation.start(backend.registry)
         self._mount()
         self._add_checks()
         self._chain = build_chain(
@@ -128,6 +144,7 @@ class AggregatorServer:
             authenticator=self.authenticator,
             authorizer=self.authorizer,
             lifecycle=self.lifecycle,
+            passes_on=self.aggregation.passes_on,
         )
         self._started = True
 
@@ -138,6 +155,7 @@ class AggregatorServer:
         pass
 
     async def shutdown(self) -> None:
+        await self.aggregation.stop()
         await self.authenticator.stop()
         await self.authorizer.stop()
         await self.backend.stop()
@@ -146,6 +164,8 @@ class AggregatorServer:
         """A request that has passed all filters."""
         info = request.info
         assert info is not None
+        if self.aggregation.remote and (service := self.aggregation.serving(request)) is not None:
+            return await self.aggregation.handle(request, service)
         if info.is_resource_request and not request.path.startswith("//"):
             server = self._groups.get(info.api_group)
             if server == "core":
@@ -160,12 +180,6 @@ class AggregatorServer:
 
     def _boot_checks(self) -> dict[str, str]:
         return dict.fromkeys(BOOT_CHECKS, "" if self._started else "not finished")
-
-    def _missing_services(self) -> str:
-        """The check autoregister-completion: every group version that is served here has its APIService."""
-        store = self.backend.registry.store(REGISTRATION, "apiservices")
-        missing = [name for name in self._local_services if store.cache.get(store.key("", name)) is None]
-        return f"missing APIService: [{' '.join(missing)}]" if missing else ""
 
     def _mount(self) -> None:
         choice = MetricChoice(self.config.disabled_metrics, self.config.allow_metric_labels)
@@ -190,7 +204,7 @@ class AggregatorServer:
         self.backend.add_checks(self.health)
         self.health.add("loopback-serving-certificate", loopback_check(self.config.loopback_certificate), kinds=LIVE)
         if REGISTRATION in self._groups:
-            self.health.add("autoregister-completion", self._missing_services)
+            self.health.add("autoregister-completion", self._completion.check)
         self.health.add("shutdown", lambda: "process is shutting down" if stopping.exists() else "", kinds=READY)
         self.health.add_group(lambda: crash_loops(looping), kinds=READY)
         self.health.add_remote("extensions-server", lambda kind: remote_checks(self.extensions, kind))
@@ -213,6 +227,15 @@ class AggregatorServer:
             paths.add(f"/{kind}")
             paths |= {f"/{kind}/{name}" for name in await self.health.results(kind)}
         return Response(body=orjson.dumps({"paths": sorted(paths)}, option=orjson.OPT_INDENT_2))
+
+
+def followed_prefixes(served: Iterable[ResourceInfo], config: ServerConfig) -> list[str]:
+    """The storage prefixes that the cache of a front follows: its own resources, and where aggregated servers are."""
+    needed = {("", "services")}
+    if config.enable_aggregator_routing:
+        needed.add(("discovery.k8s.io", "endpointslices"))
+    infos = (info for info in served if info.server == "aggregator" or (info.group, info.resource) in needed)
+    return list(dict.fromkeys(info.storage_prefix for info in infos))
 
 
 def loopback_check(certificate: bytes) -> Callable[[], str]:

@@ -8,6 +8,8 @@ about connections, the HTTP/2 protocol does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from apiserver_workers.authentication.union import ServerAuthenticator
 from apiserver_workers.authorization.attributes import Authorizer
 from apiserver_workers.server.config import ServerConfig
@@ -25,11 +27,13 @@ from apiserver_workers.server.filters.impersonation import Impersonation
 from apiserver_workers.server.filters.max_in_flight import MaxInFlight
 from apiserver_workers.server.filters.observer import Observer
 from apiserver_workers.server.filters.panic_recovery import PanicRecovery
-from apiserver_workers.server.filters.request_body import RequestBody
+from apiserver_workers.server.filters.request_body import RequestBody, nobody
 from apiserver_workers.server.filters.request_info import RequestInfoFilter
 from apiserver_workers.server.filters.warning_recorder import WarningRecorder
-from apiserver_workers.server.http.messages import Handler
+from apiserver_workers.server.http.messages import Handler, Request
 from apiserver_workers.server.metrics import IN_FLIGHT, RequestMetrics
+
+PassesOn = Callable[[Request], bool]
 
 
 def build_chain(
@@ -39,9 +43,10 @@ def build_chain(
     authenticator: ServerAuthenticator,
     authorizer: Authorizer,
     lifecycle: Lifecycle,
+    passes_on: PassesOn = nobody,
 ) -> Handler:
-    """`handler` behind all filters."""
-    chain: Handler = RequestBody(handler)
+    """`handler` behind all filters. `passes_on` says whose bodies another server reads."""
+    chain: Handler = RequestBody(handler, passes_on)
     chain = Authorization(chain, authorizer)
     chain = in_flight = _limited(chain, config)
     chain = Impersonation(chain, authorizer)
@@ -64,13 +69,15 @@ def build_chain(
     return chain
 
 
-def build_insecure_chain(handler: Handler, config: ServerConfig, *, lifecycle: Lifecycle) -> Handler:
+def build_insecure_chain(
+    handler: Handler, config: ServerConfig, *, lifecycle: Lifecycle, passes_on: PassesOn = nobody
+) -> Handler:
     """`handler` behind the filters of the insecure port: everybody is one user who may do everything.
 
     In the order of upstream's BuildInsecureHandlerChain (1.12): the limit lies outside the user, so that it binds also
     whoever may do everything; nobody is impersonated.
     """
-    chain: Handler = RequestBody(handler)
+    chain: Handler = RequestBody(handler, passes_on)
     chain = FixedUser(chain)
     if config.cors_allowed_origins:
         chain = CORS(chain, allowed_origins=config.cors_allowed_origins)

@@ -82,6 +82,7 @@ class ServerConfig:
     requestheader_extra_headers_prefix: tuple[str, ...] = ()
     proxy_client_cert_file: str = ""
     proxy_client_key_file: str = ""
+    aggregator_reject_forwarding_redirect: bool = True
 
     # authentication
     anonymous_auth: bool = True

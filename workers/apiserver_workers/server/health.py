@@ -23,9 +23,30 @@ from apiserver_workers.storage.interface import Storage
 KINDS = ("healthz", "livez", "readyz")
 LIVE = ("healthz", "livez")
 READY = ("readyz",)
-FIRST = ("ping", "log", "loopback-serving-certificate", "etcd", "etcd-readiness", "informer-sync")
-LAST = ("shutdown",)
 BOOT = "poststarthook/"
+FIRST = ("ping", "log", "loopback-serving-certificate", "etcd", "etcd-readiness", "informer-sync")
+# Upstream's post-start hooks in the order in which its servers add them, from the innermost to the outermost.
+HOOKS = (
+    *("start-apiserver-admission-initializer", "generic-apiserver-start-informers"),
+    *("priority-and-fairness-config-consumer", "priority-and-fairness-filter", "storage-object-count-tracker-hook"),
+    *("start-apiextensions-informers", "start-apiextensions-controllers", "crd-informer-synced"),
+    *("start-system-namespaces-controller", "peer-endpoint-reconciler-controller"),
+    *("start-cluster-authentication-info-controller", "start-kube-apiserver-identity-lease-controller"),
+    *("start-kube-apiserver-identity-lease-garbage-collector", "storage-readiness"),
+    *("start-legacy-token-tracking-controller", "start-service-ip-repair-controllers", "rbac/bootstrap-roles"),
+    *("scheduling/bootstrap-system-priority-classes", "priority-and-fairness-config-producer", "bootstrap-controller"),
+    *("start-kubernetes-service-cidr-controller", "aggregator-reload-proxy-client-cert"),
+    *("start-kube-aggregator-informers", "apiservice-status-local-available-controller"),
+    *("apiservice-status-remote-available-controller", "apiservice-registration-controller"),
+    *("apiservice-discovery-controller", "kube-apiserver-autoregistration"),
+)
+AFTER_REGISTRATION = (
+    *("autoregister-completion", f"{BOOT}apiservice-openapi-controller", f"{BOOT}apiservice-openapiv3-controller"),
+    "shutdown",
+)
+ORDER = {name: rank for rank, name in enumerate((*FIRST, *(BOOT + name for name in HOOKS), *AFTER_REGISTRATION))}
+# What upstream does not have comes where its servers end and its last ones begin.
+UNKNOWN = ORDER[AFTER_REGISTRATION[0]] - 0.5
 CHECK_TIMEOUT = 2.0
 REMOTE_EXTRA = 1.0
 
@@ -193,10 +214,8 @@ async def _ask(name: str, remote: Remote, kind: str, timeout: float) -> dict[str
         return {name: str(error) or type(error).__name__}
 
 
-def _rank(name: str) -> int:
-    if name in FIRST:
-        return FIRST.index(name)
-    return len(FIRST) + (name in LAST)
+def _rank(name: str) -> float:
+    return ORDER.get(name, UNKNOWN)
 
 
 def _count(kind: str, results: dict[str, str]) -> None:

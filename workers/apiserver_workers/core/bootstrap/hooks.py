@@ -10,8 +10,8 @@ from typing import Any
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
 from apiserver_workers.authorization.configuration import authorizer_types
+from apiserver_workers.core.api_services.hooks import api_service_hooks
 from apiserver_workers.core.bootstrap import (
-    api_services,
     authentication_info,
     flow_control,
     identity_lease,
@@ -31,7 +31,6 @@ SERVICE_CIDR = "start-kubernetes-service-cidr-controller"
 SERVICE = "bootstrap-controller"
 ROLES = "rbac/bootstrap-roles"
 FLOW_CONTROL = "priority-and-fairness-config-producer"
-REGISTRATION = "kube-apiserver-autoregistration"
 IDENTITY = "start-kube-apiserver-identity-lease-controller"
 IDENTITY_COLLECTOR = "start-kube-apiserver-identity-lease-garbage-collector"
 STORAGE_READY = "storage-readiness"
@@ -121,11 +120,5 @@ def _all_hooks(config: ServerConfig, registry: Registry, served: list[ResourceIn
         Hook(FLOW_CONTROL, partial(flow_control.ensure_configuration, objects), 60),
         Hook(SERVICE, partial(system.ensure_kubernetes_service, objects, config), 10, (NAMESPACES, SERVICE_CIDR)),
         Hook(SERVICE_CIDR, partial(system.ensure_service_cidr, objects, config), 60),
-        Hook(REGISTRATION, partial(api_services.register, objects, api_services.local_services(served))),
-        Hook(
-            "apiservice-status-local-available-controller",
-            partial(api_services.mark_available, objects),
-            2,
-            (REGISTRATION,),
-        ),
+        *api_service_hooks(config, registry, objects, served),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from apiserver_workers.apimachinery import feature_gates
@@ -19,6 +20,10 @@ from apiserver_workers.apimachinery.versions import CUSTOM_PRIORITIES, api_servi
 Document = dict[str, Any]
 # group -> version -> its resources, in the order in which they are shown
 Groups = Mapping[str, Mapping[str, Sequence[ResourceInfo]]]
+
+# (group, version) -> priority of the group and of the version in it
+Priorities = Mapping[tuple[str, str], tuple[int, int]]
+NO_PRIORITIES: Priorities = {}
 
 AGGREGATED_GROUP = "apidiscovery.k8s.io"
 STABLE_SINCE, BETA_SINCE = 30, 27  # minors: v2 and v2beta1 of the aggregated form
@@ -176,10 +181,11 @@ def group_items(groups: Groups) -> list[Document]:
     return [_group_discovery(group, versions) for group, versions in groups.items()]
 
 
-def merge_groups(servers: Iterable[Sequence[Document]]) -> list[Document]:
+def merge_groups(servers: Iterable[Sequence[Document]], priorities: Priorities = NO_PRIORITIES) -> list[Document]:
     """The groups of several servers, as the aggregated form has them, in the order of their priorities.
 
-    A group may have versions on several servers; a version that two have is the first one's.
+    A group may have versions on several servers; a version that two have is the first one's. `priorities` are those of
+    group versions that have other ones than the tables say.
     """
     found: dict[str, dict[str, Document]] = {}
     for items in servers:
@@ -187,10 +193,22 @@ def merge_groups(servers: Iterable[Sequence[Document]]) -> list[Document]:
             versions = found.setdefault(item["metadata"].get("name", ""), {})
             for version in item["versions"]:
                 versions.setdefault(version["version"], version)
-    ordered = {group: dict(sorted(found[group].items(), key=_version_order(group))) for group in found}
+
+    def of(group: str, version: str) -> tuple[int, int]:
+        return priorities.get((group, version)) or _priorities(group, version)
+
+    def version_order(group: str, version: str) -> tuple[int, ...]:
+        return tuple(-part for part in (of(group, version)[1], *version_rank(version)))
+
+    def group_order(group: str) -> tuple[int, str]:
+        return -max(of(group, version)[0] for version in found[group]), group
+
     return [
-        {"metadata": {"name": group} if group else {}, "versions": list(versions.values())}
-        for group, versions in sorted(ordered.items(), key=_group_order)
+        {
+            "metadata": {"name": group} if group else {},
+            "versions": [found[group][version] for version in sorted(found[group], key=partial(version_order, group))],
+        }
+        for group in sorted(filter(found.get, found), key=group_order)
     ]
 
 

@@ -19,7 +19,7 @@ from apiserver_workers.apimachinery.memo import Memo
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.types import meta_model
 from apiserver_workers.server.discovery import documents as discovery
-from apiserver_workers.server.discovery.sources import DiscoverySource
+from apiserver_workers.server.discovery.sources import DiscoverySource, Registered
 from apiserver_workers.server.endpoints.negotiation import JSON, MEDIA_TYPES, PROTOBUF, negotiate
 from apiserver_workers.server.endpoints.respond import is_pretty
 from apiserver_workers.server.endpoints.serialize import serialize
@@ -53,8 +53,9 @@ class Document:
 
 
 class Documents:
-    """All documents about what is served at one moment. `others` are the groups of other servers, `addresses` what /api
-    tells clients, and `inside` what it tells those within the cluster."""
+    """All documents about what is served at one moment. `others` are the groups of servers behind this one, `foreign` those
+    of aggregated servers, which come first; `addresses` are what /api tells clients, and `inside` what it tells those within
+    the cluster. `registered` are the APIServices, where there are any: the older form lists what they say."""
 
     def __init__(
         self,
@@ -64,24 +65,38 @@ class Documents:
         *,
         addresses: Sequence[tuple[str, str]],
         inside: Sequence[tuple[str, str]],
+        foreign: Sequence[dict[str, Any]] = (),
+        registered: Registered | None = None,
     ) -> None:
         groups = discovery.group_resources(infos)
         core: discovery.Groups = {"": groups[""]} if "" in groups else {}
         named = {group: resources for group, resources in groups.items() if group}
-        items = discovery.merge_groups([discovery.group_items(named), *others])
-        listed = {item["metadata"]["name"]: discovery.versions_of(item) for item in items}
+        priorities = discovery.NO_PRIORITIES if registered is None else registered.priorities()
+        merged = discovery.merge_groups([foreign, discovery.group_items(named), *others], priorities)
+        items = [item for item in merged if item["metadata"]]
+        listed = _listed(items, registered)
         self.plain = {"/apis": Document(discovery.build_group_list(listed))}
         self.aggregated = {"/apis": _aggregated(items, versions)}
         if core:
             self.plain["/api"] = Document(discovery.build_api_versions(core, addresses=addresses))
             self.for_insiders = Document(discovery.build_api_versions(core, addresses=inside))
-            self.aggregated["/api"] = _aggregated(discovery.group_items(core), versions)
+            legacy = [item for item in merged if not item["metadata"]]
+            self.aggregated["/api"] = _aggregated(legacy or discovery.group_items(core), versions)
         for group, of_group in listed.items():
             self.plain[f"/apis/{group}"] = Document(discovery.build_group(group, of_group))
         for group, resources in groups.items():
             root = f"/apis/{group}" if group else "/api"
             for version, of_version in resources.items():
                 self.plain[f"{root}/{version}"] = Document(discovery.build_resource_list(group, version, of_version))
+
+
+def _listed(items: Sequence[dict[str, Any]], registered: Registered | None) -> dict[str, Sequence[str]]:
+    """The groups that the older form lists, each with its versions."""
+    described = {item["metadata"]["name"]: discovery.versions_of(item) for item in items}
+    if registered is None:
+        return dict(described)
+    first = {group: versions for group, versions in described.items() if group == discovery.FIRST_GROUP}
+    return {**first, **registered.listed()}
 
 
 class DiscoveryEndpoints:
@@ -95,16 +110,18 @@ class DiscoveryEndpoints:
         server_address: str,
         inside: tuple[str, str] | None = None,
         sources: Sequence[DiscoverySource] = (),
+        registered: Registered | None = None,
         otherwise: Handler | None = None,
     ) -> None:
         """`server_address` is the host and port at which clients reach the server, `minor` its Kubernetes version.
 
         `inside`: a CIDR whose clients also reach it at another address (upstream: pkg/server/discovery/addresses.go).
-        `otherwise` answers for paths that have no document here.
+        `registered` are the APIServices; `otherwise` answers for paths that have no document here.
         """
         self._infos = infos
         self._minor = minor
         self._sources = sources
+        self._registered = registered
         self._otherwise = otherwise or _not_found
         self._addresses = (("0.0.0.0/0", server_address),)
         self._inside = (*self._addresses, inside) if inside else self._addresses
@@ -140,7 +157,10 @@ class DiscoveryEndpoints:
         """The documents about what is served now; the same as before as long as nothing has changed."""
         infos = self._infos()
         others = [await source.groups() for source in self._sources]
-        made_of = (infos, *(tag for tag, _ in others))
+        registered = self._registered
+        version = 0 if registered is None else registered.version
+        tag, foreign = ("", ()) if registered is None else await registered.groups()
+        made_of = (infos, version, tag, *(tag for tag, _ in others))
         if self._documents is None or made_of != self._made_of:
             self._made_of = made_of
             self._documents = Documents(
@@ -149,6 +169,8 @@ class DiscoveryEndpoints:
                 discovery.aggregated_versions(self._minor),
                 addresses=self._addresses,
                 inside=self._inside,
+                foreign=foreign,
+                registered=registered,
             )
         return self._documents
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from apiserver_workers.apimachinery.errors import ApiError
@@ -19,6 +19,27 @@ class DiscoverySource(Protocol):
 
     async def groups(self) -> tuple[str, Sequence[dict[str, Any]]]:
         """Its groups as the aggregated form v2 has them, and a tag that is another whenever they are."""
+        ...
+
+
+class Registered(Protocol):
+    """The APIServices: they say which groups there are, and which of them other servers have."""
+
+    @property
+    def version(self) -> int:
+        """Another one after each change."""
+        ...
+
+    def listed(self) -> Mapping[str, Sequence[str]]:
+        """The versions of each group, in the order in which they are shown."""
+        ...
+
+    def priorities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """The priorities of group versions that other servers have."""
+        ...
+
+    async def groups(self) -> tuple[str, Sequence[dict[str, Any]]]:
+        """What other servers have, as a DiscoverySource says it."""
         ...
 
 

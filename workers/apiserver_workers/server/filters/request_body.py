@@ -1,13 +1,13 @@
 """A request's body, read once it is known that the request may be made: the last filter.
 
 Upstream's handlers read bodies themselves, behind the same filters. What goes to a pod, a service or a node is passed on
-while it comes, without a limit.
+while it comes, without a limit, and so is what goes to an aggregated server.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from apiserver_workers.apimachinery.errors import bad_request, request_entity_too_large, timeout
 from apiserver_workers.server.http.http1 import MAX_BODY
@@ -17,14 +17,22 @@ from apiserver_workers.server.http.upload import UploadLost, UploadTooLarge
 WITHIN = 60.0
 
 
-class RequestBody:
-    """Sets request.body."""
+def nobody(request: Request) -> bool:
+    """All bodies are read here."""
+    return False
 
-    def __init__(self, handler: Handler) -> None:
+
+class RequestBody:
+    """Sets request.body, but where `passes_on` says that another server reads it."""
+
+    def __init__(self, handler: Handler, passes_on: Callable[[Request], bool] = nobody) -> None:
         self._handler = handler
+        self._passes_on = passes_on
 
     def __call__(self, request: Request) -> Awaitable[Response]:
-        return self._handler(request) if request.upload is None else self._read(request)
+        if request.upload is None or self._passes_on(request):
+            return self._handler(request)
+        return self._read(request)
 
     async def _read(self, request: Request) -> Response:
         await read_body(request)

@@ -243,8 +243,8 @@ def end_to_end_lines(block: HeaderBlock, *, without: frozenset[str], prefixes: t
     """The header lines that may go to a next hop, each with a CRLF before it: not hop-by-hop, not named by Connection,
     not in `without`, not starting with one of `prefixes`. Framing headers are left to the caller."""
     drop = _tokens(block.values("connection"))
-    drop |= _HOP_BY_HOP | without | {"content-length"}
     drop.discard("host")  # a client cannot have it dropped
+    drop |= _HOP_BY_HOP | without | {"content-length"}
     kept = []
     for name, value in block.lines:
         lower = name.decode("ascii").lower()

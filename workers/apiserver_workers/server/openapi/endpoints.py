@@ -20,11 +20,12 @@ from apiserver_workers.server.http.conditional import Headers, serve_content
 from apiserver_workers.server.http.messages import JSON, TEXT, Handler, Request, Response
 from apiserver_workers.server.openapi.definitions import Definitions
 from apiserver_workers.server.openapi.documents import OpenAPIDocument
+from apiserver_workers.server.openapi.merging import merged
 from apiserver_workers.server.openapi.operations import FIXED
 from apiserver_workers.server.openapi.protobuf import encode
 from apiserver_workers.server.openapi.protobuf_v3 import encode as encode_v3
 from apiserver_workers.server.openapi.sources import OpenAPISource
-from apiserver_workers.server.openapi.v2 import build_v2, merge_v2
+from apiserver_workers.server.openapi.v2 import build_v2
 from apiserver_workers.server.openapi.v3 import build_document, build_index, document_names
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class OpenAPIEndpoints:
         if not name:
             return Response(200, build_index(await self._urls()), TEXT)
         if name in self._own():
-            return await self._answer_v3(request, name)
+            return await answer_v3(request, name, self._own()[name])
         for source in self._sources:
             if name in await source.v3():
                 return await source.handle(request)
@@ -115,17 +116,6 @@ class OpenAPIEndpoints:
         others = [name for source in self._sources for name in await _known(source.v3(), {})]
         return [ROOT, V2, *(f"{ROOT}/{name}" for name in {*self._own(), *others})]
 
-    async def _answer_v3(self, request: Request, name: str) -> Response:
-        media_type = accepted(request.headers.get("accept", ""), V3_TYPES)
-        if media_type is None:
-            return Response(406, content_type="")
-        document = self._own()[name]
-        digest = await document.digest()
-        asked = request.query.get("hash", [""])[0]
-        if asked and asked != digest:
-            return Response(301, headers=[("Location", f"{ROOT}/{name}?hash={digest}")])
-        return await _answer(request, document, media_type, digest, [VARY, *([IMMUTABLE] if asked else [])])
-
     async def _urls(self) -> dict[str, str]:
         """Where each document is; what this server describes itself is not another's."""
         urls: dict[str, str] = {}
@@ -151,12 +141,12 @@ class OpenAPIEndpoints:
         def build() -> bytes:
             return build_document(name, kinds, Definitions(self._model, kinds), version=self._version)
 
-        return OpenAPIDocument(build, _encode_v3)
+        return OpenAPIDocument(build, encoded_v3)
 
     async def _whole_v2(self) -> OpenAPIDocument:
         """The document of v2 of what is served now."""
         kinds = self._kinds()
-        others = [found for source in self._sources if (found := await _known(source.v2(), None)) is not None]
+        others = [one for source in self._sources for one in await _known(source.v2(), [])]
         made_of = (kinds, *(tag for tag, _ in others))
         if made_of != self._v2_of:
             self._v2_of = made_of
@@ -166,7 +156,19 @@ class OpenAPIEndpoints:
     def _build_v2(self, kinds: Sequence[ServedKind], others: Sequence[Mapping[str, Any]]) -> bytes:
         definitions = Definitions(self._model, kinds)
         own = build_v2(kinds, definitions, version=self._version, names=self._names)
-        return orjson.dumps(merge_v2([own, *others]) if others else own)
+        return orjson.dumps(merged([own, *others]) if others else own)
+
+
+async def answer_v3(request: Request, name: str, document: OpenAPIDocument) -> Response:
+    """The document of v3 of that name, in the media type that the request accepts."""
+    media_type = accepted(request.headers.get("accept", ""), V3_TYPES)
+    if media_type is None:
+        return Response(406, content_type="")
+    digest = await document.digest()
+    asked = request.query.get("hash", [""])[0]
+    if asked and asked != digest:
+        return Response(301, headers=[("Location", f"{ROOT}/{name}?hash={digest}")])
+    return await _answer(request, document, media_type, digest, [VARY, *([IMMUTABLE] if asked else [])])
 
 
 async def _known(reading: Awaitable[T], otherwise: T) -> T:
@@ -177,7 +179,8 @@ async def _known(reading: Awaitable[T], otherwise: T) -> T:
         return otherwise
 
 
-def _encode_v3(document: bytes) -> bytes:
+def encoded_v3(document: bytes) -> bytes:
+    """A document of v3 in protobuf."""
     return encode_v3(orjson.loads(document))
 
 

@@ -5,7 +5,7 @@ The front asks them for each request, with the tag of what it has, so that what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from apiserver_workers.server.delegation.target import DelegationTarget
@@ -24,8 +24,8 @@ class OpenAPISource(Protocol):
         """The URL of each of its documents, by name."""
         ...
 
-    async def v2(self) -> tuple[str, Mapping[str, Any]]:
-        """Its document of v2, and a tag that is another whenever the document is."""
+    async def v2(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Its documents of v2, each with a tag that is another whenever the document is."""
         ...
 
 
@@ -44,5 +44,5 @@ class DelegateOpenAPI:
         _, index = await self._index.read()
         return {name: entry["serverRelativeURL"] for name, entry in index["paths"].items()}
 
-    async def v2(self) -> tuple[str, Mapping[str, Any]]:
-        return await self._v2.read()
+    async def v2(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        return [await self._v2.read()]

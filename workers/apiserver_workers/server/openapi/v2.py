@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -52,17 +52,6 @@ def build_v2(
         "securityDefinitions": SECURITY_SCHEMES,
         "security": [{"BearerToken": []}],
     }
-
-
-def merge_v2(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One document of several servers': what two describe is as the first has it."""
-    merged = dict(documents[0])
-    for part in ("paths", "definitions", "parameters"):
-        members: dict[str, Any] = {}
-        for document in documents:
-            members = {**document.get(part, {}), **members}
-        merged[part] = dict(sorted(members.items()))
-    return merged
 
 
 def _paths(operations: list[Operation], shared: Shared) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What keeps APIServices in step with what is served and with what answers: once a server, by its post-start hooks."""

@@ -1,0 +1,1 @@
+"""What the front, which passes requests on to aggregated servers, and the core, which checks them, have in common."""
