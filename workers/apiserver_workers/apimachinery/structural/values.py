@@ -345,6 +345,11 @@ class Pattern:
         self._compiled: Any = None
         self._error = ""
 
+    @property
+    def error(self) -> str:
+        """Why the pattern is none, once it was used."""
+        return self._error
+
     def matches(self, text: str) -> bool:
         """Whether the pattern is found in the text; a pattern that is none is found nowhere."""
         if self._compiled is None:
