@@ -16,8 +16,8 @@ import orjson
 from apiserver_workers.admission.initializer import ForeignResource
 from apiserver_workers.apimachinery.errors import ApiError, service_unavailable
 from apiserver_workers.apimachinery.user import UserInfo
-from apiserver_workers.server.delegation.identity import USER_HEADER, encode_user
 from apiserver_workers.server.delegation.target import DelegationTarget
+from apiserver_workers.server.internal_headers import USER_HEADER, encode_user
 from apiserver_workers.server.tagged_document import whole_answer
 
 Object = dict[str, Any]
