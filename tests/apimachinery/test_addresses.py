@@ -10,13 +10,13 @@ import pytest
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.addresses import parse_cidr, parse_ip
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.addresses import (
     validate_canonical_cidr,
     validate_canonical_ip,
     validate_cidr,
     validate_ip,
 )
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 from apiserver_workers.apimachinery.warnings import warn_on_create, warn_on_update
 from apiserver_workers.apimachinery.warnings.addresses import warn_of_cidr, warn_of_ip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import resource
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 Object = dict[str, Any]
 GROUP = "admissionregistration.k8s.io"

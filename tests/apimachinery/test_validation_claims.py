@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.internal import difference
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 CLAIMS = builtin_resources()["", "v1", "persistentvolumeclaims"]
 VOLUMES = builtin_resources()["", "v1", "persistentvolumes"]

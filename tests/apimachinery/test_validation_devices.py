@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.devices import NOT_NORMAL, validate_uid
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 INFOS = {
     info.kind: info for info in builtin_resources().values() if info.group == "resource.k8s.io" and info.version == "v1"

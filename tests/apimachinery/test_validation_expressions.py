@@ -12,7 +12,6 @@ from apiserver_workers.apimachinery.cel import env
 from apiserver_workers.apimachinery.cel.types import ANY, BOOL, INT, STRING, Type, list_of, map_of, opaque, struct
 from apiserver_workers.apimachinery.cel.variables import variable
 from apiserver_workers.apimachinery.resources import resource
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.device_expressions import validate_device_expression
 from apiserver_workers.apimachinery.validation.expressions import (
     ANNOTATION,
@@ -23,6 +22,7 @@ from apiserver_workers.apimachinery.validation.expressions import (
     Expressions,
     Use,
 )
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 Object = dict[str, Any]
 RULE = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE"]}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 RESOURCES = {info.kind: info for info in builtin_resources().values() if info.group == ""}
 

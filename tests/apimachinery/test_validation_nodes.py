@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 INFO = builtin_resources()["", "v1", "nodes"]
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"

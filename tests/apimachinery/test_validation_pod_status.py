@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 INFO = builtin_resources()["", "v1", "pods"]
 IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"

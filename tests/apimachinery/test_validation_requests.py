@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import resource
-from apiserver_workers.apimachinery.validation import validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_update
 
 INFO = resource("certificates.k8s.io", "v1", "certificatesigningrequests")
 APPROVED, DENIED, FAILED = ({"type": kind, "status": "True"} for kind in ("Approved", "Denied", "Failed"))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from apiserver_workers.apimachinery import feature_gates
 from apiserver_workers.apimachinery.resources import ResourceInfo, builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
 from apiserver_workers.apimachinery.validation.certificates import validate_signer_name
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 
 INFOS = {(info.group, info.kind): info for info in builtin_resources().values() if info.version in ("v1", "v2")}
 

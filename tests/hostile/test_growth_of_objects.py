@@ -12,7 +12,7 @@ from apiserver_workers.apimachinery import codec, types
 from apiserver_workers.apimachinery.defaults import set_defaults
 from apiserver_workers.apimachinery.errors import ApiError
 from apiserver_workers.apimachinery.resources import builtin_resources
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 from apiserver_workers.apimachinery.warnings import warn_on_create
 
 from tests.hostile.growth import containers_of, grown, grows_as_judged, member, trimmed

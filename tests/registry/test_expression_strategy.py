@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from apiserver_workers.apimachinery.resources import resource
-from apiserver_workers.apimachinery.validation import validate_create
+from apiserver_workers.apimachinery.validation.objects import validate_create
 from apiserver_workers.registry.strategies import STRATEGIES
 from apiserver_workers.registry.strategies.expressions import MOST_AT_ONCE, ExpressionStrategy, expressions_length
 

@@ -13,7 +13,7 @@ from apiserver_workers.apimachinery.feature_gates import enabled_gates, faults, 
 from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import resource
 from apiserver_workers.apimachinery.schemas import shipped_minors
-from apiserver_workers.apimachinery.validation import validate_create
+from apiserver_workers.apimachinery.validation.objects import validate_create
 from apiserver_workers.server.discovery import documents as discovery
 from apiserver_workers.server.endpoints.options import LISTING, list_options
 

@@ -11,7 +11,7 @@ from apiserver_workers.apimachinery import tables
 from apiserver_workers.apimachinery.field_labels import selectable
 from apiserver_workers.apimachinery.resources import ResourceInfo, resource
 from apiserver_workers.apimachinery.selectors import parse_fields
-from apiserver_workers.apimachinery.validation import validate_create, validate_update
+from apiserver_workers.apimachinery.validation.objects import validate_create, validate_update
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from apiserver_workers.apimachinery import codec, conversion, tables, validation, warnings
+from apiserver_workers.apimachinery import codec, conversion, tables, warnings
 from apiserver_workers.apimachinery.apply.reset import Reset, reset_fields
 from apiserver_workers.apimachinery.apply.tracking import Converter
 from apiserver_workers.apimachinery.defaults import set_defaults
@@ -29,6 +29,7 @@ from apiserver_workers.apimachinery.served_kind import (
     ServedKind,
 )
 from apiserver_workers.apimachinery.types import Type, TypeModel
+from apiserver_workers.apimachinery.validation import objects
 
 Object = dict[str, Any]
 
@@ -133,8 +134,8 @@ def builtin(
         decode=_decode(type, (info.group, info.version, info.kind)),
         from_document=_from_document(type),
         default=functools.partial(set_defaults, info.group, info.version, info.kind),
-        validate_create=functools.partial(validation.validate_create, info),
-        validate_update=functools.partial(validation.validate_update, info),
+        validate_create=functools.partial(objects.validate_create, info),
+        validate_update=functools.partial(objects.validate_update, info),
         warn_on_create=functools.partial(warnings.warn_on_create, info),
         warn_on_update=functools.partial(warnings.warn_on_update, info),
         columns=tables.columns(info, kind=info.kind),

@@ -22,6 +22,8 @@ EPSILON = 1e-9
 
 def number_faults(schema: Mapping[str, Any], value: float, path: str) -> list[FieldError]:
     """What a schema with one type, or none, says against a number: its range, multiple, maximum, minimum."""
+    if value.__class__ is int and value not in INT64:
+        value = float(value)
     found = [range_fault(value, schema, "Checked", path)]
     factor, maximum, minimum = schema.get("multipleOf"), schema.get("maximum"), schema.get("minimum")
     if factor is not None:

@@ -82,7 +82,7 @@ class Node:
             return not self._type_fault(value, "") and (not self.enum or self._in_enum(value))
         if (
             (self.types or self.format)
-            and (TYPES[kind] not in self.types or self.format)
+            and (TYPES[kind] not in self.types or self.format or (kind is int and value not in INT64))
             and self._type_fault(value, "")
         ):
             return False
@@ -111,7 +111,7 @@ class Node:
         return self.check is None or self.check(value)
 
     def _fits_number(self, value: float) -> bool:
-        simple = not self.bounded and value.__class__ is int
+        simple = not self.bounded and value.__class__ is int and value in INT64
         return simple or not number_faults(self._numeric(), value, "")
 
     def _fits_list(self, value: list[Any]) -> bool:
@@ -196,7 +196,7 @@ class Node:
         types = self.types
         if value is None:
             return (",".join(types), "null") if types and not self.nullable else None
-        kind = TYPES[value.__class__]
+        kind = _type_of(value)
         numeric = "number" in types or "integer" in types
         fits = kind in types
         if not fits and kind == "number":
@@ -377,6 +377,13 @@ def _text_of(error: Exception) -> str:
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+
+
+def _type_of(value: Any) -> str:
+    """The type of a value; an integer that Go's int64 cannot hold is a double there."""
+    if value.__class__ is int and value not in INT64:
+        return "number"
+    return TYPES[value.__class__]
 
 
 def _types(schema: Schema) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver_workers.apimachinery.goformat import quoted
+from apiserver_workers.apimachinery.validation.definitions import definition_warnings
 from apiserver_workers.apimachinery.validation.field import each, section
 from apiserver_workers.apimachinery.warnings.nodes import warn_of_labels, warn_of_node
 from apiserver_workers.apimachinery.warnings.pods import (
@@ -168,4 +169,5 @@ KINDS: dict[tuple[str, str], Warnings] = {
     ),
     ("node.k8s.io", "RuntimeClass"): _always(_runtime_class),
     ("resource.k8s.io", "ResourceSlice"): _always(_resource_slice),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): Warnings(definition_warnings, definition_warnings),
 } | {("admissionregistration.k8s.io", kind): _always(_static_name) for kind in ADMISSION_KINDS}

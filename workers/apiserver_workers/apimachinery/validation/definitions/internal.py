@@ -24,7 +24,7 @@ SHARED = {
 def internal_spec(spec: Object) -> Object:
     """The spec in its internal form; the one given is not changed."""
     versions = [dict(version) for version in spec.get("versions") or ()]
-    made: Object = {**spec, "versions": versions}
+    made: Object = {**spec, "versions": versions, "versionsGiven": spec.get("versions") is not None}
     if versions:
         made["version"] = versions[0].get("name", "")
         for own, shared in SHARED.items():

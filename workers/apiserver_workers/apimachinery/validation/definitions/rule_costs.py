@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import orjson
 
 from apiserver_workers.apimachinery.cel.env import Environment, new_expressions, stored_expressions
 from apiserver_workers.apimachinery.cel.schema import Declared, declare, escape
@@ -14,6 +10,7 @@ from apiserver_workers.apimachinery.structural.model import Structural
 from apiserver_workers.apimachinery.structural.rule_programs import CompiledRule, compile_rules
 from apiserver_workers.apimachinery.validation.definitions.internal import Schema
 from apiserver_workers.apimachinery.validation.definitions.options import Strictness
+from apiserver_workers.apimachinery.validation.definitions.shown import shown_rule
 from apiserver_workers.apimachinery.validation.field import Errors, FieldError, forbidden, internal_error, invalid
 
 PER_EXPRESSION = 10_000_000
@@ -168,15 +165,7 @@ def _old_self_faults(compiled: CompiledRule, path: str, uncorrelated: str | None
 
 def _of_expression(path: str, rule: Schema, error: str) -> FieldError:
     """A fault that shows the whole rule, by its names in Go."""
-    shown = {
-        "Rule": rule.get("rule") or "",
-        "Message": rule.get("message") or "",
-        "MessageExpression": rule.get("messageExpression") or "",
-        "Reason": rule.get("reason"),
-        "FieldPath": rule.get("fieldPath") or "",
-        "OptionalOldSelf": rule.get("optionalOldSelf"),
-    }
-    return FieldError("FieldValueInvalid", path, f"Invalid value: {orjson.dumps(shown).decode()}: {error}")
+    return invalid(path, shown_rule(rule), error)
 
 
 def excess(name: str, cost: int, limit: int) -> str:
@@ -190,8 +179,3 @@ def excess(name: str, cost: int, limit: int) -> str:
         text = f"{factor:.1f}x"
     advice = "adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared"
     return f"{name} exceeds budget by factor of {text} (try simplifying the rule, or {advice})"
-
-
-def element_of(schema: Any) -> Schema | None:
-    """A schema that is none of the other forms that it may have in JSON."""
-    return schema if isinstance(schema, Mapping) else None

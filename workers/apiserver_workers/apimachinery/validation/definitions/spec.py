@@ -25,10 +25,10 @@ from apiserver_workers.apimachinery.validation.definitions.internal import Objec
 from apiserver_workers.apimachinery.validation.definitions.openapi import OpenAPIValidation
 from apiserver_workers.apimachinery.validation.definitions.options import MAX_SELECTABLE, Strictness
 from apiserver_workers.apimachinery.validation.definitions.rule_costs import RuleScope, root_scope
+from apiserver_workers.apimachinery.validation.definitions.shown import SCHEMA_FIELDS, shown_schema, shown_versions
 from apiserver_workers.apimachinery.validation.definitions.structure import structure_faults
 from apiserver_workers.apimachinery.validation.field import (
     Errors,
-    FieldError,
     duplicate,
     each,
     forbidden,
@@ -45,22 +45,6 @@ SELECTABLE = ("string", "boolean", "integer")
 LONGEST_WARNING = 256
 NEEDED_NAMES = ("plural", "singular", "kind", "listKind")
 
-# By their names in JSON and in Go, in the order of Go's struct.
-_ROOT_FIELDS = (
-    *(("id", "ID"), ("$schema", "Schema"), ("$ref", "Ref"), ("description", "Description"), ("type", "Type")),
-    *(("nullable", "Nullable"), ("format", "Format"), ("title", "Title"), ("default", "Default")),
-    *(("maximum", "Maximum"), ("exclusiveMaximum", "ExclusiveMaximum"), ("minimum", "Minimum")),
-    *(("exclusiveMinimum", "ExclusiveMinimum"), ("maxLength", "MaxLength"), ("minLength", "MinLength")),
-    *(("pattern", "Pattern"), ("maxItems", "MaxItems"), ("minItems", "MinItems"), ("uniqueItems", "UniqueItems")),
-    *(("multipleOf", "MultipleOf"), ("enum", "Enum"), ("maxProperties", "MaxProperties")),
-    *(("minProperties", "MinProperties"), ("required", "Required"), ("items", "Items"), ("allOf", "AllOf")),
-    *(("oneOf", "OneOf"), ("anyOf", "AnyOf"), ("not", "Not"), ("properties", "Properties")),
-    *(("additionalProperties", "AdditionalProperties"), ("patternProperties", "PatternProperties")),
-    *(("dependencies", "Dependencies"), ("additionalItems", "AdditionalItems"), ("definitions", "Definitions")),
-    *(("externalDocs", "ExternalDocs"), ("example", "Example"), (PRESERVE, "XPreserveUnknownFields")),
-    *((EMBEDDED, "XEmbeddedResource"), (INT_OR_STRING, "XIntOrString"), (LIST_KEYS, "XListMapKeys")),
-    *((LIST_TYPE, "XListType"), ("x-kubernetes-map-type", "XMapType"), (RULES, "XValidations")),
-)
 _AT_ROOT = (
     *("Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum"),
     *("MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items"),
@@ -142,12 +126,12 @@ class _Spec:
 
     def _versions_faults(self) -> Errors:
         versions = self._spec["versions"]
-        shown = _Dump(versions)
+        shown = shown_versions(versions) if self._spec["versionsGiven"] else None
         faults: Errors = []
         if len({version.get("name", "") for version in versions}) != len(versions):
-            faults.append(shown.invalid("must contain unique version names"))
+            faults.append(invalid("spec.versions", shown, "must contain unique version names"))
         if sum(bool(version.get("storage")) for version in versions) != 1:
-            faults.append(shown.invalid("must have exactly one version marked as storage version"))
+            faults.append(invalid("spec.versions", shown, "must have exactly one version marked as storage version"))
         first = self._spec.get("version", "")
         if first and (wrong := is_dns1035_label(first)):
             faults.append(invalid("spec.version", first, ",".join(wrong)))
@@ -230,16 +214,6 @@ class _Spec:
         return (None, faults, []) if faults else (root_scope(structural), [], [])
 
 
-class _Dump:
-    """Versions, as messages show them: upstream prints its own structures there."""
-
-    def __init__(self, versions: list[Object]) -> None:
-        self._versions = versions
-
-    def invalid(self, why: str) -> FieldError:
-        return invalid("spec.versions", self._versions, why)
-
-
 def _has_extensions(node: Schema) -> bool:
     if node.get(PRESERVE) is not None or node.get(LIST_TYPE) is not None:
         return True
@@ -254,7 +228,7 @@ def _choice_faults(path: str, value: str, choices: Sequence[str]) -> Errors:
 
 def _root_faults(schema: Schema, path: str) -> Errors:
     """With a status subresource the root may say little, because the status is validated without it."""
-    for name, go_name in _ROOT_FIELDS:
+    for name, go_name in SCHEMA_FIELDS:
         value = schema.get(name)
         if value is None or value in ("", False, 0) or value == [] or value == {}:
             continue
@@ -265,7 +239,7 @@ def _root_faults(schema: Schema, path: str) -> Errors:
         elif go_name not in _AT_ROOT:
             listed = " ".join(_AT_ROOT)
             why = f"only [{listed}] fields are allowed at the root of the schema if the status subresource is enabled"
-            return [invalid(path, schema, why)]
+            return [invalid(path, shown_schema(schema), why)]
     return []
 
 
