@@ -1,4 +1,7 @@
-"""The controller of definitions: their names, and their instances when they are deleted. One worker of a server runs it."""
+"""The controller of definitions: their names, how they conform, and their instances when they are deleted.
+
+One worker of a server runs it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 from typing import Any
 
 from apiserver_workers.apimachinery.errors import ApiError
+from apiserver_workers.extensions.controllers.conformance import conformance_status
 from apiserver_workers.extensions.controllers.finalizing import Finalizing
 from apiserver_workers.extensions.controllers.naming import naming_status
 from apiserver_workers.extensions.status import change_status
@@ -32,6 +36,7 @@ class DefinitionController:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._finalizing = Finalizing(registry, store)
+        self._judged: dict[str, Object] = {}  # by name, the spec and annotations whose conformance was looked at
 
     def replace(self, entries: list[Entry]) -> None:
         self._definitions = {entry.obj["metadata"]["name"]: entry.obj for entry in entries}
@@ -43,6 +48,7 @@ class DefinitionController:
         if event.type == "DELETED":
             self._definitions.pop(name, None)
             self._finalizing.forget(name)
+            self._judged.pop(name, None)
         else:
             self._definitions[name] = obj
         # a name that was freed, or taken, matters to the others of the group
@@ -74,11 +80,22 @@ class DefinitionController:
         try:
             if naming_status(definition, self._group(definition)) is not None:
                 await change_status(self._store, name, lambda live: naming_status(live, self._group(live)))
+            await self._judge(definition)
         except (ApiError, StorageError) as error:
-            log.warning("names of definition %s: %s", name, error)
+            log.warning("conditions of definition %s: %s", name, error)
             asyncio.get_running_loop().call_later(RETRY, self._look_at, [name])
         if "deletionTimestamp" in definition["metadata"]:
             self._finalizing.begin(name)
+
+    async def _judge(self, definition: Object) -> None:
+        """Set the conditions about conformance, if what they depend on has changed."""
+        metadata = definition["metadata"]
+        name, judged = metadata["name"], {"spec": definition["spec"], "annotations": metadata.get("annotations")}
+        if self._judged.get(name) == judged:
+            return
+        if await asyncio.to_thread(conformance_status, definition) is not None:
+            await change_status(self._store, name, conformance_status)
+        self._judged[name] = judged
 
     def _group(self, definition: Object) -> list[Object]:
         """All definitions of the same group, the newest state of each that this worker knows."""

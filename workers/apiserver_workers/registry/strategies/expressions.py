@@ -38,10 +38,11 @@ def compile_thread() -> ThreadPoolExecutor:
 
 
 def _perhaps_later(obj: Object, validate: Callable[[], FaultsToCome]) -> FaultsToCome:
-    return _later(validate) if expressions_length(obj) > MOST_AT_ONCE else validate()
+    return in_compile_thread(validate) if expressions_length(obj) > MOST_AT_ONCE else validate()
 
 
-async def _later(validate: Callable[[], FaultsToCome]) -> Faults:
+async def in_compile_thread(validate: Callable[[], FaultsToCome]) -> Faults:
+    """What a validation finds that is run off the event loop."""
     found = await asyncio.get_running_loop().run_in_executor(compile_thread(), validate)
     return found if isinstance(found, list) else await found
 
