@@ -130,7 +130,11 @@ _made: WeakValueDictionary[tuple[bytes, int], CompiledSchema] = WeakValueDiction
 
 def compiled_schema(schema: Schema, minor: int = NEWEST) -> CompiledSchema:
     """The one CompiledSchema of a content: it lives as long as somebody uses it. Raises StructuralError."""
-    key = hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).digest(), minor
+    try:
+        key = hashlib.sha256(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)).digest(), minor
+    except TypeError:
+        structural_of(schema)  # says that it is too deep
+        raise
     found = _made.get(key)
     if found is None:
         found = _made[key] = CompiledSchema(schema, minor)

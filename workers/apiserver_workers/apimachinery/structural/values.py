@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
-import re2
 
+from apiserver_workers.apimachinery.cel.library import patterns
 from apiserver_workers.apimachinery.goformat import quoted
 from apiserver_workers.apimachinery.structural import result as found
 from apiserver_workers.apimachinery.structural.formats import check_of, supported
@@ -336,47 +336,34 @@ def _property(old: Correlated | None, name: str, path: str) -> Correlated | None
 
 
 class Pattern:
-    """A pattern of a schema, compiled when it is needed first; RE2 takes linear time."""
+    """A pattern of a schema; RE2 takes linear time. One that is none matches nothing, and `error` says why in Go's words."""
 
-    __slots__ = ("_compiled", "_error", "source")
+    __slots__ = ("_compiled", "_error", "_judged", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._compiled: Any = None
+        self._compiled: patterns.Pattern | None = None
+        self._judged = False
         self._error = ""
 
     @property
     def error(self) -> str:
-        """Why the pattern is none, once it was used."""
+        """What is wrong with the pattern, "" if nothing is."""
+        if not self._judged:
+            self._judged = True
+            self._error = patterns.fault(self.source)
+            if not self._error:
+                self._compiled = patterns.compiled(self.source)
         return self._error
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern is found in the text; a pattern that is none is found nowhere."""
-        if self._compiled is None:
-            if self._error:
-                return False
-            try:
-                self._compiled = re2.compile(self.source, _OPTIONS)
-            except re2.error as error:
-                self._error = _text_of(error)
-                return False
-        return self._compiled.search(text) is not None
+        """Whether the pattern is found in the text."""
+        return not self.error and self._compiled is not None and self._compiled.matches(text)
 
     @property
     def shown(self) -> str:
         """The pattern as messages show it."""
-        if not self._error:
-            return self.source
-        return f"{self.source}, but pattern is invalid: error parsing regexp: {self._error}"
-
-
-def _text_of(error: Exception) -> str:
-    said = error.args[0]
-    return said.decode() if isinstance(said, bytes) else str(said)
-
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
+        return f"{self.source}, but pattern is invalid: {self.error}" if self.error else self.source
 
 
 def _type_of(value: Any) -> str:
@@ -419,10 +406,13 @@ def _as_rune(number: int) -> str:
 
 
 def key_of(value: Any) -> Any:
-    """Something hashable that two values share only if they are deeply equal."""
+    """Something hashable that two values share only if they are deeply equal. Values too deep to compare equal none."""
     if value.__class__ is str:
         return value
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return object()
 
 
 def has_duplicates(values: Sequence[Any]) -> bool:

@@ -146,10 +146,8 @@ def _value_faults(schema: Schema, path: str, *, skip_any: bool = False, skip_fir
     if schema.get("not") is not None:
         faults += _nested_faults(schema["not"], f"{path}.not")
     if pattern := schema.get("pattern"):
-        compiled = Pattern(pattern)
-        compiled.matches("")
-        if compiled.error:
-            why = f"must be a valid regular expression, but isn't: error parsing regexp: {compiled.error}"
+        if error := Pattern(pattern).error:
+            why = f"must be a valid regular expression, but isn't: {error}"
             faults.append(invalid(f"{path}.pattern", pattern, why))
     return faults
 
