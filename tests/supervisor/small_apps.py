@@ -17,24 +17,32 @@ from pathlib import Path
 
 from apiserver_supervisor.cli import main
 from apiserver_workers.server.config import ServerConfig
-from apiserver_workers.server.http.messages import Request, Response
-from apiserver_workers.server.http.request_info import request_info
+from apiserver_workers.server.filters.cache_control import CacheControl
+from apiserver_workers.server.filters.draining import Lifecycle, RetryAfter, WaitGroup
+from apiserver_workers.server.filters.panic_recovery import PanicRecovery
+from apiserver_workers.server.filters.request_info import RequestInfoFilter
+from apiserver_workers.server.http.messages import Handler, Request, Response
 from apiserver_workers.server.process import worker
 
 
 class SmallApp:
     def __init__(self, config: ServerConfig, role: str) -> None:
         self._role, self._stopping = role, Path(config.run_dir, "stopping")
+        self.lifecycle = Lifecycle()
+        chain: Handler = WaitGroup(self._answer, self.lifecycle)
+        chain = CacheControl(chain)
+        if config.shutdown_send_retry_after:
+            chain = RetryAfter(chain, self.lifecycle)
+        self.handle = PanicRecovery(RequestInfoFilter(chain))
 
     async def startup(self) -> None:
         if os.environ.get("SMALL_APPS_CRASH") == self._role:
             raise RuntimeError("told to crash")
 
-    async def handle(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         if request.path == "/readyz" and self._stopping.exists():
             return Response(500, b"shutting down", "text/plain")
-        request.info = request_info(request.method, request.path, request.raw_query)
-        if request.info.verb == "watch":
+        if request.info is not None and request.info.verb == "watch":
             return Response(200, self._forever(), "text/plain")
         if request.path == "/slow":
             await asyncio.sleep(float(request.raw_query.partition("=")[2]))

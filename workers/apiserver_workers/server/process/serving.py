@@ -71,12 +71,16 @@ class GroupServer(Server):
         self._unprotected = unprotected
         self._first = first
         self._retiring = self._told_to_stop = False
+        self._listeners: list[socket.socket] | None = None
 
     # ---- signals
 
     def retire(self) -> None:
-        """Another worker takes over."""
+        """Another worker takes over: from now on it gets all new connections, and those that are open hear of it."""
         self._retiring = self.should_exit = True
+        self.server_state.closing = True
+        if self.started:
+            self._stop_listening(self._listeners)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._told_to_stop = True
@@ -87,6 +91,7 @@ class GroupServer(Server):
     # ---- starting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listeners = sockets
         listeners = await self._serve_unprotected() if self._first else []
         await super().startup(sockets=sockets)
         self.servers += listeners if self._first else await self._serve_unprotected()
