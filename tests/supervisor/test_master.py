@@ -281,7 +281,9 @@ class TestReload:
             options.write_text("core-workers: 2\n")
             small.process.send_signal(signal.SIGHUP)
             failed = []
+            deadline = time.monotonic() + 30
             while small.processes("aggregator worker") == before["aggregator worker"]:
+                assert time.monotonic() < deadline, small.whole_logs()
                 failed += [status for status, _ in [small.request("GET", "/x")] if status != 200]
             assert not failed
             wait_for(lambda: len(small.processes("core worker")) == 2 and small.status()["settled"], 20)
