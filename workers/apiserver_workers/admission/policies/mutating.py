@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-import orjson
-
 from apiserver_workers.admission.plugin import Pending, forbidden
 from apiserver_workers.admission.policies import metrics
 from apiserver_workers.admission.policies.compiled import INVALID, Compiled, Mutation, compile_mutating
@@ -30,6 +28,7 @@ from apiserver_workers.admission.policies.plugin import PolicyPlugin
 from apiserver_workers.admission.policies.source import Candidate
 from apiserver_workers.admission.policies.static import Kinds
 from apiserver_workers.admission.policies.write import Write, shown_namespace
+from apiserver_workers.admission.reinvocation import Reinvocations
 from apiserver_workers.admission.versions import put
 from apiserver_workers.admission.webhook.mutating import check_kind
 from apiserver_workers.apimachinery.cel.text import quote
@@ -43,28 +42,6 @@ Key = tuple[str, str, str, str]
 
 POLICIES, BINDINGS = "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"
 JSON_PATCH = "JSONPatch"
-
-
-class Reinvocations:
-    """Which invocations of a request are to be repeated."""
-
-    def __init__(self) -> None:
-        self.invoked: set[Key] = set()  # since the object changed last, of those that may be repeated
-        self.again: set[Key] = set()
-        self._output: Object | None = None
-
-    def require(self) -> None:
-        """The object has changed: what ran before is to run again."""
-        self.again |= self.invoked
-        self.invoked.clear()
-
-    def leave(self, obj: Object | None) -> None:
-        """Remember the object as the policies leave it; nobody asks if nothing may be repeated."""
-        self._output = orjson.loads(orjson.dumps(obj)) if self.invoked else None
-
-    def changed(self, obj: Object | None) -> bool:
-        """Whether something has changed the object since the policies left it."""
-        return bool(self.invoked) and self._output != obj
 
 
 class Problem(Exception):
@@ -87,7 +64,7 @@ class MutatingAdmissionPolicy(PolicyPlugin):
     async def _admit(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:
         write = Write(attributes, self.initializer)
         rounds = attributes.rounds
-        reinvocations: Reinvocations = rounds.values.setdefault(self.name, Reinvocations())
+        reinvocations: Reinvocations[Key] = rounds.values.setdefault(self.name, Reinvocations())
         if rounds.again and reinvocations.changed(attributes.obj):
             reinvocations.require()
         errors: list[str] = []
@@ -116,7 +93,7 @@ class _Run:
         write: Write,
         invocation: Invocation,
         param: Object | None,
-        reinvocations: Reinvocations,
+        reinvocations: Reinvocations[Key],
         errors: list[str],
     ) -> None:
         self._write = write

@@ -12,18 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from apiserver_workers.admission.initializer import Initializer
+from apiserver_workers.admission.namespaces import find_namespace
 from apiserver_workers.admission.policies.evaluation import Checks, Pace
 from apiserver_workers.admission.policies.matching import NO_LABELS, Labels, Match, Narrowed
 from apiserver_workers.admission.versions import Gvk, Versioned, body_gvk, versioned
 from apiserver_workers.apimachinery.cel.library.authz import Answer, Authorizer, Question, ResourceCheck
-from apiserver_workers.apimachinery.errors import internal_error, not_found
 from apiserver_workers.apimachinery.resources import ResourceInfo
 from apiserver_workers.apimachinery.served_kind import ServedKind
 from apiserver_workers.apimachinery.user import UserInfo
 from apiserver_workers.authorization.attributes import Attributes as AccessAttributes
 from apiserver_workers.authorization.attributes import Decision, EvaluationError, parse_field_selector
 from apiserver_workers.registry.attributes import CREATE, UPDATE, Attributes
-from apiserver_workers.storage.interface import StorageError
 
 Object = dict[str, Any]
 
@@ -63,21 +62,8 @@ class Write:
     async def namespace(self) -> Object:
         """The namespace that the write is in. Raises ApiError 404, 500."""
         if self._namespace is None:
-            self._namespace = await self._look_up(self.attributes.namespace)
+            self._namespace = await find_namespace(self._initializer.lister("namespaces"), self.attributes.namespace)
         return self._namespace
-
-    async def _look_up(self, name: str) -> Object:
-        lister = self._initializer.lister("namespaces")
-        found = lister.get(name)
-        if found is None:
-            try:
-                await lister.fresh()
-            except StorageError as error:
-                raise internal_error(str(error)) from error
-            found = lister.get(name)
-        if found is None:
-            raise not_found("namespaces", "", name)
-        return found
 
     async def selected(self, narrowed: Narrowed) -> bool:
         """Whether the namespace selector selects the write. Raises ApiError where the namespace is not there."""

@@ -16,6 +16,7 @@ from apiserver_workers.admission.metrics import ADMIT
 from apiserver_workers.admission.plugin import Pending
 from apiserver_workers.admission.policies.matching import Match
 from apiserver_workers.admission.policies.write import Write
+from apiserver_workers.admission.reinvocation import Reinvocations
 from apiserver_workers.admission.versions import put
 from apiserver_workers.admission.webhook.calls import UNAVAILABLE, CallFailed, failed_closed
 from apiserver_workers.admission.webhook.plugin import WebhookPlugin
@@ -35,28 +36,6 @@ PATCH = "patch.webhook.admission.k8s.io/round_{}_index_{}"
 FAILED_OPEN = "failed-open.mutation.webhook.admission.k8s.io/round_{}_index_{}"
 
 
-class Reinvocations:
-    """Which webhooks of a request are to be called again."""
-
-    def __init__(self) -> None:
-        self.invoked: set[str] = set()  # since the object changed last, of those that may be called again
-        self.again: set[str] = set()
-        self._output: Object | None = None
-
-    def require(self) -> None:
-        """The object has changed: whoever was called before is to be called again."""
-        self.again |= self.invoked
-        self.invoked.clear()
-
-    def leave(self, obj: Object | None) -> None:
-        """Remember the object as the webhooks leave it; nobody asks if none may be called again."""
-        self._output = orjson.loads(orjson.dumps(obj)) if self.invoked else None
-
-    def changed(self, obj: Object | None) -> bool:
-        """Whether plugins have changed the object since the webhooks left it."""
-        return bool(self.invoked) and self._output != obj
-
-
 class MutatingAdmissionWebhook(WebhookPlugin):
     """Sees every write and CONNECT but those of webhook configurations and policies."""
 
@@ -72,7 +51,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
 
     async def _dispatch(self, attributes: Attributes, candidates: Sequence[Candidate]) -> None:
         rounds = attributes.rounds
-        reinvocations: Reinvocations = rounds.values.setdefault(self.name, Reinvocations())
+        reinvocations: Reinvocations[str] = rounds.values.setdefault(self.name, Reinvocations())
         if rounds.again and reinvocations.changed(attributes.obj):
             reinvocations.require()
         write = Write(attributes, self.initializer)
@@ -84,7 +63,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
         finally:
             reinvocations.leave(attributes.obj)
 
-    async def _call(self, candidate: Candidate, write: Write, match: Match, reinvocations: Reinvocations) -> None:
+    async def _call(self, candidate: Candidate, write: Write, match: Match, reinvocations: Reinvocations[str]) -> None:
         """Call one webhook, and take its changes over. Raises ApiError."""
         hook, attributes = candidate.hook, write.attributes
         place = (int(attributes.rounds.again), candidate.number)

@@ -71,6 +71,23 @@ def may_repeat_keys(body: bytes, value: Any) -> bool:
     return _keys(body) != _keys(again) or b'" :' in body
 
 
+def repeated_keys(value: Any, path: str = "") -> list[str]:
+    """The paths of keys that stand twice in an object of a document that load_pairs read."""
+    found: list[str] = []
+    if isinstance(value, Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            place = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(place)
+            seen.add(key)
+            found += repeated_keys(item, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += repeated_keys(item, f"{path}[{index}]")
+    return found
+
+
 def _keys(text: bytes) -> int:
     return text.count(b'":') - text.count(b'\\":')
 

@@ -126,7 +126,7 @@ class Decoding:
         collect = field_validation != IGNORE
         strict = list(read.repeated) if collect else []
         if collect and read.text and jsontext.may_repeat_keys(read.text, obj):
-            strict += [f'duplicate field "{path}"' for path in repeated(jsontext.load_pairs(read.text))]
+            strict += [f'duplicate field "{path}"' for path in jsontext.repeated_keys(jsontext.load_pairs(read.text))]
         if not read.text or _FRACTION.search(read.text):
             obj = go_numbers(obj)
         try:
@@ -175,20 +175,3 @@ def go_numbers(value: Any) -> Any:
     if value.__class__ is float and value.is_integer() and abs(value) < EXACT:
         return int(value)
     return value
-
-
-def repeated(value: Any, path: str = "") -> list[str]:
-    """The paths of keys that stand twice in an object of a document."""
-    found: list[str] = []
-    if isinstance(value, jsontext.Pairs):
-        seen: set[str] = set()
-        for key, item in value:
-            place = f"{path}.{key}" if path else key
-            if key in seen:
-                found.append(place)
-            seen.add(key)
-            found += repeated(item, place)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            found += repeated(item, f"{path}[{index}]")
-    return found

@@ -103,7 +103,7 @@ class DocumentPatch(Patch):
         found = unknown_operation_members(document) if self.kind == JSON_PATCH else []
         if jsontext.may_repeat_keys(body, document):
             prefix = "json patch " if self.kind == JSON_PATCH else ""
-            found += [f'{prefix}duplicate field "{path}"' for path in repeated(jsontext.load_pairs(body))]
+            found += [f'{prefix}duplicate field "{path}"' for path in jsontext.repeated_keys(jsontext.load_pairs(body))]
         return found
 
     async def patched(self, live: Object | None) -> Object:
@@ -223,23 +223,6 @@ class ApplyPatch(Patch):
             lines = "\n  ".join(["yaml: unmarshal errors:", *self.repeated])
             raise bad_request(f"error strict decoding YAML: {lines}")
         self.request.warnings += self.repeated
-
-
-def repeated(value: Any, path: str = "") -> list[str]:
-    """The paths of keys that stand twice in an object of a document."""
-    found: list[str] = []
-    if isinstance(value, jsontext.Pairs):
-        seen: set[str] = set()
-        for key, item in value:
-            place = f"{path}.{key}" if path else key
-            if key in seen:
-                found.append(place)
-            seen.add(key)
-            found += repeated(item, place)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            found += repeated(item, f"{path}[{index}]")
-    return found
 
 
 def undecodable(document: Any, live: Object, why: str) -> ApiError:
